@@ -1,0 +1,40 @@
+/** A data directory that another process is using. */
+export class LockedError extends Error {
+  override name = "LockedError";
+}
+
+const LOCK_FILE = "gridwatch.lock";
+
+/**
+ * Takes a directory for this process alone. PGlite has no lock of its own, and two processes on one
+ * directory destroy each other's rows. The operating system gives the lock back when the process
+ * ends, however it ends.
+ *
+ * @throws {LockedError} when another process holds it.
+ */
+export async function lockDirectory(directory: string): Promise<{ release(): void }> {
+  await Deno.mkdir(directory, { recursive: true });
+  const path = `${directory}/${LOCK_FILE}`;
+  const file = await Deno.open(path, { read: true, write: true, create: true });
+  if (!await tryLock(file)) {
+    const holder = new TextDecoder().decode(await Deno.readFile(path)).trim();
+    file.close();
+    throw new LockedError(`${directory} is in use by process ${holder || "unknown"}`);
+  }
+  await file.truncate(0);
+  await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  return { release: () => file.close() };
+}
+
+/** Deno before 2.7 has no `tryLock`: there a lock that is not had at once counts as refused. */
+async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  const newer = file as Deno.FsFile & { tryLock?(exclusive: boolean): Promise<boolean> };
+  if (newer.tryLock !== undefined) return await newer.tryLock(true);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const refused = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), 500);
+  });
+  const taken = await Promise.race([file.lock(true).then(() => true), refused]);
+  clearTimeout(timer);
+  return taken;
+}

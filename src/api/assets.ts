@@ -1,0 +1,31 @@
+import chartsJs from "./page/charts.js" with { type: "text" };
+import domJs from "./page/dom.js" with { type: "text" };
+import favicon from "./page/favicon.svg" with { type: "text" };
+import formatJs from "./page/format.js" with { type: "text" };
+import meterJs from "./page/meter.js" with { type: "text" };
+import notFoundHtml from "./page/not_found.html" with { type: "text" };
+import pageCss from "./page/page.css" with { type: "text" };
+import pageHtml from "./page/page.html" with { type: "text" };
+import pageJs from "./page/page.js" with { type: "text" };
+import panelsJs from "./page/panels.js" with { type: "text" };
+
+/** A file of the page, as it is sent. */
+export type Asset = { readonly type: string; readonly text: string };
+
+const javascript = (text: string): Asset => ({ type: "text/javascript; charset=utf-8", text });
+
+/** The page's files by path. Text imports: they are part of the bundle on any runtime. */
+export const ASSETS: Readonly<Record<string, Asset>> = {
+  "/": { type: "text/html; charset=utf-8", text: pageHtml },
+  "/page.css": { type: "text/css; charset=utf-8", text: pageCss },
+  "/page.js": javascript(pageJs),
+  "/charts.js": javascript(chartsJs),
+  "/dom.js": javascript(domJs),
+  "/format.js": javascript(formatJs),
+  "/meter.js": javascript(meterJs),
+  "/panels.js": javascript(panelsJs),
+  "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
+};
+
+/** What an unknown address outside /api/ shows. */
+export const NOT_FOUND: Asset = { type: "text/html; charset=utf-8", text: notFoundHtml };

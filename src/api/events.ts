@@ -1,0 +1,99 @@
+const HEARTBEAT_BEATS = 10;
+const QUEUED_MAX = 8;
+const encoder = new TextEncoder();
+
+/** Who listens to `/api/events`. */
+export type EventHub = {
+  /** A stream of server-sent events, or null when there are as many clients as there may be. */
+  readonly subscribe: () => ReadableStream<Uint8Array> | null;
+  readonly clients: () => number;
+};
+
+type Client = {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  lastSent: string;
+  quietBeats: number;
+};
+
+/**
+ * One beat for all clients: the status is read once a beat however many listen, and not at all when
+ * nobody does. A client that does not read what it is sent is let go; its browser comes again.
+ */
+export function createEventHub(
+  options: {
+    /** The event's data, one line of JSON. Must not reject. */
+    readonly readStatus: () => Promise<string>;
+    readonly clientsMax: number;
+    readonly beatMs: number;
+    readonly closing?: AbortSignal;
+  },
+): EventHub {
+  const { readStatus, clientsMax, beatMs, closing } = options;
+  const clients = new Set<Client>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let beating = false;
+
+  function leave(client: Client): void {
+    clients.delete(client);
+    if (clients.size > 0) return;
+    clearTimeout(timer);
+    timer = undefined;
+  }
+
+  function send(client: Client, text: string): void {
+    if (!clients.has(client)) return;
+    if ((client.controller.desiredSize ?? 0) <= 0) {
+      leave(client);
+      client.controller.close();
+      return;
+    }
+    client.controller.enqueue(encoder.encode(text));
+  }
+
+  function tell(client: Client, status: string): void {
+    if (status !== client.lastSent) {
+      client.lastSent = status;
+      client.quietBeats = 0;
+      send(client, `event: status\ndata: ${status}\n\n`);
+    } else if (++client.quietBeats >= HEARTBEAT_BEATS) {
+      client.quietBeats = 0;
+      send(client, ": nothing changed\n\n");
+    }
+  }
+
+  async function beat(): Promise<void> {
+    if (beating) return;
+    beating = true;
+    clearTimeout(timer);
+    const status = await readStatus();
+    beating = false;
+    for (const client of [...clients]) tell(client, status);
+    if (clients.size > 0) timer = setTimeout(beat, beatMs);
+  }
+
+  closing?.addEventListener("abort", () => {
+    for (const client of [...clients]) {
+      leave(client);
+      client.controller.close();
+    }
+  }, { once: true });
+
+  return {
+    clients: () => clients.size,
+    subscribe() {
+      if (clients.size >= clientsMax || closing?.aborted) return null;
+      let client: Client;
+      return new ReadableStream<Uint8Array>({
+        start(controller) {
+          client = { controller, lastSent: "", quietBeats: 0 };
+          clients.add(client);
+          send(client, "retry: 2000\n\n");
+          beat();
+        },
+        cancel() {
+          leave(client);
+        },
+      }, new CountQueuingStrategy({ highWaterMark: QUEUED_MAX }));
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { DISPOSITIONS } from "../core/ledger.ts";
+import type { LiveStatus, RunState } from "./ports.ts";
+import { GAP_STATES, type GapsByState, type LedgerAnswer } from "./queries.ts";
+
+const STATES: readonly RunState[] = ["starting", "running", "finished", "stopped", "failed"];
+
+type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
+
+/** What `/metrics` is made of. `ledger` and `gaps` are null when the store does not answer. */
+export type MetricsInput = {
+  readonly version: string;
+  readonly live: LiveStatus;
+  readonly ledger: LedgerAnswer | null;
+  readonly gaps: GapsByState | null;
+  readonly eventClients: number;
+};
+
+/** The figures in Prometheus' text format 0.0.4. */
+export function formatMetrics(input: MetricsInput): string {
+  const { version, live, ledger, gaps } = input;
+  const partitions = ledger?.partitions ?? [];
+  const seconds = (ms: number | null): Sample[] => ms === null ? [] : [[{}, ms / 1000]];
+  return [
+    family("gridwatch_build_info", "gauge", "The version that runs.", [[{ version }, 1]]),
+    family(
+      "gridwatch_state",
+      "gauge",
+      "1 for the state it is in.",
+      STATES.map((state) => [{ state }, state === live.state ? 1 : 0]),
+    ),
+    family("gridwatch_store_up", "gauge", "1 when the store answers.", [[{}, ledger ? 1 : 0]]),
+    family("gridwatch_input_rows_read_total", "counter", "Input rows read and committed.", [
+      [{}, live.rowsRead],
+    ]),
+    family("gridwatch_readings_per_second", "gauge", "Rate of the last few seconds.", [
+      [{}, live.readingsPerSecond],
+    ]),
+    family("gridwatch_start_time_seconds", "gauge", "When it started.", seconds(live.startedAtMs)),
+    family(
+      "gridwatch_last_progress_time_seconds",
+      "gauge",
+      "When it last got on.",
+      seconds(live.lastProgressAtMs),
+    ),
+    family(
+      "gridwatch_event_time_seconds",
+      "gauge",
+      "The watermark, the furthest of all partitions.",
+      seconds(live.eventTimeMs),
+    ),
+    family(
+      "gridwatch_watermark_seconds",
+      "gauge",
+      "The watermark of a partition, as committed.",
+      partitions.flatMap(({ partition, watermark }): Sample[] =>
+        watermark === null ? [] : [[{ partition }, Date.parse(watermark) / 1000]]
+      ),
+    ),
+    family(
+      "gridwatch_next_offset",
+      "gauge",
+      "The next raw record of a partition.",
+      partitions.flatMap(({ partition, next_offset }): Sample[] =>
+        next_offset === null ? [] : [[{ partition }, next_offset]]
+      ),
+    ),
+    family(
+      "gridwatch_raw_records_total",
+      "counter",
+      "Raw records.",
+      partitions.map(({ partition, raw }) => [{ partition }, raw]),
+    ),
+    family(
+      "gridwatch_records_total",
+      "counter",
+      "Raw records by what became of them.",
+      partitions.flatMap((each) =>
+        DISPOSITIONS.map((disposition): Sample => [
+          { partition: each.partition, disposition },
+          each[disposition],
+        ])
+      ),
+    ),
+    family(
+      "gridwatch_ledger_difference",
+      "gauge",
+      "Raw records minus dispositions: 0 when it balances.",
+      ledger === null ? [] : [[{}, ledger.difference]],
+    ),
+    family(
+      "gridwatch_gaps",
+      "gauge",
+      "Gaps by state.",
+      gaps === null ? [] : GAP_STATES.map((state) => [{ state }, gaps[state].gaps]),
+    ),
+    family(
+      "gridwatch_missing_intervals",
+      "gauge",
+      "Missing intervals by the state of their gap.",
+      gaps === null ? [] : GAP_STATES.map((state) => [{ state }, gaps[state].missing_intervals]),
+    ),
+    family("gridwatch_event_clients", "gauge", "Pages that listen.", [[{}, input.eventClients]]),
+  ].join("");
+}
+
+function family(
+  name: string,
+  type: "gauge" | "counter",
+  help: string,
+  samples: readonly Sample[],
+): string {
+  if (samples.length === 0) return "";
+  const lines = samples.map(([labels, value]) => `${name}${formatLabels(labels)} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+}
+
+function formatLabels(labels: Sample[0]): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escapeLabel(value: string | number): string {
+  return String(value).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

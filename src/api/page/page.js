@@ -1,0 +1,161 @@
+/**
+ * The page: listens to the status, asks for the lists when something changed, at most every two
+ * seconds, one after the other, and only while it is looked at.
+ */
+import { byId, getJson, h, icon, setText } from "./dom.js";
+import { closeMeter, createMeterSheet } from "./meter.js";
+import { createPanels, showStatus } from "./panels.js";
+
+const LISTS_PAUSE_MS = 2000;
+const RETRY_MS = 5000;
+
+const sheet = createMeterSheet({ onClose: () => setHash("") });
+const panels = createPanels({
+  openMeter: (meterId) => setHash(`meter=${encodeURIComponent(meterId)}`),
+});
+
+let lastStatus = null;
+let listsTimer = null;
+let listsAtMs = -Infinity;
+let listsWanted = true;
+let listsError = null;
+let source = null;
+let lostSince = null;
+
+function onStatus(status) {
+  lastStatus = status;
+  lostSince = null;
+  showStatus(status);
+  showNotices();
+  wantLists();
+}
+
+/** Lists follow the status: none is asked for while nothing changes. */
+function wantLists() {
+  listsWanted = true;
+  if (listsTimer !== null || document.hidden) return;
+  const waitMs = Math.max(0, listsAtMs + LISTS_PAUSE_MS - performance.now());
+  listsTimer = setTimeout(refreshLists, waitMs);
+}
+
+async function refreshLists() {
+  listsWanted = false;
+  try {
+    await panels.refresh();
+    await sheet.refresh();
+    listsError = null;
+  } catch (error) {
+    listsError = error.message;
+    setTimeout(wantLists, RETRY_MS);
+  }
+  showNotices();
+  listsAtMs = performance.now();
+  listsTimer = null;
+  if (listsWanted) wantLists();
+}
+
+function listen() {
+  source = new EventSource("/api/events");
+  source.addEventListener("status", (event) => {
+    showLink("live");
+    onStatus(JSON.parse(event.data));
+  });
+  source.addEventListener("error", () => {
+    lostSince ??= new Date();
+    showLink("lost");
+    showNotices();
+    // A closed source never tries again by itself: the server refused, or is full.
+    if (source.readyState === EventSource.CLOSED) setTimeout(poll, RETRY_MS);
+  });
+}
+
+/** Without events the status is polled; events are tried again after each answer. */
+async function poll() {
+  try {
+    onStatus(await getJson("/api/status"));
+    showLink("polling");
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+  } catch {
+    lostSince ??= new Date();
+    showLink("lost");
+    showNotices();
+    setTimeout(poll, RETRY_MS);
+  }
+}
+
+const LINKS = {
+  live: ["plug", "Live"],
+  polling: ["wait", "Polling"],
+  lost: ["alert", "No connection"],
+};
+
+function showLink(name) {
+  const [symbol, text] = LINKS[name];
+  if (byId("link").dataset.link === name) return;
+  byId("link").dataset.link = name;
+  byId("link-icon").replaceChildren(icon(symbol));
+  setText(byId("link-text"), text);
+}
+
+function showNotices() {
+  const notices = [];
+  if (lostSince !== null) {
+    const since = lostSince.toLocaleTimeString();
+    notices.push(
+      `No connection since ${since}. The figures are from then; it is being tried again.`,
+    );
+  }
+  if (lastStatus?.store.ok === false) {
+    notices.push(
+      "The store does not answer: the tables are not up to date. See the log of gridwatch.",
+    );
+  } else if (listsError !== null && lostSince === null) {
+    notices.push(`A list could not be read: ${listsError}.`);
+  }
+  if (lastStatus?.state === "failed") {
+    notices.push(
+      `It failed: ${lastStatus.message ?? "see its log"}. A restart resumes where it was.`,
+    );
+  }
+  const text = notices.join("\n");
+  const box = byId("notices");
+  if (box.dataset.text === text) return;
+  box.dataset.text = text;
+  box.replaceChildren(
+    ...notices.map((notice) => h("p", { class: "notice" }, icon("alert"), notice)),
+  );
+}
+
+function setHash(hash) {
+  if (location.hash.slice(1) === hash) return;
+  // Setting the hash tells followHash by an event, pushState does not.
+  if (hash !== "") location.hash = hash;
+  else history.pushState(null, "", location.pathname);
+}
+
+function followHash() {
+  const match = /^#meter=(.+)$/.exec(location.hash);
+  if (match === null) return closeMeter();
+  let meterId;
+  try {
+    meterId = decodeURIComponent(match[1]);
+  } catch {
+    return closeMeter();
+  }
+  sheet.open(meterId);
+}
+
+addEventListener("hashchange", followHash);
+addEventListener("popstate", followHash);
+document.addEventListener("visibilitychange", () => document.hidden || wantLists());
+
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (width === innerWidth) return;
+  width = innerWidth;
+  panels.redraw();
+  sheet.redraw();
+});
+
+listen();
+followHash();

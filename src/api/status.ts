@@ -1,0 +1,162 @@
+import type { Ledger } from "../core/ledger.ts";
+import type { AnswerCache } from "./cache.ts";
+import { type Fleet, readFleet } from "./fleet_queries.ts";
+import type { LiveStatus, Query, RunState } from "./ports.ts";
+import {
+  countGaps,
+  countTables,
+  type GapsByState,
+  type LedgerAnswer,
+  readLedger,
+  type TableCheck,
+  type TableCounts,
+  tableDifferences,
+} from "./queries.ts";
+import { isoFromMs, percentOf } from "./values.ts";
+
+const CHEAP = { freshMs: 1000 };
+const SCAN = { freshMs: 3000 };
+
+/** A check of the tables against the ledger, and when it was made (wall clock). */
+export type DatedCheck = TableCheck & { readonly checkedAtMs: number };
+
+/** The answers several routes share, each kept for a while. */
+export type Answers = {
+  readonly ledger: () => Promise<LedgerAnswer>;
+  readonly tableCheck: () => Promise<DatedCheck>;
+  readonly gaps: () => Promise<GapsByState>;
+  readonly fleet: () => Promise<Fleet>;
+  /** The same without waiting: the last known, or null. */
+  readonly tableCheckNow: () => DatedCheck | null;
+  readonly fleetNow: () => Fleet | null;
+};
+
+/** Answers out of `query`, kept in `cache`. */
+export function createAnswers(
+  options: { readonly query: Query; readonly cache: AnswerCache; readonly nowMs: () => number },
+): Answers {
+  const { query, cache, nowMs } = options;
+  const check = async () => ({ ...await countTables(query), checkedAtMs: nowMs() });
+  const fleet = () => readFleet(query);
+  return {
+    ledger: () => cache.get("ledger", CHEAP, () => readLedger(query)),
+    gaps: () => cache.get("gaps by state", CHEAP, () => countGaps(query)),
+    tableCheck: () => cache.get("table check", SCAN, check),
+    tableCheckNow: () => cache.peek("table check", SCAN, check),
+    fleet: () => cache.get("fleet", SCAN, fleet),
+    fleetNow: () => cache.peek("fleet", SCAN, fleet),
+  };
+}
+
+/** The ledger in one line: what is counted, and whether it adds up. */
+export type LedgerSummary = {
+  readonly total: Ledger;
+  readonly difference: number;
+  readonly balanced: boolean;
+  /** Rows missing from the tables (or too many, negative) at the last check; null before it. */
+  readonly table_differences: TableCounts | null;
+};
+
+/** Everything the first line of the page shows; `/api/status` and each `status` event. */
+export type StatusAnswer = {
+  readonly version: string;
+  readonly state: RunState;
+  readonly message: string | null;
+  readonly inputs: string;
+  readonly rows_read: number;
+  readonly rows_total: number | null;
+  readonly percent: number | null;
+  readonly readings_per_second: number;
+  /** At the present rate; null when nothing moves or the end is not known. */
+  readonly seconds_left: number | null;
+  readonly event_time: string | null;
+  readonly started_at: string | null;
+  readonly last_progress_at: string | null;
+  readonly store: { readonly ok: boolean; readonly error: string | null };
+  readonly open_gaps: number | null;
+  readonly gaps: GapsByState | null;
+  readonly ledger: LedgerSummary | null;
+  /** Null until the tables were counted once. */
+  readonly fleet: {
+    readonly meters: number;
+    readonly readings: number;
+    readonly missing_intervals: number;
+    readonly completeness_percent: number | null;
+    readonly first_at: string | null;
+    readonly last_at: string | null;
+  } | null;
+};
+
+/** A status without the store's part. */
+export function statusOfLive(live: LiveStatus, version: string): StatusAnswer {
+  const { rowsRead, rowsTotal, readingsPerSecond } = live;
+  const moves = live.state === "running" && readingsPerSecond > 0;
+  return {
+    version,
+    state: live.state,
+    message: live.message,
+    inputs: live.inputs,
+    rows_read: rowsRead,
+    rows_total: rowsTotal,
+    percent: rowsTotal === null ? null : percentOf(rowsRead, Math.max(0, rowsTotal - rowsRead)),
+    readings_per_second: Math.round(readingsPerSecond * 10) / 10,
+    seconds_left: rowsTotal !== null && moves
+      ? Math.ceil(Math.max(0, rowsTotal - rowsRead) / readingsPerSecond)
+      : null,
+    event_time: isoFromMs(live.eventTimeMs),
+    started_at: isoFromMs(live.startedAtMs),
+    last_progress_at: isoFromMs(live.lastProgressAtMs),
+    store: { ok: true, error: null },
+    open_gaps: live.openGaps,
+    gaps: null,
+    ledger: null,
+    fleet: null,
+  };
+}
+
+/**
+ * The whole status. While commits go on, the scans (fleet, table check) are the last known ones,
+ * so that this stays quick; afterwards they are of the last commit. Rejects when the store does.
+ */
+export async function readStatus(
+  options: { readonly answers: Answers; readonly live: () => LiveStatus; readonly version: string },
+): Promise<StatusAnswer> {
+  const { answers, live, version } = options;
+  const running = live().state === "running";
+  const [ledger, gaps, check, fleet] = await Promise.all([
+    answers.ledger(),
+    answers.gaps(),
+    running ? answers.tableCheckNow() : answers.tableCheck(),
+    running ? answers.fleetNow() : answers.fleet(),
+  ]);
+  const status = statusOfLive(live(), version);
+  return {
+    ...status,
+    open_gaps: status.open_gaps ?? gaps.OPEN.gaps,
+    gaps,
+    ledger: summarizeLedger(ledger, check),
+    fleet: fleet === null ? null : {
+      meters: fleet.metersTotal,
+      readings: fleet.readings,
+      missing_intervals: fleet.missingIntervals,
+      completeness_percent: percentOf(fleet.readings, fleet.missingIntervals),
+      first_at: isoFromMs(fleet.firstAtMs),
+      last_at: isoFromMs(fleet.lastAtMs),
+    },
+  };
+}
+
+/** The ledger balances when each of its records has one disposition, and the tables have as many. */
+export function summarizeLedger(ledger: LedgerAnswer, check: TableCheck | null): LedgerSummary {
+  const differences = check === null ? null : tableDifferences(check);
+  const found = differences === null || Object.values(differences).every((each) => each === 0);
+  const partitionsBalance = ledger.partitions.every(({ raw, ok, late, too_late, ...rest }) =>
+    raw === ok + late + too_late + rest.duplicate + rest.rejected + rest.tick
+  );
+  return {
+    total: ledger.total,
+    difference: ledger.difference,
+    balanced: ledger.difference === 0 && partitionsBalance && found,
+    table_differences: differences,
+  };
+}

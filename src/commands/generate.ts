@@ -1,0 +1,403 @@
+import { dirname, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import {
+  DEFECT_KINDS,
+  type DefectKind,
+  fleetCsv,
+  type FleetDefect,
+  type FleetOptions,
+  type FleetPlan,
+  isDelayed,
+  meterId,
+  planFleet,
+  UNUSABLE_VALUES,
+} from "../formats/fleet.ts";
+import { RunError, UsageError } from "./errors.ts";
+import { createProgress, formatCount } from "./progress.ts";
+
+/** The help text of `gridwatch generate`. */
+export const usage = `Usage: gridwatch generate [options]
+
+Writes the readings of a made-up fleet of meters as CSV, in order of arrival, with gaps, outages,
+late, repeated, wrong and unusable readings in it; and the truth about each of them, if asked.
+The same options give the same bytes.
+
+Options:
+  --output FILE    where to write; "-" is stdout (default data/sample_data.csv)
+  --meters N       how many meters (default 10)
+  --days N         how many days (default 7)
+  --interval MIN   minutes from one reading of a meter to the next (default 30)
+  --start TIME     the first reading, ISO 8601, UTC unless it says (default 2024-01-01T00:00:00Z)
+  --seed N         another number, another fleet (default 1)
+  --defects FILE   write every injected defect and the expected totals to FILE, as JSON
+  --clean          inject no defects
+  --json           print one JSON object on stdout when done
+  --quiet          no progress, no summary
+  --help           print this text
+
+Example:
+  gridwatch generate --output data/fleet.csv --meters 200 --days 30 --defects data/fleet.json
+`;
+
+/** The world outside, for tests to replace. */
+export type GeneratePorts = {
+  readonly stdout: (bytes: Uint8Array) => Promise<void>;
+  readonly stderr: (text: string) => void;
+  readonly isTerminal: boolean;
+  readonly columns: () => number;
+  readonly nowMs: () => number;
+};
+
+type Options = FleetOptions & {
+  readonly output: string;
+  readonly defects: string | null;
+  readonly json: boolean;
+  readonly quiet: boolean;
+};
+
+/** More would hold too many defects in memory, and be more than 40 GB of CSV. */
+const READINGS_MAX = 1_000_000_000;
+const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
+
+/**
+ * Runs `gridwatch generate`; the exit code is 0. Files appear whole or not at all.
+ *
+ * @throws {UsageError} for options out of range
+ * @throws {RunError} when a file cannot be written, or at Ctrl-C
+ */
+export async function generate(args: string[], ports = processPorts()): Promise<number> {
+  const options = parseOptions(args);
+  if (options === "help") {
+    await ports.stdout(new TextEncoder().encode(usage));
+    return 0;
+  }
+  const startedMs = ports.nowMs();
+  const plan = planFleet(options);
+  const expected = expectLedger(plan, true);
+  if (!await writeFleet(plan, { options, expected, ports })) return 0;
+  const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
+  const counts = countDefects(plan);
+  if (!options.quiet) ports.stderr(summary(options, { readings: expected.raw, counts, seconds }));
+  if (options.json) {
+    const { output, meters } = options;
+    const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
+    await ports.stdout(new TextEncoder().encode(JSON.stringify(answer) + "\n"));
+  }
+  return 0;
+}
+
+function parseOptions(args: string[]): Options | "help" {
+  const values = parseArguments(args);
+  if (values.help) return "help";
+  const whole = (name: "meters" | "days" | "interval" | "seed", min: number, max: number) => {
+    const text = values[name];
+    if (/^\d{1,10}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+    throw new UsageError(
+      `Cannot generate with --${name}="${text}": must be a whole number from ${min} to ${max}`,
+    );
+  };
+  const meters = whole("meters", 1, 1_000_000);
+  const days = whole("days", 1, 36_500);
+  const intervalMinutes = whole("interval", 1, 1440);
+  const seed = whole("seed", 0, 2 ** 32 - 1);
+  const readings = meters * Math.floor(days * 1440 / intervalMinutes);
+  if (readings > READINGS_MAX) {
+    throw new UsageError(
+      `Cannot generate ${formatCount(readings)} readings: must be at most ` +
+        formatCount(READINGS_MAX),
+      "fewer --meters or --days, or a longer --interval",
+    );
+  }
+  const startMs = parseTimestamp(values.start, UTC_ZONE);
+  const isInRange = startMs >= 0 && startMs + days * 86_400_000 <= YEAR_10000_MS;
+  if (!isInRange || startMs % 1000 !== 0) {
+    throw new UsageError(
+      `Cannot generate with --start="${values.start}": must be an ISO 8601 time in whole ` +
+        "seconds from 1970 to 9999, such as 2024-01-01T00:00:00Z",
+    );
+  }
+  const { output, defects = null, clean, json, quiet } = values;
+  if (output === "") throw new UsageError('Cannot generate with --output="": must be a file or -');
+  if (output === "-" && json) {
+    throw new UsageError(
+      "Cannot generate with --output=- and --json: both would be written to stdout",
+      "write to a file, or leave --json out",
+    );
+  }
+  if (
+    defects === "" || defects === "-" || (defects !== null && resolve(defects) === resolve(output))
+  ) {
+    throw new UsageError(
+      `Cannot generate with --defects="${defects}": must be a file of its own`,
+    );
+  }
+  return { seed, meters, days, intervalMinutes, startMs, clean, output, defects, json, quiet };
+}
+
+function parseArguments(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      strict: true,
+      options: {
+        output: { type: "string", default: "data/sample_data.csv" },
+        meters: { type: "string", default: "10" },
+        days: { type: "string", default: "7" },
+        interval: { type: "string", default: "30" },
+        start: { type: "string", default: "2024-01-01T00:00:00Z" },
+        seed: { type: "string", default: "1" },
+        defects: { type: "string" },
+        clean: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        quiet: { type: "boolean", default: false },
+        help: { type: "boolean", default: false, short: "h" },
+      },
+    }).values;
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    const hint = "gridwatch generate --help";
+    throw new UsageError(`Cannot generate: ${cause.message.split("\n")[0]}`, hint, { cause });
+  }
+}
+
+/** What Gridwatch must say of a fleet, at the default lateness and grace. */
+type Expected = Readonly<
+  Record<"raw" | "ok" | "late" | "too_late" | "duplicate" | "rejected", number> & {
+    /** The slots of `CLOSED` gaps: with those of unusable and too-late readings, without churn. */
+    readonly missing_intervals: number;
+    readonly gaps: number;
+  }
+>;
+
+const LATENESS_SECONDS = 3600;
+
+/**
+ * The totals of a plan. With `hasTicks` event time goes on by the minute between the readings;
+ * without, a late reading is judged against the last slot that was read before it.
+ */
+function expectLedger({ options, slots, defectsByMeter }: FleetPlan, hasTicks: boolean): Expected {
+  const stepSeconds = hasTicks ? 60 : options.intervalMinutes * 60;
+  const sum = { ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0 };
+  let written = options.meters * slots, missing = 0, gaps = 0;
+  for (const { kind, from, to, detail } of defectsByMeter.flat()) {
+    const behindSeconds = Math.floor(detail / stepSeconds) * stepSeconds;
+    const isTooLate = isDelayed(kind) && behindSeconds > LATENESS_SECONDS;
+    const isRejected = kind === "negative" || kind === "unusable";
+    if (isGap(kind)) written -= to - from;
+    if (isRejected) sum.rejected++;
+    else if (kind === "duplicate" || kind === "conflict") sum.duplicate++;
+    else if (isTooLate) sum.too_late++;
+    else if (isDelayed(kind) && behindSeconds > 0) sum.late++;
+    if (kind !== "churn" && (isGap(kind) || isRejected || isTooLate)) {
+      missing += to - from;
+      gaps++;
+    }
+  }
+  sum.ok = written - sum.late - sum.too_late - sum.rejected;
+  return { raw: written + sum.duplicate, ...sum, missing_intervals: missing, gaps };
+}
+
+const isGap = (kind: DefectKind): boolean =>
+  ["missing", "short_gap", "outage", "group_outage", "churn"].includes(kind);
+
+function countDefects({ defectsByMeter }: FleetPlan): Record<DefectKind, number> {
+  const counts = Object.fromEntries(DEFECT_KINDS.map((kind) => [kind, 0]));
+  for (const defects of defectsByMeter) for (const { kind } of defects) counts[kind]++;
+  return counts as Record<DefectKind, number>;
+}
+
+/** The defects file, a defect a line. To be read out after `fleetCsv`, which knows the values. */
+function* truthJson(plan: FleetPlan, expected: Expected): Generator<string> {
+  const { seed, startMs, days, intervalMinutes, meters } = plan.options;
+  const head = {
+    seed,
+    start: formatTimestamp(startMs),
+    days,
+    interval_minutes: intervalMinutes,
+    meters,
+    readings: expected.raw,
+    counts: countDefects(plan),
+    expected,
+    expected_without_ticks: expectLedger(plan, false),
+    defects: [],
+  };
+  const text = JSON.stringify(head, null, 2);
+  yield text.slice(0, text.lastIndexOf("]"));
+  let separator = "\n    ";
+  for (const defects of plan.defectsByMeter) {
+    const lines = defects.map((defect) => JSON.stringify(truthOf(defect, plan)));
+    if (lines.length > 0) yield separator + lines.join(",\n    ");
+    if (lines.length > 0) separator = ",\n    ";
+  }
+  yield "\n  ]\n}\n";
+}
+
+function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
+  const { kind, detail, from, to } = defect;
+  const timeOf = (slot: number) => formatTimestamp(options.startMs + slot * intervalMs);
+  const timestamp = timeOf(from), value = defect.writtenWh / 1000, trueValue = defect.trueWh / 1000;
+  const common = { kind, meter_id: meterId(defect.meter) };
+  const span = { ...common, from: timestamp, to: timeOf(to), intervals: to - from };
+  const reading = { ...common, timestamp };
+  switch (kind) {
+    case "missing":
+    case "short_gap":
+    case "outage":
+    case "group_outage":
+    case "churn":
+      return span;
+    case "stuck":
+      return { ...span, value };
+    case "late":
+    case "too_late": {
+      const arrivedMs = options.startMs + from * intervalMs + detail * 1000;
+      return { ...reading, value, received_at: formatTimestamp(arrivedMs), delay_seconds: detail };
+    }
+    case "duplicate":
+      return { ...reading, value };
+    case "conflict":
+    case "spike":
+    case "negative":
+      return { ...reading, value, true_value: trueValue };
+    case "unusable":
+      return { ...reading, value: UNUSABLE_VALUES[detail], true_value: trueValue };
+    default:
+      throw new Error(`no such defect: ${kind satisfies never}`);
+  }
+}
+
+type Writing = {
+  readonly options: Options;
+  readonly expected: Expected;
+  readonly ports: GeneratePorts;
+};
+
+/** Writes both files; false when the reader of stdout has gone away. */
+async function writeFleet(plan: FleetPlan, { options, expected, ports }: Writing) {
+  const { output, defects, quiet, json } = options;
+  const { nowMs, stderr: write, isTerminal, columns } = ports;
+  const isSilent = quiet || json;
+  const rowsTotal = expected.raw;
+  const progress = createProgress(
+    { verb: "generating", rowsTotal, nowMs, write, isTerminal, columns, isSilent },
+  );
+  const encoder = new TextEncoder();
+  const sinks: Sink[] = [];
+  let isStopped = false, rows = -1; // the header is no row
+  const stop = () => isStopped = true;
+  Deno.addSignalListener("SIGINT", stop);
+  try {
+    sinks.push(output === "-" ? stdoutSink(ports) : await openSink(output));
+    if (defects !== null) sinks.push(await openSink(defects));
+    const [readings, truth] = sinks;
+    for (const text of fleetCsv(plan)) {
+      const bytes = encoder.encode(text);
+      for (let at = 0; (at = bytes.indexOf(10, at) + 1) > 0;) rows++;
+      await readings.write(bytes);
+      progress.update(rows);
+      if (isStopped) throw new RunError("Cannot generate to the end: stopped, no file was written");
+    }
+    if (rows !== expected.raw) throw new Error(`wrote ${rows} rows, planned ${expected.raw}`);
+    if (truth) {
+      for (const text of truthJson(plan, expected)) await truth.write(encoder.encode(text));
+    }
+    for (const sink of sinks) await sink.commit();
+    return true;
+  } catch (error) {
+    for (const sink of sinks) await sink.abort();
+    // `generate --output - | head` is no failure, unless the truth was wanted too.
+    if (error instanceof Deno.errors.BrokenPipe && defects === null) return false;
+    throw error;
+  } finally {
+    progress.clear();
+    Deno.removeSignalListener("SIGINT", stop);
+  }
+}
+
+type Sink = {
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  readonly commit: () => Promise<void>;
+  readonly abort: () => Promise<void>;
+};
+
+function stdoutSink({ stdout }: GeneratePorts): Sink {
+  return { write: stdout, commit: () => Promise.resolve(), abort: () => Promise.resolve() };
+}
+
+/** A file that takes its name when it is whole. What is no file (a device, a pipe) is written to. */
+async function openSink(path: string): Promise<Sink> {
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (cause) {
+      if (!(cause instanceof Error)) throw cause;
+      const reason = cause.message.replace(/ \(os error \d+\).*/s, "");
+      throw new RunError(`Cannot write "${path}": ${reason}`, undefined, { cause });
+    }
+  };
+  const before = await attempt(() => Deno.stat(path)).catch((error) => {
+    if (error.cause instanceof Deno.errors.NotFound) return null;
+    throw error;
+  });
+  const isRenamed = before === null || before.isFile || before.isDirectory;
+  if (before?.isDirectory) throw new RunError(`Cannot write "${path}": it is a directory`);
+  // Of a link the target is replaced, not the link.
+  const target = before === null ? path : await Deno.realPath(path);
+  const written = isRenamed ? `${target}.${Deno.pid}.tmp` : target;
+  await attempt(() => Deno.mkdir(dirname(target), { recursive: true }));
+  const file = await attempt(() =>
+    Deno.open(written, { write: true, create: true, truncate: isRenamed })
+  );
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) file.close();
+    isOpen = false;
+  };
+  const write = (bytes: Uint8Array) => attempt(() => writeAll(file, bytes));
+  const commit = async () => {
+    close();
+    if (isRenamed) await attempt(() => Deno.rename(written, target));
+  };
+  const abort = async () => {
+    close();
+    if (isRenamed) await Deno.remove(written).catch(() => {}); // committed already, or gone
+  };
+  return { write, commit, abort };
+}
+
+async function writeAll(file: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array) {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+}
+
+function processPorts(): GeneratePorts {
+  const encoder = new TextEncoder();
+  return {
+    stdout: (bytes) => writeAll(Deno.stdout, bytes),
+    stderr: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: () => Deno.consoleSize().columns,
+    nowMs: () => performance.now(),
+  };
+}
+
+type Written = {
+  readonly readings: number;
+  readonly counts: Readonly<Record<DefectKind, number>>;
+  readonly seconds: number;
+};
+
+function summary(options: Options, { readings, counts, seconds }: Written): string {
+  const { output, meters, intervalMinutes, startMs, defects } = options;
+  const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
+  const lines = [
+    `wrote ${output === "-" ? "stdout" : output}: ${formatCount(readings)} readings of ` +
+    `${formatCount(meters)} meters, every ${intervalMinutes} minutes from ` +
+    `${formatTimestamp(startMs)}, in ${seconds.toFixed(1)} s`,
+    listed.length === 0
+      ? "without defects"
+      : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
+  ];
+  if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
+  return lines.join("\n") + "\n";
+}

@@ -1,0 +1,40 @@
+import type { Zone } from "./time.ts";
+
+/**
+ * What one partition's processor is told. All durations in milliseconds, all energies in kWh.
+ * Defaults live in `config.ts` alone; every field here is required.
+ */
+export type ProcessorOptions = {
+  /** The partition whose log is folded; copied into rejected readings. */
+  readonly partition: number;
+  /** Whose clock judges lateness: the partition's, or each meter's own. */
+  readonly watermarkScope: "partition" | "meter";
+  /** The watermark stands this far behind the latest event time. */
+  readonly outOfOrdernessMs: number;
+  /** A reading further behind the watermark than this is too late. */
+  readonly allowedLatenessMs: number;
+  /** A slot is missing once the watermark has passed it by this much. */
+  readonly gapGraceMs: number;
+  /** Further off its slot than this a reading is flagged; null: a tenth of the interval. */
+  readonly timeToleranceMs: number | null;
+  /** A meter silent for this long is forgotten. */
+  readonly stateTtlMs: number;
+  /** The step between two readings of a meter, or "auto" to learn it from its first readings. */
+  readonly expectedIntervalMs: number | "auto";
+  /** Intervals known per meter; they win over `expectedIntervalMs`. */
+  readonly intervalMsByMeter: ReadonlyMap<string, number>;
+  /** How many readings an interval is learned from. */
+  readonly learningReadings: number;
+  /** The zone of timestamps written without an offset. */
+  readonly zone: Zone;
+  /** A larger value is rejected as TOO_LARGE. */
+  readonly maxKwh: number;
+  /** A reading further ahead of its arrival than this is rejected as FUTURE. */
+  readonly maxFutureMs: number;
+  /** Whether a negative value is rejected, or accepted with the flag NEGATIVE. */
+  readonly negative: "reject" | "flag";
+  /** The clock for records that carry no time of arrival at all; null: they are not checked. */
+  readonly nowMs: number | null;
+  /** Of a rejected record at most this many bytes are kept. */
+  readonly rejectedRawBytesMax: number;
+};

@@ -1,0 +1,91 @@
+/**
+ * What the processor says. Times are epoch milliseconds here; the adapters write them as ISO 8601
+ * (JSON) or timestamptz (SQL). `offset` is the raw record that caused the output.
+ */
+
+export type RejectReason =
+  | "MALFORMED"
+  | "MISSING_FIELD"
+  | "BAD_METER_ID"
+  | "BAD_TIMESTAMP"
+  | "BAD_VALUE"
+  | "NEGATIVE"
+  | "TOO_LARGE"
+  | "FUTURE"
+  | "DUPLICATE"
+  | "CONFLICT";
+
+export type GapState = "OPEN" | "CLOSED" | "FILLED" | "EXPIRED";
+
+/** An accepted reading. `delayMs` is the watermark minus the timestamp, 0 when on time. */
+export type ValidatedReading = {
+  readonly offset: number;
+  readonly meterId: string;
+  readonly timestampMs: number;
+  readonly consumptionKwh: number;
+  readonly status: "OK" | "LATE";
+  readonly flags: readonly string[];
+  readonly delayMs: number;
+};
+
+/** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */
+export type GapAlert = {
+  readonly offset: number;
+  readonly meterId: string;
+  readonly idMs: number;
+  readonly missingFromMs: number;
+  /** The first slot after the gap. */
+  readonly missingToMs: number;
+  readonly missingIntervals: number;
+  readonly rejectedIntervals: number;
+  readonly state: GapState;
+  /** The watermark at which this state was found. */
+  readonly detectedAtMs: number;
+};
+
+/** A reading behind the allowed lateness. */
+export type LateEvent = {
+  readonly offset: number;
+  readonly meterId: string;
+  readonly timestampMs: number;
+  readonly consumptionKwh: number;
+  readonly delayMs: number;
+};
+
+/** A record that is no usable reading, or whose interval is taken. */
+export type RejectedReading = {
+  readonly offset: number;
+  readonly reason: RejectReason;
+  readonly detail: string;
+  /** The raw bytes, a copy, cut to the limit. */
+  readonly raw: Uint8Array;
+  readonly meterId: string | null;
+  readonly timestampMs: number | null;
+  readonly consumptionKwh: number | null;
+  /** Its place in event time: its timestamp, or else the clock it was judged by, or else 0. */
+  readonly atMs: number;
+};
+
+/** One figure, counted over a commit of a partition. */
+export type Metric = {
+  readonly offset: number;
+  readonly metricType: string;
+  readonly meterId: string | null;
+  readonly timestampMs: number;
+  readonly value: number;
+  readonly tags: Readonly<Record<string, string>>;
+};
+
+/** Everything said since the last commit, each kind in the order of its cause. */
+export type Outputs = {
+  readonly validated: ValidatedReading[];
+  readonly gaps: GapAlert[];
+  readonly late: LateEvent[];
+  readonly rejected: RejectedReading[];
+  readonly metrics: Metric[];
+};
+
+/** An empty set of outputs. */
+export function emptyOutputs(): Outputs {
+  return { validated: [], gaps: [], late: [], rejected: [], metrics: [] };
+}

@@ -1,0 +1,396 @@
+import { announceOpenGap, judgeMeter, ringLength, type Step } from "./gap.ts";
+import { DISPOSITIONS, emptyLedger, type Ledger } from "./ledger.ts";
+import { beginMeter, markUnusable, takeReading } from "./meter.ts";
+import { MeterTable } from "./meters.ts";
+import type { ProcessorOptions } from "./options.ts";
+import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
+import { newParsedRecord, parseRecord } from "./reading.ts";
+
+/** What a partition knows besides its meters: enough, with them, to go on where it stopped. */
+export type TaskState = {
+  nextOffset: number;
+  nextSerial: number;
+  /** Latest accepted reading, latest tick, and the later of the two; -Infinity: none yet. */
+  readingMaxMs: number;
+  tickMaxMs: number;
+  /** The ticks come from a replay: they are the clock, not the records' own times. */
+  replaying: boolean;
+  /** The latest arrival known, of whatever kind. */
+  clockMs: number;
+  ledger: Ledger;
+};
+
+/** The state before the first record. */
+export function initialTaskState(): TaskState {
+  return {
+    nextOffset: 0,
+    nextSerial: 0,
+    readingMaxMs: -Infinity,
+    tickMaxMs: -Infinity,
+    replaying: false,
+    clockMs: -Infinity,
+    ledger: emptyLedger(),
+  };
+}
+
+const NO_FLAGS: readonly string[] = Object.freeze([]);
+const FLAGS: readonly (readonly string[])[] = [
+  NO_FLAGS,
+  Object.freeze(["TIME_SHIFT"]),
+  Object.freeze(["NEGATIVE"]),
+  Object.freeze(["NEGATIVE", "TIME_SHIFT"]),
+];
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * Folds one partition's records, in order, into state and outputs: a pure function of the records.
+ *
+ * Every record gets exactly one disposition, counted in the ledger; no input makes it throw. The
+ * caller commits outputs and state together, or drops the processor and restores another.
+ */
+export class Processor {
+  readonly meters: MeterTable;
+  readonly options: ProcessorOptions;
+  readonly state: TaskState;
+  readonly #step: Step;
+  readonly #parsed = newParsedRecord();
+  readonly #byMeter: boolean;
+  readonly #due: number[] = [];
+  #rejectedByReason = new Map<RejectReason, number>();
+  #ledgerBefore: Ledger;
+
+  constructor(options: ProcessorOptions, state: TaskState = initialTaskState()) {
+    this.options = options;
+    this.state = state;
+    this.meters = new MeterTable((intervalMs) => ringLength(intervalMs, options));
+    this.meters.nextSerial = state.nextSerial;
+    this.#byMeter = options.watermarkScope === "meter";
+    this.#ledgerBefore = { ...state.ledger };
+    this.#step = {
+      meters: this.meters,
+      options,
+      outputs: emptyOutputs(),
+      offset: 0,
+      gapsDetected: 0,
+    };
+  }
+
+  /** The partition's watermark in epoch milliseconds; null until a reading or a tick came. */
+  get watermarkMs(): number | null {
+    const maxMs = Math.max(this.state.readingMaxMs, this.state.tickMaxMs);
+    return maxMs === -Infinity ? null : maxMs - this.options.outOfOrdernessMs;
+  }
+
+  /** Folds the raw record `bytes[start..end)`; `recordTimeMs` is the log's own, NaN: none. */
+  record(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    offset: number,
+    recordTimeMs: number,
+  ): void {
+    const { state } = this;
+    const parsed = this.#parsed;
+    parseRecord(bytes, start, end, this.options.zone, parsed);
+    this.#begin(offset);
+    if (parsed.kind === "tick") {
+      this.#tick(bytes, start, end, recordTimeMs);
+      return;
+    }
+    const arrivedMs = this.#arrival(parsed.receivedMs, recordTimeMs);
+    if (arrivedMs > state.clockMs) state.clockMs = arrivedMs;
+    const reason = parsed.kind === "reading" ? this.#fault(arrivedMs) : parsed.reason;
+    const i = parsed.idEnd > 0
+      ? this.meters.findBytes(bytes, parsed.idStart, parsed.idEnd)
+      : parsed.meterId === null
+      ? -1
+      : this.meters.find(parsed.meterId);
+    if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
+    if (reason !== null) return this.#reject(reason, i, arrivedMs, bytes, start, end);
+    const id = i < 0 ? parsed.meterId ?? "" : "";
+    this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh, bytes, start, end);
+  }
+
+  /** Folds a reading that is already taken apart and known to be usable; `raw` as in the log. */
+  reading(
+    meterId: string,
+    timestampMs: number,
+    consumptionKwh: number,
+    offset: number,
+    raw: Uint8Array = NO_BYTES,
+  ): void {
+    this.#begin(offset);
+    const i = this.meters.find(meterId);
+    this.#fold(i, meterId, timestampMs, consumptionKwh, raw, 0, raw.length);
+  }
+
+  /** Takes what was said since the last call, with the counts of this commit as metrics. */
+  takeOutputs(): Outputs {
+    const { outputs } = this.#step;
+    this.#count(outputs);
+    this.#step.outputs = emptyOutputs();
+    this.#step.gapsDetected = 0;
+    this.#rejectedByReason = new Map();
+    this.#ledgerBefore = { ...this.state.ledger };
+    this.state.nextSerial = this.meters.nextSerial;
+    return outputs;
+  }
+
+  /** Sets a restored meter's timer. */
+  resume(i: number): void {
+    judgeMeter(this.#step, i, this.#watermarkOf(i));
+  }
+
+  #begin(offset: number): void {
+    this.#step.offset = offset;
+    this.state.nextOffset = offset + 1;
+    this.state.ledger.raw++;
+  }
+
+  /** The clock that a record without a time of arrival is judged by; NaN: none. */
+  #arrival(receivedMs: number, recordTimeMs: number): number {
+    if (!Number.isNaN(receivedMs)) return receivedMs;
+    if (this.state.replaying) return this.state.tickMaxMs;
+    return Number.isNaN(recordTimeMs) ? this.options.nowMs ?? NaN : recordTimeMs;
+  }
+
+  /** What is wrong with a reading that could be read. */
+  #fault(arrivedMs: number): RejectReason | null {
+    const { options } = this;
+    const parsed = this.#parsed;
+    if (parsed.consumptionKwh < 0 && options.negative === "reject") {
+      parsed.detail = `consumption_kwh is ${parsed.consumptionKwh}`;
+      return "NEGATIVE";
+    }
+    if (parsed.consumptionKwh > options.maxKwh) {
+      parsed.detail = `consumption_kwh is ${parsed.consumptionKwh}, more than ${options.maxKwh}`;
+      return "TOO_LARGE";
+    }
+    if (parsed.timestampMs > arrivedMs + options.maxFutureMs) {
+      const aheadSeconds = (parsed.timestampMs - arrivedMs) / 1000;
+      parsed.detail = `${aheadSeconds} s ahead of its arrival`;
+      return "FUTURE";
+    }
+    return null;
+  }
+
+  /** The watermark that judges a meter's silence. */
+  #watermarkOf(i: number): number {
+    const maxMs = this.#byMeter ? this.meters.maxMs[i] : this.state.readingMaxMs;
+    return Math.max(maxMs, this.state.tickMaxMs) - this.options.outOfOrdernessMs;
+  }
+
+  /** The watermark that judges the lateness of a meter's next reading; i < 0: a new meter's. */
+  #latenessWatermarkOf(i: number): number {
+    const { state, options } = this;
+    if (this.#byMeter) return i < 0 ? -Infinity : this.meters.maxMs[i] - options.outOfOrdernessMs;
+    return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
+  }
+
+  /** One usable reading: too late, duplicate, or accepted; then everything due is judged. */
+  #fold(
+    known: number,
+    id: string,
+    timestampMs: number,
+    value: number,
+    raw: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { state, options, meters } = this;
+    const step = this.#step;
+    const latenessMs = this.#latenessWatermarkOf(known);
+    const delayMs = timestampMs >= latenessMs ? 0 : latenessMs - timestampMs;
+    if (delayMs > options.allowedLatenessMs) {
+      state.ledger.too_late++;
+      const meterId = known < 0 ? id : meters.idOf(known);
+      step.outputs.late.push({
+        offset: step.offset,
+        meterId,
+        timestampMs,
+        consumptionKwh: value,
+        delayMs,
+      });
+      return;
+    }
+    let i = known;
+    let meterId = i < 0 ? id : meters.idOf(i);
+    const movedMs = timestampMs - options.outOfOrdernessMs;
+    if (i >= 0) {
+      const silenceMs = this.#watermarkOf(i);
+      const judgedMs = movedMs > silenceMs ? movedMs : silenceMs;
+      if (judgedMs >= meters.lastMs[i] + options.stateTtlMs) {
+        judgeMeter(step, i, judgedMs);
+        i = -1;
+      }
+    }
+    let shifted = false;
+    if (i < 0) {
+      i = beginMeter(step, meterId, timestampMs, value);
+      meterId = meters.idOf(i);
+    } else {
+      const taking = takeReading(step, i, timestampMs, value, this.#watermarkOf(i));
+      if (taking.disposition === "duplicate") {
+        const same = taking.takenBy === value;
+        return this.#duplicate(i, same, timestampMs, value, taking.takenBy, raw, start, end);
+      }
+      shifted = taking.shifted;
+    }
+    if (delayMs === 0) state.ledger.ok++;
+    else state.ledger.late++;
+    step.outputs.validated.push({
+      offset: step.offset,
+      meterId,
+      timestampMs,
+      consumptionKwh: value,
+      status: delayMs === 0 ? "OK" : "LATE",
+      flags: FLAGS[(value < 0 ? 2 : 0) + (shifted ? 1 : 0)],
+      delayMs,
+    });
+    if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
+    judgeMeter(step, i, this.#watermarkOf(i));
+    if (!this.#byMeter) this.#judgeDue();
+  }
+
+  #tick(bytes: Uint8Array, start: number, end: number, recordTimeMs: number): void {
+    const { state, options } = this;
+    const { timestampMs, final } = this.#parsed;
+    const aheadMs = timestampMs - recordTimeMs;
+    if (aheadMs > options.maxFutureMs) {
+      this.#parsed.detail = `a tick ${aheadMs / 1000} s ahead of its arrival`;
+      return this.#reject("FUTURE", -1, recordTimeMs, bytes, start, end);
+    }
+    state.ledger.tick++;
+    state.replaying = !(Math.abs(aheadMs) <= options.maxFutureMs);
+    if (timestampMs > state.tickMaxMs) state.tickMaxMs = timestampMs;
+    if (timestampMs > state.clockMs) state.clockMs = timestampMs;
+    this.#judgeDue();
+    if (final) {
+      const step = this.#step;
+      for (const i of this.#bySerial([...this.meters.indexes()])) {
+        announceOpenGap(step, i, this.#watermarkOf(i));
+      }
+    }
+  }
+
+  /** Judges every meter whose timer is due at the partition's clock, oldest meter first. */
+  #judgeDue(): void {
+    const { state, options, meters } = this;
+    const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
+    const clockMs = maxMs - options.outOfOrdernessMs;
+    if (!meters.timers.mayBeDue(clockMs)) return;
+    const due = this.#due;
+    due.length = 0;
+    meters.timers.take(clockMs, due);
+    for (const i of this.#bySerial(due)) judgeMeter(this.#step, i, this.#watermarkOf(i));
+  }
+
+  #bySerial(indexes: number[]): number[] {
+    const { serial } = this.meters;
+    let sorted = true;
+    for (let d = 1; d < indexes.length && sorted; d++) {
+      sorted = serial[indexes[d - 1]] < serial[indexes[d]];
+    }
+    return sorted ? indexes : indexes.sort((a, b) => serial[a] - serial[b]);
+  }
+
+  #duplicate(
+    i: number,
+    same: boolean,
+    timestampMs: number,
+    value: number,
+    takenBy: number,
+    raw: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.state.ledger.duplicate++;
+    this.#step.outputs.rejected.push({
+      offset: this.#step.offset,
+      reason: same ? "DUPLICATE" : "CONFLICT",
+      detail: same ? "its interval is taken" : `its interval is taken by ${takenBy}`,
+      raw: raw.slice(start, Math.min(end, start + this.options.rejectedRawBytesMax)),
+      meterId: this.meters.idOf(i),
+      timestampMs,
+      consumptionKwh: value,
+      atMs: timestampMs,
+    });
+  }
+
+  #reject(
+    reason: RejectReason,
+    i: number,
+    arrivedMs: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { state, options } = this;
+    const parsed = this.#parsed;
+    const { timestampMs, consumptionKwh } = parsed;
+    state.ledger.rejected++;
+    this.#rejectedByReason.set(reason, (this.#rejectedByReason.get(reason) ?? 0) + 1);
+    const future = timestampMs > arrivedMs + options.maxFutureMs;
+    if (i >= 0 && isOfItsSlot(reason, parsed.valueMissing) && !future) {
+      const latenessMs = this.#latenessWatermarkOf(i);
+      if (!(latenessMs - timestampMs > options.allowedLatenessMs)) {
+        markUnusable(this.#step, i, timestampMs);
+        judgeMeter(this.#step, i, this.#watermarkOf(i));
+      }
+    }
+    const length = end - start;
+    const cut = length > options.rejectedRawBytesMax;
+    const atMs = Number.isNaN(timestampMs) || future ? arrivedMs : timestampMs;
+    this.#step.outputs.rejected.push({
+      offset: this.#step.offset,
+      reason,
+      detail: cut
+        ? `${parsed.detail} (first ${options.rejectedRawBytesMax} of ${length} bytes kept)`
+        : parsed.detail,
+      raw: bytes.slice(start, cut ? start + options.rejectedRawBytesMax : end),
+      meterId: i >= 0 ? this.meters.idOf(i) : parsed.meterId,
+      timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
+      consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
+      atMs: Number.isNaN(atMs) ? 0 : atMs,
+    });
+  }
+
+  /** The counts of this commit, at the watermark. */
+  #count(outputs: Outputs): void {
+    const { ledger, clockMs } = this.state;
+    const watermarkMs = this.watermarkMs;
+    const add = (metricType: string, value: number, tags: Record<string, string> = {}) =>
+      outputs.metrics.push({
+        offset: this.state.nextOffset,
+        metricType,
+        meterId: null,
+        timestampMs: watermarkMs ?? 0,
+        value,
+        tags,
+      });
+    const before = this.#ledgerBefore;
+    if (ledger.raw === before.raw) return;
+    const since = Object.fromEntries(DISPOSITIONS.map((d) => [d, ledger[d] - before[d]]));
+    if (since.ok > 0) add("event_processed", since.ok, { status: "OK" });
+    if (since.late > 0) add("event_processed", since.late, { status: "LATE" });
+    if (since.too_late > 0) add("too_late_event", since.too_late);
+    if (since.duplicate > 0) add("duplicate_event", since.duplicate);
+    for (const [error, value] of this.#rejectedByReason) add("invalid_event", value, { error });
+    if (this.#step.gapsDetected > 0) add("gap_detected", this.#step.gapsDetected);
+    if (watermarkMs !== null && clockMs > -Infinity) {
+      add("watermark_lag_seconds", Math.max(0, clockMs - watermarkMs) / 1000);
+    }
+  }
+}
+
+/** The reason tells of a reading whose meter and time are good: its slot had an unusable one. */
+function isOfItsSlot(reason: RejectReason, valueMissing: boolean): boolean {
+  if (reason === "MISSING_FIELD") return valueMissing;
+  return reason === "BAD_VALUE" || reason === "NEGATIVE" || reason === "TOO_LARGE";
+}
+
+function asciiText(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let p = start; p < end; p++) text += String.fromCharCode(bytes[p]);
+  return text;
+}

@@ -1,0 +1,360 @@
+/**
+ * Timestamps as text, and the zones of those written without an offset. Everything is epoch
+ * milliseconds inside; NaN is "no timestamp", so that a bad one costs no allocation.
+ *
+ * The caches here are memos of pure functions: they change the speed of an answer, never the answer.
+ */
+
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+/** 1000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what four digits of a year can say. */
+const EARLIEST_MS = -30_610_224_000_000;
+const LATEST_MS = 253_402_300_799_999;
+/** An epoch number below this is seconds, else milliseconds. */
+const EPOCH_SECONDS_END = 1e11;
+
+const SPACE = 0x20;
+const PLUS = 0x2b;
+const DASH = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const COLON = 0x3a;
+const UPPER_T = 0x54;
+const UPPER_Z = 0x5a;
+const LOWER_T = 0x74;
+const LOWER_Z = 0x7a;
+
+/**
+ * A time zone as a table: offset i holds for local times in [bounds[i-1], bounds[i]). Plain data, so
+ * it can be posted to a Worker. Outside 1970..2100 the nearest known offset holds.
+ */
+export type Zone = {
+  readonly name: string;
+  /** Local time from which the next offset holds, ascending. */
+  readonly localBoundsMs: Float64Array;
+  /** Local minus UTC; one more than there are bounds. */
+  readonly offsetsMs: Float64Array;
+  /** Index of the last offset found: a memo, neighbours in a file share it. */
+  lastHit: number;
+};
+
+/** Coordinated universal time: no transitions, offset 0. */
+export const UTC_ZONE: Zone = {
+  name: "UTC",
+  localBoundsMs: new Float64Array(0),
+  offsetsMs: new Float64Array(1),
+  lastHit: 0,
+};
+
+const ZONE_FROM_MS = 0;
+const ZONE_TO_MS = Date.UTC(2101, 0, 1);
+/** Below the shortest stretch between two transitions (a week: Recife in October 2000). */
+const ZONE_STEP_MS = 4 * DAY_MS;
+
+/**
+ * Builds the zone of an IANA name from the runtime's own zone data.
+ *
+ * @throws {Error} when the runtime does not know the name.
+ */
+export function buildZone(name: string): Zone {
+  if (name === "UTC") return UTC_ZONE;
+  const offsetAt = zoneOffsets(name);
+  const bounds: number[] = [];
+  const offsets: number[] = [offsetAt(ZONE_FROM_MS)];
+  let knownMs = ZONE_FROM_MS;
+  while (knownMs < ZONE_TO_MS) {
+    const nextMs = Math.min(knownMs + ZONE_STEP_MS, ZONE_TO_MS);
+    const before = offsets[offsets.length - 1];
+    if (offsetAt(nextMs) === before) {
+      knownMs = nextMs;
+      continue;
+    }
+    const transitionMs = bisectTransition(offsetAt, knownMs, nextMs);
+    const after = offsetAt(transitionMs);
+    // Until the later of the two local readings of the transition the old offset holds: that takes
+    // the earlier instant of an ambiguous time, and moves a skipped one forward by the gap.
+    bounds.push(transitionMs + Math.max(before, after));
+    offsets.push(after);
+    knownMs = transitionMs;
+  }
+  return {
+    name,
+    localBoundsMs: Float64Array.from(bounds),
+    offsetsMs: Float64Array.from(offsets),
+    lastHit: 0,
+  };
+}
+
+function zoneOffsets(name: string): (utcMs: number) => number {
+  let format: Intl.DateTimeFormat;
+  try {
+    format = new Intl.DateTimeFormat("en-US", {
+      timeZone: name,
+      calendar: "gregory",
+      numberingSystem: "latn",
+      hourCycle: "h23",
+      year: "numeric",
+      month: "numeric",
+      day: "numeric",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
+    });
+  } catch (cause) {
+    throw new Error(`Cannot use time zone "${name}": must be an IANA name`, { cause });
+  }
+  return (utcMs) => {
+    const [month, day, year, hour, minute, second] = format.format(utcMs).match(/\d+/g)!
+      .map(Number);
+    return Date.UTC(year, month - 1, day, hour, minute, second) - utcMs;
+  };
+}
+
+/** The first instant, to the second, at which the offset differs from the one at `fromMs`. */
+function bisectTransition(
+  offsetAt: (utcMs: number) => number,
+  fromMs: number,
+  toMs: number,
+): number {
+  const before = offsetAt(fromMs);
+  let low = fromMs / 1000;
+  let high = toMs / 1000;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetAt(middle * 1000) === before) low = middle;
+    else high = middle;
+  }
+  return high * 1000;
+}
+
+/**
+ * The instant of a local time, given as if it were UTC. An ambiguous one is its earlier instant; one
+ * that a transition skips moves forward by the gap. NaN stays NaN.
+ */
+export function localToUtcMs(zone: Zone, localMs: number): number {
+  const bounds = zone.localBoundsMs;
+  if (bounds.length === 0) return localMs - zone.offsetsMs[0];
+  const hit = zone.lastHit;
+  if (
+    (hit === 0 || localMs >= bounds[hit - 1]) && (hit === bounds.length || localMs < bounds[hit])
+  ) {
+    return localMs - zone.offsetsMs[hit];
+  }
+  let low = 0;
+  let high = bounds.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (bounds[middle] <= localMs) low = middle + 1;
+    else high = middle;
+  }
+  zone.lastHit = low;
+  return localMs - zone.offsetsMs[low];
+}
+
+/**
+ * Reads a timestamp: `YYYY-MM-DD` (midnight in the zone), or a date, one of `T`, `t` or a space,
+ * `HH:MM[:SS[.fraction]]`, and an offset `Z`, `±HH:MM`, `±HHMM` or `±HH`; without one it is in
+ * `zone`. 9 to 13 digits are an epoch. Surrounding spaces are dropped, fractions cut to
+ * milliseconds. Anything else is NaN: slashes and month names are never guessed at.
+ */
+export function parseTimestamp(text: string, zone: Zone): number {
+  const length = text.length;
+  const bytes = length <= scratch.length ? scratch : new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) return NaN;
+    bytes[i] = code;
+  }
+  return parseTimestampBytes(bytes, 0, length, zone);
+}
+
+const scratch = new Uint8Array(64);
+
+/** `parseTimestamp` over ASCII bytes `[start, end)`, without an allocation. */
+export function parseTimestampBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  zone: Zone,
+): number {
+  while (start < end && bytes[start] === SPACE) start++;
+  while (end > start && bytes[end - 1] === SPACE) end--;
+  const length = end - start;
+  if (length < 10 || bytes[start + 4] !== DASH) return parseEpochDigits(bytes, start, end);
+  const dayMs = parseDay(bytes, start);
+  if (dayMs !== dayMs || length === 10) return within(localToUtcMs(zone, dayMs));
+
+  const separator = bytes[start + 10];
+  if (separator !== UPPER_T && separator !== SPACE && separator !== LOWER_T) return NaN;
+  if (length < 16 || bytes[start + 13] !== COLON) return NaN;
+  const hour = twoDigits(bytes, start + 11);
+  const minute = twoDigits(bytes, start + 14);
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59) return NaN;
+  let localMs = dayMs + (hour * 60 + minute) * MINUTE_MS;
+  let at = start + 16;
+  if (at < end && bytes[at] === COLON) {
+    if (at + 3 > end) return NaN;
+    const second = twoDigits(bytes, at + 1);
+    if (second < 0 || second > 59) return NaN;
+    localMs += second * 1000;
+    at += 3;
+    if (at < end && bytes[at] === DOT) {
+      const fractionEnd = digitsEnd(bytes, at + 1, end);
+      if (fractionEnd === at + 1) return NaN;
+      localMs += fractionMs(bytes, at + 1, fractionEnd);
+      at = fractionEnd;
+    }
+  }
+  if (at === end) return within(localToUtcMs(zone, localMs));
+  return within(localMs - parseOffset(bytes, at, end));
+}
+
+/** NaN unless the year has four digits in UTC too, so that every timestamp can be written back. */
+function within(ms: number): number {
+  return ms >= EARLIEST_MS && ms <= LATEST_MS ? ms : NaN;
+}
+
+/** Two digits as 0..99, or -1. Both bytes must exist. */
+function twoDigits(bytes: Uint8Array, at: number): number {
+  const tens = bytes[at] - ZERO;
+  const ones = bytes[at + 1] - ZERO;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : -1;
+}
+
+let lastDate = -1;
+let lastDayMs = NaN;
+
+/** `YYYY-MM-DD` at `at` as the epoch milliseconds of its midnight in UTC, or NaN. */
+function parseDay(bytes: Uint8Array, at: number): number {
+  const century = twoDigits(bytes, at);
+  const ofCentury = twoDigits(bytes, at + 2);
+  const month = twoDigits(bytes, at + 5);
+  const day = twoDigits(bytes, at + 8);
+  if (century < 10 || ofCentury < 0 || month < 1 || month > 12 || day < 1) return NaN;
+  if (bytes[at + 4] !== DASH || bytes[at + 7] !== DASH) return NaN;
+  const date = ((century * 100 + ofCentury) * 100 + month) * 100 + day;
+  if (date === lastDate) return lastDayMs;
+  const year = century * 100 + ofCentury;
+  if (day > daysInMonth(year, month)) return NaN;
+  lastDate = date;
+  lastDayMs = daysFromCivil(year, month, day) * DAY_MS;
+  return lastDayMs;
+}
+
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+}
+
+/** Days since 1970-01-01 of a proleptic Gregorian date (Howard Hinnant's days_from_civil). */
+function daysFromCivil(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) +
+    dayOfYear;
+  return era * 146_097 + dayOfEra - 719_468;
+}
+
+function digitsEnd(bytes: Uint8Array, at: number, end: number): number {
+  while (at < end && bytes[at] >= ZERO && bytes[at] <= ZERO + 9) at++;
+  return at;
+}
+
+function fractionMs(bytes: Uint8Array, at: number, end: number): number {
+  let ms = 0;
+  for (let i = 0; i < 3; i++) ms = ms * 10 + (at + i < end ? bytes[at + i] - ZERO : 0);
+  return ms;
+}
+
+/** The offset that fills `[at, end)`, in milliseconds, or NaN. */
+function parseOffset(bytes: Uint8Array, at: number, end: number): number {
+  const sign = bytes[at];
+  const length = end - at;
+  if (length === 1) return sign === UPPER_Z || sign === LOWER_Z ? 0 : NaN;
+  if (sign !== PLUS && sign !== DASH) return NaN;
+  if (length !== 3 && length !== 5 && (length !== 6 || bytes[at + 3] !== COLON)) return NaN;
+  const hour = twoDigits(bytes, at + 1);
+  const minute = length === 3 ? 0 : twoDigits(bytes, end - 2);
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59) return NaN;
+  const ms = (hour * 60 + minute) * MINUTE_MS;
+  return sign === DASH ? -ms : ms;
+}
+
+function parseEpochDigits(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length < 9 || length > 13 || digitsEnd(bytes, start, end) !== end) return NaN;
+  let value = 0;
+  for (let i = start; i < end; i++) value = value * 10 + (bytes[i] - ZERO);
+  return parseEpochNumber(value);
+}
+
+/** A JSON number as a timestamp: seconds below 1e11, else milliseconds; NaN when out of range. */
+export function parseEpochNumber(n: number): number {
+  if (!(n >= 0) || n > LATEST_MS) return NaN;
+  return n < EPOCH_SECONDS_END ? Math.round(n * 1000) + 0 : Math.trunc(n);
+}
+
+const TWO_DIGITS = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, "0"));
+let lastTextDay = NaN;
+let lastTextDate = "";
+
+/** Writes `2013-01-01T10:30:00Z`, with `.mmm` only when there are milliseconds. */
+export function formatTimestamp(ms: number): string {
+  const day = Math.floor(ms / DAY_MS);
+  if (day !== lastTextDay) {
+    lastTextDate = new Date(day * DAY_MS).toISOString().slice(0, 11);
+    lastTextDay = day;
+  }
+  const ofDayMs = (ms - day * DAY_MS) | 0;
+  const seconds = (ofDayMs / 1000) | 0;
+  const minutes = (seconds / 60) | 0;
+  const time = `${TWO_DIGITS[(minutes / 60) | 0]}:${TWO_DIGITS[minutes % 60]}:${
+    TWO_DIGITS[seconds % 60]
+  }`;
+  const fraction = ofDayMs % 1000;
+  const tail = fraction === 0 ? "Z" : `.${String(fraction).padStart(3, "0")}Z`;
+  return lastTextDate + time + tail;
+}
+
+const lastDateBytes = new Uint8Array(11);
+let lastBytesDay = NaN;
+
+/**
+ * `formatTimestamp` into `target` at `at`; returns the position after it. There must be room for
+ * 24 bytes, and the year must have four digits, as that of every parsed timestamp has.
+ */
+export function writeTimestamp(ms: number, target: Uint8Array, at: number): number {
+  const day = Math.floor(ms / DAY_MS);
+  if (day !== lastBytesDay) {
+    const text = new Date(day * DAY_MS).toISOString();
+    for (let i = 0; i < 11; i++) lastDateBytes[i] = text.charCodeAt(i);
+    lastBytesDay = day;
+  }
+  for (let i = 0; i < 11; i++) target[at + i] = lastDateBytes[i];
+  const ofDayMs = (ms - day * DAY_MS) | 0;
+  const seconds = (ofDayMs / 1000) | 0;
+  const minutes = (seconds / 60) | 0;
+  writeTwoDigits((minutes / 60) | 0, target, at + 11);
+  target[at + 13] = COLON;
+  writeTwoDigits(minutes % 60, target, at + 14);
+  target[at + 16] = COLON;
+  writeTwoDigits(seconds % 60, target, at + 17);
+  const fraction = ofDayMs % 1000;
+  if (fraction === 0) {
+    target[at + 19] = UPPER_Z;
+    return at + 20;
+  }
+  target[at + 19] = DOT;
+  target[at + 20] = ZERO + ((fraction / 100) | 0);
+  writeTwoDigits(fraction % 100, target, at + 21);
+  target[at + 23] = UPPER_Z;
+  return at + 24;
+}
+
+function writeTwoDigits(value: number, target: Uint8Array, at: number): void {
+  const tens = (value / 10) | 0;
+  target[at] = ZERO + tens;
+  target[at + 1] = ZERO + (value - tens * 10);
+}

@@ -1,0 +1,178 @@
+import type { Clock, CommitStore, RecordChunk } from "./ports.ts";
+import type { Task } from "./task.ts";
+
+/** How far a pipeline is. `readings` counts what was folded in this run, ticks and all. */
+export type Progress = {
+  readonly rowsRead: number;
+  readonly recordsFolded: number;
+  readonly readingsFolded: number;
+  readonly eventTimeMs: number | null;
+};
+
+export type PipelineOptions = {
+  /** Where each partition's log begins for this input: what lies before was another input's. */
+  readonly baseOffsets: readonly number[];
+  readonly commitRecordsMax: number;
+  /** A commit at least so often while pacing; unpaced, commits depend on the records alone. */
+  readonly commitIntervalMs: number;
+  /** Readings a second; Infinity: as fast as they are taken. */
+  readonly ratePerSecond: number;
+  /** The end of a recorded topic has no last tick: send one, this long after the last reading. */
+  readonly endsAfterMs: number | null;
+  readonly rowsTotal: number | null;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+};
+
+/** Longest time a paced pipeline sleeps, and with it the time to stop. */
+const PACE_SLICE_MS = 50;
+
+/**
+ * Plays records through the tasks of all partitions into the store, folding on while a commit is
+ * under way. What a task has committed before is passed over, so a run that was cut off anywhere
+ * goes on where it stood, given the same records.
+ *
+ * Resolves to false when the signal stopped it; all that was folded is committed then, too.
+ */
+export async function playRecords(
+  chunks: AsyncIterable<RecordChunk>,
+  tasks: readonly Task[],
+  store: CommitStore,
+  options: PipelineOptions,
+): Promise<boolean> {
+  const player = new Player(tasks, store, options);
+  try {
+    for await (const chunk of chunks) {
+      await player.play(chunk);
+      if (options.signal.aborted) break;
+    }
+    if (!options.signal.aborted && options.endsAfterMs !== null) player.sendLastTick();
+    await player.commit();
+  } finally {
+    await player.settle();
+  }
+  return !options.signal.aborted;
+}
+
+const encoder = new TextEncoder();
+
+class Player {
+  readonly #tasks: readonly Task[];
+  readonly #store: CommitStore;
+  readonly #options: PipelineOptions;
+  /** The offset that each partition's next record has in its log. */
+  readonly #offsets: number[];
+  #streamRecords = 0;
+  #recordsFolded = 0;
+  #readingsFolded = 0;
+  #rowsRead = 0;
+  #startedAtMs: number;
+  #committedAtMs: number;
+  #pending: Promise<void> = Promise.resolve();
+  #commitDurationMs: number | null = null;
+
+  constructor(tasks: readonly Task[], store: CommitStore, options: PipelineOptions) {
+    this.#tasks = tasks;
+    this.#store = store;
+    this.#options = options;
+    this.#offsets = [...options.baseOffsets];
+    this.#startedAtMs = this.#committedAtMs = options.clock.nowMs();
+  }
+
+  async play(chunk: RecordChunk): Promise<void> {
+    const { commitRecordsMax, ratePerSecond, signal } = this.#options;
+    const paced = Number.isFinite(ratePerSecond);
+    let start = 0;
+    for (let r = 0; r < chunk.count; r++) {
+      if (paced && this.#isAhead()) await this.#pace();
+      if (signal.aborted) return;
+      const end = chunk.ends[r];
+      this.#route(chunk.partitions[r], chunk.bytes, start, end);
+      start = end;
+      if (++this.#streamRecords % commitRecordsMax === 0) await this.commit();
+    }
+    this.#rowsRead = chunk.rowsRead;
+    this.#report(chunk.lastEventTimeMs);
+  }
+
+  /** The last tick of a recorded topic: every slot up to the last reading is judged. */
+  sendLastTick(): void {
+    const { endsAfterMs } = this.#options;
+    const readingMaxMs = Math.max(...this.#tasks.map((t) => t.processor.state.readingMaxMs));
+    if (readingMaxMs === -Infinity) return;
+    const timestamp = new Date(readingMaxMs + (endsAfterMs ?? 0)).toISOString();
+    const tick = encoder.encode(`{"type":"tick","timestamp":"${timestamp}","final":true}`);
+    this.#route(-1, tick, 0, tick.length);
+  }
+
+  /** Commits what is folded, once the commit before has ended. */
+  async commit(): Promise<void> {
+    await this.#pending;
+    const { clock, rowsTotal } = this.#options;
+    const lagRecords = rowsTotal === null ? null : Math.max(0, rowsTotal - this.#rowsRead);
+    const commits = this.#tasks.flatMap((task) => task.takeCommit() ?? []);
+    for (const { outputs, nextOffset: offset, watermarkMs } of commits) {
+      const common = { offset, meterId: null, timestampMs: watermarkMs ?? 0, tags: {} };
+      if (this.#commitDurationMs !== null) {
+        const value = this.#commitDurationMs;
+        outputs.metrics.push({ ...common, metricType: "commit_duration_ms", value });
+      }
+      if (lagRecords !== null) {
+        outputs.metrics.push({ ...common, metricType: "consumer_lag_records", value: lagRecords });
+      }
+    }
+    const startedAtMs = this.#committedAtMs = clock.nowMs();
+    const commitAll = async () => {
+      for (const commit of commits) await this.#store.commit(commit);
+      this.#commitDurationMs = clock.nowMs() - startedAtMs;
+    };
+    this.#pending = commitAll();
+    this.#pending.catch(() => {}); // awaited, and so reported, at the next commit or at the end
+  }
+
+  /** Waits for the commit under way. */
+  async settle(): Promise<void> {
+    await this.#pending;
+  }
+
+  #route(partition: number, bytes: Uint8Array, start: number, end: number): void {
+    if (partition < 0) {
+      for (let p = 0; p < this.#tasks.length; p++) this.#fold(p, bytes, start, end);
+    } else if (this.#fold(partition, bytes, start, end)) this.#readingsFolded++;
+  }
+
+  #fold(partition: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const task = this.#tasks[partition];
+    if (this.#offsets[partition]++ < task.nextOffset) return false;
+    task.fold(bytes, start, end, NaN);
+    this.#recordsFolded++;
+    return true;
+  }
+
+  #isAhead(): boolean {
+    const { clock, ratePerSecond } = this.#options;
+    return this.#readingsFolded > (clock.nowMs() - this.#startedAtMs) / 1000 * ratePerSecond;
+  }
+
+  /** Sleeps until the next reading is due; what was folded meanwhile becomes visible. */
+  async #pace(): Promise<void> {
+    const { clock, commitIntervalMs, signal } = this.#options;
+    while (!signal.aborted && this.#isAhead()) {
+      if (clock.nowMs() - this.#committedAtMs >= commitIntervalMs) {
+        await this.commit();
+        this.#report(null);
+      }
+      await clock.sleep(PACE_SLICE_MS, signal);
+    }
+  }
+
+  #report(eventTimeMs: number | null): void {
+    this.#options.onProgress({
+      rowsRead: this.#rowsRead,
+      recordsFolded: this.#recordsFolded,
+      readingsFolded: this.#readingsFolded,
+      eventTimeMs: eventTimeMs ?? this.#tasks[0]?.processor.watermarkMs ?? null,
+    });
+  }
+}

@@ -1,0 +1,57 @@
+import type { Ledger } from "../core/ledger.ts";
+import type { Outputs } from "../core/outputs.ts";
+
+/** What a partition's owner needs to go on: null on the first start. */
+export type Snapshot = {
+  readonly nextOffset: number;
+  /** The processor's own state (watermark, clocks, ledger), encoded by `core/codec.ts`. */
+  readonly task: Uint8Array;
+  /** Changelog payloads, oldest first. */
+  readonly changelog: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+};
+
+/** One atomic step of one partition: all of it becomes visible, or none. */
+export type Commit = {
+  readonly partition: number;
+  /** The offset the batch began at; a store refuses a commit that does not follow the last one. */
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  readonly outputs: Outputs;
+  /** Changed meter states, packed by `core/codec.ts`; empty when none changed. */
+  readonly changelog: readonly Uint8Array[];
+  /** True: `changelog` holds every meter, and older payloads may be forgotten. */
+  readonly compacts: boolean;
+  readonly task: Uint8Array;
+  readonly watermarkMs: number | null;
+  readonly ledger: Readonly<Ledger>;
+};
+
+/** What passes for time outside the core: pacing, rates and durations. */
+export type Clock = {
+  /** Wall clock, epoch milliseconds. */
+  nowMs(): number;
+  sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
+};
+
+/** Where commits go. `commit` rejects with `FencedError` when another owner has taken over. */
+export type CommitStore = {
+  load(partition: number): Promise<Snapshot | null>;
+  commit(commit: Commit): Promise<void>;
+};
+
+/** Another owner has committed this partition since it was loaded: drop the task, restore. */
+export class FencedError extends Error {
+  override name = "FencedError";
+}
+
+/** Raw records in arrival order, of all partitions. Record i is `bytes[ends[i-1]..ends[i])`. */
+export type RecordChunk = {
+  readonly bytes: Uint8Array;
+  readonly ends: Int32Array;
+  /** Each record's partition; -1: a tick, for every partition. */
+  readonly partitions: Int16Array;
+  readonly count: number;
+  /** Rows of the input read so far, and the event time reached: for progress. */
+  readonly rowsRead: number;
+  readonly lastEventTimeMs: number;
+};

@@ -1,0 +1,398 @@
+import { formatTimestamp } from "../core/time.ts";
+import { createRandom, hash32, normalOf32, randomNormal } from "./random.ts";
+import { type Random, randomFailures, randomInteger, randomLogUniform } from "./random.ts";
+
+/** Which fleet to make. The same options give the same bytes. */
+export type FleetOptions = {
+  /** Its low 32 bits count. */
+  readonly seed: number;
+  readonly meters: number;
+  readonly days: number;
+  readonly intervalMinutes: number;
+  /** The first slot, epoch milliseconds, a whole second. */
+  readonly startMs: number;
+  /** No defects at all. */
+  readonly clean: boolean;
+};
+
+/** The defects, in the order they are counted everywhere. */
+export const DEFECT_KINDS = [
+  ...["missing", "short_gap", "outage", "group_outage", "churn", "late", "too_late"] as const,
+  ...["duplicate", "conflict", "spike", "stuck", "negative", "unusable"] as const,
+] as const;
+
+/** `missing` is one slot, `short_gap` a few, `outage` hours; `group_outage` hits a whole feeder. */
+export type DefectKind = typeof DEFECT_KINDS[number];
+
+/** One injected defect, in slots counted from the start of the fleet. */
+export type FleetDefect = {
+  readonly kind: DefectKind;
+  readonly meter: number;
+  /** The slots from here to `to` (half open) are spoiled. */
+  readonly from: number;
+  readonly to: number;
+  /** The meter is otherwise clean before here: for a late reading, until it has arrived. */
+  readonly end: number;
+  /** `late`, `too_late`: seconds; `spike`: factor; `conflict`: Wh more; `unusable`: which text. */
+  readonly detail: number;
+  /** The value written and the true one; set when `fleetCsv` passes the slot. */
+  writtenWh: number;
+  trueWh: number;
+};
+
+/** What will be written, known before any of it is. */
+export type FleetPlan = {
+  readonly options: FleetOptions;
+  readonly slots: number;
+  readonly intervalMs: number;
+  /** Each meter's defects in the order of the slots. */
+  readonly defectsByMeter: readonly (readonly FleetDefect[])[];
+};
+
+/** The values of an `unusable` reading. */
+export const UNUSABLE_VALUES = ["Null", "", "NaN"] as const;
+
+/** Clean slots at either end of a meter's history, so that every gap but a churn closes. */
+const EDGE_SLOTS = 4;
+/** Clean slots after a defect, so that no two gaps of a meter touch. */
+const GUARD_SLOTS = 2;
+const ONE_OF_EACH_SLOTS_MIN = 120;
+const CHUNK_CHARS = 1 << 16;
+
+/** How often a kind strikes: its share of the slots, or once in so many weeks of a meter. */
+const RATES: readonly { kind: DefectKind; share?: number; weeks?: number }[] = [
+  { kind: "missing", share: 0.003 },
+  { kind: "short_gap", share: 0.0003 },
+  { kind: "outage", weeks: 20 },
+  { kind: "late", share: 0.005 },
+  { kind: "too_late", share: 0.001 },
+  { kind: "duplicate", share: 0.002 },
+  { kind: "conflict", share: 0.0005 },
+  { kind: "spike", share: 0.0005 },
+  { kind: "stuck", weeks: 6 },
+  { kind: "negative", share: 0.0005 },
+  { kind: "unusable", share: 0.0005 },
+  { kind: "churn", weeks: 400 },
+];
+
+type Grid = { readonly slots: number; readonly intervalMinutes: number };
+type Meter = { readonly meter: number; readonly grid: Grid; readonly random: Random };
+
+/**
+ * Draws all defects of a fleet. Each meter is a renewal process of its own: a clean stretch, a
+ * defect, a clean stretch. The group outage and one defect of each kind (in a fleet of at least 5
+ * meters, 5 days and 120 slots) are laid down first, and the process walks round them.
+ */
+export function planFleet(options: FleetOptions): FleetPlan {
+  const { seed, meters, clean, intervalMinutes } = options;
+  const grid = { slots: Math.floor(options.days * 1440 / intervalMinutes), intervalMinutes };
+  const placed = clean ? [] : placeOneOfEach(options, grid);
+  const cycle = createCycle(grid);
+  const defectsByMeter = Array.from({ length: meters }, (_, meter) => {
+    if (clean) return [];
+    const random = createRandom(hash32(hash32(seed, 1), meter));
+    return planMeter({ meter, grid, random, cycle, placed: placed[meter] ?? [] });
+  });
+  return { options, slots: grid.slots, intervalMs: intervalMinutes * 60_000, defectsByMeter };
+}
+
+type Cycle = { readonly cleanSlots: number; readonly drawKind: (random: Random) => DefectKind };
+
+/**
+ * The mean clean stretch is what the mean cycle leaves after the mean defect, so that the rates
+ * hold however many slots a defect takes.
+ */
+function createCycle(grid: Grid): Cycle {
+  const slotsAWeek = 10_080 / grid.intervalMinutes;
+  const shares = RATES.map(({ share, weeks }) => share ?? 1 / (weeks! * slotsAWeek));
+  const total = shares.reduce((sum, share) => sum + share);
+  const at = { meter: 0, grid, random: createRandom(0), from: 0, room: grid.slots };
+  let slotsTaken = 0;
+  RATES.forEach(({ kind }, i) => {
+    for (let draw = 0; kind !== "churn" && draw < 64; draw++) {
+      slotsTaken += drawDefect(kind, at).end * shares[i] / total / 64;
+    }
+  });
+  const drawKind = (random: Random): DefectKind => {
+    let left = random() * total;
+    return (RATES.find((_, i) => (left -= shares[i]) < 0) ?? RATES[0]).kind;
+  };
+  return { cleanSlots: 1 / total - slotsTaken - GUARD_SLOTS, drawKind };
+}
+
+/** Draws one meter's defects. Those already placed win over those drawn. */
+function planMeter(of: Meter & { readonly cycle: Cycle; readonly placed: FleetDefect[] }) {
+  const { meter, grid, random, cycle, placed } = of;
+  const defects: FleetDefect[] = [];
+  const room = grid.slots - EDGE_SLOTS;
+  let free = EDGE_SLOTS, next = 0;
+  while (free < room || next < placed.length) {
+    const from = free + randomFailures(random, cycle.cleanSlots);
+    const kind = cycle.drawKind(random);
+    const defect = drawDefect(kind, { meter, grid, random, from, room });
+    // Meter 0 never stops, so that the fleet's last slot is always read.
+    const fits = kind === "churn" ? meter > 0 : defect.end <= room;
+    if (next < placed.length && defect.end + GUARD_SLOTS > placed[next].from) {
+      defects.push(placed[next]);
+      free = placed[next++].end + GUARD_SLOTS;
+    } else if (from < room && fits) {
+      defects.push(defect);
+      free = defect.end + GUARD_SLOTS;
+    } else {
+      free = from + 1;
+    }
+  }
+  return defects;
+}
+
+/** Where a defect begins, and by which slot it should end: an outage is cut to fit. */
+type Place = Meter & { readonly from: number; readonly room: number };
+
+/** Draws the size of a defect. */
+function drawDefect(kind: DefectKind, { meter, from, room, grid, random }: Place): FleetDefect {
+  const slotsOf = (hours: number) => Math.max(1, Math.round(hours * 60 / grid.intervalMinutes));
+  let slots = 1, detail = 0;
+  if (kind === "short_gap") {
+    slots = randomInteger(random, 2, 6);
+  } else if (kind === "outage") {
+    const slotsMax = Math.max(slotsOf(2), Math.min(room - from, grid.slots >> 2));
+    slots = Math.min(slotsMax, slotsOf(randomLogUniform(random, 2, 48)));
+  } else if (kind === "group_outage") {
+    slots = slotsOf(randomInteger(random, 1, 6));
+  } else if (kind === "stuck") {
+    slots = Math.max(EDGE_SLOTS, slotsOf(6 + 18 * random()));
+  } else if (kind === "churn") {
+    slots = grid.slots - from;
+  } else if (kind === "late") {
+    detail = 60 * randomInteger(random, 5, 54) + randomInteger(random, 1, 59);
+  } else if (kind === "too_late") {
+    // An interval past the lateness: too late by the readings alone, not only by ticks.
+    const minutesMin = 65 + Math.min(grid.intervalMinutes, 180);
+    detail = 60 * randomInteger(random, minutesMin, 359) + randomInteger(random, 1, 59);
+  } else if (kind === "spike") {
+    detail = randomInteger(random, 20, 50);
+  } else if (kind === "conflict") {
+    detail = randomInteger(random, 1, 200);
+  } else if (kind === "unusable") {
+    detail = randomInteger(random, 0, UNUSABLE_VALUES.length - 1);
+  }
+  const to = from + slots;
+  const end = isDelayed(kind) ? from + Math.ceil(detail / 60 / grid.intervalMinutes) : to;
+  return { kind, meter, from, to, end, detail, writtenWh: 0, trueWh: 0 };
+}
+
+/** Whether a reading of this kind arrives after its time, and so says when. */
+export function isDelayed(kind: DefectKind): boolean {
+  return kind === "late" || kind === "too_late";
+}
+
+/**
+ * A feeder's outage in the first fifth of the time; then the meters, in turn, take one defect of
+ * each kind in equal parts of the time left, the churn last.
+ */
+function placeOneOfEach({ seed, meters, days }: FleetOptions, grid: Grid): FleetDefect[][] {
+  if (meters < 5 || days < 5 || grid.slots < ONE_OF_EACH_SLOTS_MIN) return [];
+  const placed: FleetDefect[][] = [];
+  const add = (defect: FleetDefect) => (placed[defect.meter] ??= []).push(defect);
+  const random = createRandom(hash32(seed, 2));
+  const tenth = Math.floor(grid.slots / 10);
+  const from = EDGE_SLOTS + randomInteger(random, tenth, 2 * tenth);
+  const outage = drawDefect("group_outage", { meter: 0, grid, random, from, room: grid.slots });
+  const feederMeters = Math.ceil(meters * (0.2 + 0.3 * random()));
+  const feeder = randomInteger(random, 0, meters - feederMeters);
+  for (let i = 0; i < feederMeters; i++) add({ ...outage, meter: feeder + i });
+
+  const start = outage.end + GUARD_SLOTS;
+  const part = Math.floor((grid.slots - EDGE_SLOTS - start) / Math.ceil(RATES.length / meters));
+  // Turned so that the last kind, the churn, does not fall on meter 0.
+  const first = RATES.length * (meters - 1) + 1 + randomInteger(random, 1, meters - 1);
+  RATES.forEach(({ kind }, i) => {
+    const from = start + part * Math.floor(i / meters);
+    const room = from + part - GUARD_SLOTS;
+    const place = { meter: (first + i) % meters, grid, random, from, room };
+    const defect = drawDefect(kind, place);
+    const spare = kind === "churn" ? part >> 1 : Math.max(0, room - defect.end);
+    const shift = randomInteger(random, 0, spare);
+    const to = kind === "churn" ? defect.to : defect.to + shift;
+    add({ ...defect, from: from + shift, to, end: to + defect.end - defect.to });
+  });
+  return placed;
+}
+
+/** A household of scale 1: its share of the fleet in %, and kW by part of the day. */
+const PROFILES = [
+  // A family; a small flat; somebody at home all day; electric storage heating at night.
+  { share: 45, base: 0.16, morning: 0.45, day: 0.15, weekendDay: 0.4, evening: 0.95, night: 0 },
+  { share: 25, base: 0.07, morning: 0.18, day: 0.04, weekendDay: 0.15, evening: 0.4, night: 0 },
+  { share: 15, base: 0.14, morning: 0.3, day: 0.4, weekendDay: 0.4, evening: 0.65, night: 0 },
+  { share: 15, base: 0.1, morning: 0.3, day: 0.1, weekendDay: 0.25, evening: 0.6, night: 1.6 },
+] as const;
+const BINS_A_DAY = 288;
+
+/** A day's curve (hour to kW), averaged over an interval from each five minutes on. */
+function averageCurve(intervalMinutes: number, curve: (hour: number) => number): Float64Array {
+  const bins = Math.max(1, Math.round(intervalMinutes / 5));
+  return Float64Array.from({ length: BINS_A_DAY }, (_, bin) => {
+    let sum = 0;
+    for (let i = 0; i < bins; i++) sum += curve((((bin + i) % BINS_A_DAY) + 0.5) / 12);
+    return sum / bins;
+  });
+}
+
+/** A hump of the day, 1 at its centre; the hours go round. */
+function hump(hour: number, centre: number, width: number): number {
+  const away = Math.abs(hour - centre);
+  return Math.exp(-0.5 * (Math.min(away, 24 - away) / width) ** 2);
+}
+
+/**
+ * The true consumption. A meter's hangs on the seed, its index and the time alone: it is the same
+ * in a larger fleet and under any defects. Ask each meter once a slot: its noise moves on.
+ */
+function createLoad({ seed, meters, intervalMinutes }: FleetOptions) {
+  const hours = intervalMinutes / 60;
+  const memory = Math.exp(-intervalMinutes / 90);
+  const shock = 0.4 * Math.sqrt(1 - memory ** 2) / (1 + hours / 8);
+  const night = averageCurve(intervalMinutes, (hour) => hump(hour, 3.5, 1.6));
+  const curves = PROFILES.map((of) =>
+    [false, true].map((weekend) =>
+      averageCurve(intervalMinutes, (hour) => {
+        const morning = of.morning * hump(hour, weekend ? 9 : 7.3, weekend ? 1.5 : 1);
+        const day = (weekend ? of.weekendDay : of.day) * hump(hour, 13, 2.8);
+        return morning + day + of.evening * (0.1 + hump(hour, 18.8, 1.9));
+      })
+    )
+  );
+  const meterOf = Array.from({ length: meters }, (_, meter) => {
+    const bits = hash32(hash32(seed, 3), meter);
+    const random = createRandom(bits);
+    let left = random() * 100;
+    const profile = PROFILES.findIndex(({ share }) => (left -= share) < 0);
+    const scale = Math.exp(0.4 * randomNormal(random) - 0.3);
+    const shift = BINS_A_DAY + Math.round(6 * randomNormal(random));
+    return { bits, profile, scale, shift, noise: 0 };
+  });
+  const weather = (day: number) => hash32(hash32(seed, 4), day) / 2 ** 32;
+  let minute = 0, day = 0, season = 1, cold = 0;
+  const beginSlot = (timeMs: number): void => {
+    minute = Math.floor(timeMs / 60_000);
+    day = Math.floor(minute / 1440);
+    const winter = Math.cos(2 * Math.PI * (day - 15) / 365.25);
+    season = 1 + 0.18 * winter;
+    cold = Math.max(0, 0.45 + 0.55 * winter + 0.2 * (weather(day - 1) + weather(day) - 1));
+  };
+  const useWh = (index: number): number => {
+    const meter = meterOf[index];
+    const bits = hash32(meter.bits, minute), more = hash32(bits, 5);
+    meter.noise = memory * meter.noise + shock * normalOf32(bits);
+    const bin = (Math.floor((minute - day * 1440) / 5) + meter.shift) % BINS_A_DAY;
+    const weekend = (day + 3) % 7 >= 5 ? 1 : 0; // day 0, 1970-01-01, was a Thursday
+    const level = season * (0.75 + 0.5 * hash32(meter.bits, -day) / 2 ** 32);
+    const active = curves[meter.profile][weekend][bin] * level * Math.exp(meter.noise);
+    const { base, night: heat } = PROFILES[meter.profile];
+    const kw = base * (0.85 + 0.3 * (more & 0xffff) / 2 ** 16) + active + heat * night[bin] * cold;
+    const isCooking = (more >>> 16) / 2 ** 16 < active * hours * 0.4;
+    return Math.round(
+      meter.scale * (kw * hours + (isCooking ? 1.8 * Math.min(hours, 0.3) : 0)) * 1e3,
+    );
+  };
+  return { beginSlot, useWh };
+}
+
+/** The id of a meter by its index: `MTR000001` is meter 0. */
+export function meterId(meter: number): string {
+  return "MTR" + String(meter + 1).padStart(6, "0");
+}
+
+/** kWh with three decimals. */
+export function kwhText(wh: number): string {
+  return (wh / 1000).toFixed(3);
+}
+
+/**
+ * The fleet as CSV in order of arrival, in pieces of some 64 KiB; memory does not grow with time.
+ * Sets the values of the plan's defects on the way. `received_at` is a column only when a reading
+ * is late, and empty for those on time.
+ */
+export function* fleetCsv(plan: FleetPlan): Generator<string> {
+  const { options, slots, intervalMs, defectsByMeter } = plan;
+  const load = createLoad(options);
+  const hasArrivals = defectsByMeter.some((of) => of.some(({ kind }) => isDelayed(kind)));
+  const heads = Array.from({ length: options.meters }, (_, meter) => meterId(meter) + ",");
+  const lastWh = new Int32Array(options.meters);
+  const next = new Int32Array(options.meters);
+  const arriving = new Map<number, { readonly atMs: number; readonly row: string }[]>();
+  let text = "meter_id,timestamp,consumption_kwh" + (hasArrivals ? ",received_at\n" : "\n");
+  for (let slot = 0; slot < slots; slot++) {
+    const timeMs = options.startMs + slot * intervalMs;
+    const stamp = formatTimestamp(timeMs) + ",";
+    const end = hasArrivals ? ",\n" : "\n";
+    load.beginSlot(timeMs);
+    for (let meter = 0; meter < options.meters; meter++) {
+      const wh = load.useWh(meter);
+      const defect = defectsByMeter[meter][next[meter]];
+      if (defect === undefined || slot < defect.from) {
+        text += heads[meter] + stamp + kwhText(wh) + end;
+      } else {
+        const values = valuesWritten(defect, { slot, wh, lastWh: lastWh[meter] });
+        if (isDelayed(defect.kind)) {
+          const atMs = timeMs + defect.detail * 1000;
+          const row = heads[meter] + stamp + values[0] + "," + formatTimestamp(atMs) + "\n";
+          const until = slot + Math.floor(defect.detail * 1000 / intervalMs);
+          arriving.set(until, arriving.get(until) ?? []);
+          arriving.get(until)!.push({ atMs, row });
+        } else {
+          for (const value of values) text += heads[meter] + stamp + value + end;
+        }
+        // A stuck value still decides the slot after it, which must differ.
+        if (slot >= (defect.kind === "stuck" ? defect.to : defect.to - 1)) next[meter]++;
+      }
+      lastWh[meter] = wh;
+      if (text.length >= CHUNK_CHARS) {
+        yield text;
+        text = "";
+      }
+    }
+    const arrived = arriving.get(slot) ?? [];
+    for (const { row } of arrived.sort((a, b) => a.atMs - b.atMs)) text += row;
+    arriving.delete(slot);
+  }
+  yield text;
+}
+
+type Moment = { readonly slot: number; readonly wh: number; readonly lastWh: number };
+
+/** The values a spoiled slot is written with, in order; notes them in the defect. */
+function valuesWritten(defect: FleetDefect, { slot, wh, lastWh }: Moment): readonly string[] {
+  if (slot === defect.from) defect.trueWh = defect.writtenWh = wh;
+  switch (defect.kind) {
+    case "missing":
+    case "short_gap":
+    case "outage":
+    case "group_outage":
+    case "churn":
+      return [];
+    case "late":
+    case "too_late":
+      return [kwhText(wh)];
+    case "duplicate":
+      return [kwhText(wh), kwhText(wh)];
+    case "conflict":
+      defect.writtenWh = wh + defect.detail;
+      return [kwhText(wh), kwhText(defect.writtenWh)];
+    case "spike":
+      defect.writtenWh = Math.max(1, wh) * defect.detail;
+      return [kwhText(defect.writtenWh)];
+    case "stuck":
+      if (slot === defect.from) defect.writtenWh = Math.max(1, wh === lastWh ? wh + 1 : wh);
+      if (slot === defect.to) return [kwhText(wh === defect.writtenWh ? wh + 1 : wh)];
+      return [kwhText(defect.writtenWh)];
+    case "negative":
+      defect.writtenWh = -Math.max(1, wh);
+      return [kwhText(defect.writtenWh)];
+    case "unusable":
+      return [UNUSABLE_VALUES[defect.detail]];
+    default:
+      throw new Error(`no such defect: ${defect.kind satisfies never}`);
+  }
+}

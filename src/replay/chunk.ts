@@ -1,0 +1,141 @@
+import { writeTimestamp } from "../core/time.ts";
+import { copyBytes, HAS_RECEIVED, IS_JSON } from "./block.ts";
+import type { ReplayChunk } from "./records.ts";
+
+/** A chunk is full at either. Content alone decides, so that every replay is cut alike. */
+const CHUNK_RECORDS_MAX = 8192;
+const CHUNK_BYTES_MAX = 1 << 20;
+const FIRST_CHUNK_BYTES = 1 << 16;
+/** `,"received_at":"…"}` and the like, with a timestamp of 24 bytes. */
+const TAIL_BYTES_MAX = 64;
+
+/** A chunk being filled. */
+export type ChunkBuilder = {
+  bytes: Uint8Array<ArrayBuffer>;
+  length: number;
+  ends: Int32Array;
+  partitions: Int16Array;
+  count: number;
+  readings: number;
+  rowsRead: number;
+  gaps: number;
+  delays: number;
+  duplicates: number;
+};
+
+const encoder = new TextEncoder();
+const TICK = encoder.encode('{"type":"tick","timestamp":"');
+const TICK_END = encoder.encode('"}');
+const FINAL_TICK_END = encoder.encode('","final":true}');
+const RECEIVED = encoder.encode(',"received_at":"');
+const CLOSE = 0x7d;
+
+/** An empty builder; the arrays grow to what the stream needs. */
+export function newChunkBuilder(): ChunkBuilder {
+  return emptied(FIRST_CHUNK_BYTES);
+}
+
+function emptied(bytesMax: number): ChunkBuilder {
+  return {
+    bytes: new Uint8Array(bytesMax),
+    length: 0,
+    ends: new Int32Array(CHUNK_RECORDS_MAX + 2),
+    partitions: new Int16Array(CHUNK_RECORDS_MAX + 2),
+    count: 0,
+    readings: 0,
+    rowsRead: 0,
+    gaps: 0,
+    delays: 0,
+    duplicates: 0,
+  };
+}
+
+/** Whether the chunk is to be handed on before anything more is added. */
+export function isFull(chunk: ChunkBuilder): boolean {
+  return chunk.count >= CHUNK_RECORDS_MAX || chunk.length >= CHUNK_BYTES_MAX;
+}
+
+/** Hands on what was built, for the receiver to keep, and starts anew. */
+export function takeChunk(chunk: ChunkBuilder, lastEventTimeMs: number): ReplayChunk {
+  const { count, length, readings, rowsRead, gaps, delays, duplicates } = chunk;
+  const taken: ReplayChunk = {
+    bytes: chunk.bytes.subarray(0, length),
+    ends: chunk.ends.subarray(0, count),
+    partitions: chunk.partitions.subarray(0, count),
+    count,
+    readings,
+    lastEventTimeMs,
+    rowsRead,
+    gaps,
+    delays,
+    duplicates,
+  };
+  Object.assign(chunk, emptied(Math.max(FIRST_CHUNK_BYTES, length + (length >> 3))));
+  return taken;
+}
+
+/** Adds a record as it is. */
+export function addRaw(
+  chunk: ChunkBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  partition: number,
+): void {
+  reserve(chunk, end - start);
+  copyBytes(bytes, start, chunk.bytes, chunk.length, end - start);
+  finish(chunk, chunk.length + end - start, partition);
+}
+
+/** Adds a record of a block: JSON gets its `received_at`, where it has one, and its last brace. */
+export function addRecord(
+  chunk: ChunkBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  record: { readonly partition: number; readonly flags: number; readonly arrivalMs: number },
+): void {
+  reserve(chunk, end - start);
+  const to = chunk.bytes;
+  copyBytes(bytes, start, to, chunk.length, end - start);
+  let at = chunk.length + end - start;
+  if ((record.flags & HAS_RECEIVED) !== 0) {
+    // The first field of a row without any other needs no comma.
+    const isFirst = end - start === 1;
+    at = writeBytes(isFirst ? RECEIVED.subarray(1) : RECEIVED, to, at);
+    at = writeTimestamp(record.arrivalMs, to, at);
+    to[at++] = 0x22;
+  }
+  if ((record.flags & IS_JSON) !== 0) to[at++] = CLOSE;
+  finish(chunk, at, record.partition);
+}
+
+/** Adds a tick, for every partition. */
+export function addTick(chunk: ChunkBuilder, tickMs: number, isFinal: boolean): void {
+  reserve(chunk, TICK.length);
+  let at = writeBytes(TICK, chunk.bytes, chunk.length);
+  at = writeTimestamp(tickMs, chunk.bytes, at);
+  at = writeBytes(isFinal ? FINAL_TICK_END : TICK_END, chunk.bytes, at);
+  finish(chunk, at, -1);
+}
+
+function finish(chunk: ChunkBuilder, end: number, partition: number): void {
+  chunk.ends[chunk.count] = end;
+  chunk.partitions[chunk.count] = partition;
+  chunk.count++;
+  chunk.length = end;
+  if (partition >= 0) chunk.readings++;
+}
+
+function reserve(chunk: ChunkBuilder, bytesMax: number): void {
+  const needed = chunk.length + bytesMax + TAIL_BYTES_MAX;
+  if (needed <= chunk.bytes.length) return;
+  const grown = new Uint8Array(Math.max(needed, chunk.bytes.length * 2));
+  grown.set(chunk.bytes.subarray(0, chunk.length));
+  chunk.bytes = grown;
+}
+
+function writeBytes(text: Uint8Array, to: Uint8Array, at: number): number {
+  for (let i = 0; i < text.length; i++) to[at + i] = text[i];
+  return at + text.length;
+}

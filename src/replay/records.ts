@@ -1,0 +1,88 @@
+import type { CsvColumns } from "../formats/csv_header.ts";
+import type { Zone } from "../core/time.ts";
+
+/**
+ * Raw records in arrival order. Record i is `bytes[ends[i-1]..ends[i])`; every count is this
+ * chunk's own. Rows read = readings + gaps - duplicates, less those still held back by a delay.
+ */
+export type ReplayChunk = {
+  readonly bytes: Uint8Array;
+  readonly ends: Int32Array;
+  /** The partition of the meter; -1: a tick, for every partition. */
+  readonly partitions: Int16Array;
+  readonly count: number;
+  /** Records that are no ticks. */
+  readonly readings: number;
+  /** The latest arrival so far, for pacing and progress; NaN: none yet. */
+  readonly lastEventTimeMs: number;
+  /** Rows taken from the files. */
+  readonly rowsRead: number;
+  /** Rows left out, rows sent later and rows sent twice, by the probabilities. */
+  readonly gaps: number;
+  readonly delays: number;
+  readonly duplicates: number;
+};
+
+/** What a replay is told. Probabilities are from 0 to 1. */
+export type ReplayOptions = {
+  readonly partitions: number;
+  /** The zone of timestamps written without an offset. */
+  readonly zone: Zone;
+  /** Wall clock of the replay: rows dated later are sent, and move no clock. */
+  readonly nowMs: number;
+  /** A tick each of these of event time. */
+  readonly tickMs: number;
+  /** After a silence of stateTtlMs + gapGraceMs + tickMs every meter has expired: no ticks then. */
+  readonly stateTtlMs: number;
+  readonly gapGraceMs: number;
+  readonly gapProbability: number;
+  readonly delayProbability: number;
+  /** Delays are whole seconds, up to this. */
+  readonly maxDelayMs: number;
+  readonly duplicateProbability: number;
+  readonly seed: number;
+  /** Where runs are spilled; what is put there is removed at the end. */
+  readonly temporaryDirectory: string;
+  /** Memory for sorting files that are not in order. */
+  readonly sortBytesMax: number;
+  /** Whether a last tick is sent, at the latest event time + gapGraceMs. */
+  readonly finalTick: boolean;
+  readonly columns?: CsvColumns;
+  readonly recordBytesMax?: number;
+  /** Sources merged at once; more are merged in steps. */
+  readonly fanInMax?: number;
+};
+
+/** Rows that will be rejected for one reason, with the first of them. */
+export type Problem = {
+  readonly problem: string;
+  rows: number;
+  readonly file: string;
+  /** 1: the first row after the header. */
+  readonly row: number;
+  readonly example: string;
+};
+
+/** What one pass over a file found. */
+export type FileInspection = {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly rows: number;
+  /** Its rows arrive in the order they stand in. */
+  readonly isOrdered: boolean;
+};
+
+/** What one pass over all files found, in the order they were named. */
+export type Inspection = {
+  readonly files: readonly FileInspection[];
+  readonly rows: number;
+  readonly sizeBytes: number;
+  /** Over rows not dated after now; null: there is none with a timestamp. */
+  readonly firstEventTimeMs: number | null;
+  readonly lastEventTimeMs: number | null;
+  /** Every file by itself is in order: nothing will be sorted or spilled. */
+  readonly isOrdered: boolean;
+  readonly futureRows: number;
+  readonly unusableTimestampRows: number;
+  readonly problems: readonly Problem[];
+};

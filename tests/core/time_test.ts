@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  buildZone,
+  formatTimestamp,
+  localToUtcMs,
+  parseEpochNumber,
+  parseTimestamp,
+  parseTimestampBytes,
+  UTC_ZONE,
+  writeTimestamp,
+  type Zone,
+} from "../../src/core/time.ts";
+
+const LONDON = buildZone("Europe/London");
+const ZONES = [
+  "Europe/London",
+  "America/New_York",
+  "Australia/Lord_Howe",
+  "Africa/Casablanca",
+  "Pacific/Apia",
+  "Asia/Kathmandu",
+  "America/Recife",
+].map(buildZone);
+
+/** `[text, what it means in UTC, as Date reads it]` */
+const READABLE: [string, string][] = [
+  ["2013-01-01T10:30:00Z", "2013-01-01T10:30:00Z"],
+  ["2013-01-01t10:30:00z", "2013-01-01T10:30:00Z"],
+  ["2013-01-01 10:30:00Z", "2013-01-01T10:30:00Z"],
+  ["  2013-01-01T10:30:00Z ", "2013-01-01T10:30:00Z"],
+  ["2013-01-01", "2013-01-01T00:00:00Z"],
+  ["2013-01-01T10:30", "2013-01-01T10:30:00Z"],
+  ["2013-01-01T10:30Z", "2013-01-01T10:30:00Z"],
+  ["2013-01-01 10:30:00.0000000", "2013-01-01T10:30:00Z"],
+  ["2013-01-01T10:30:00.5Z", "2013-01-01T10:30:00.500Z"],
+  ["2013-01-01T10:30:00.1239999999999Z", "2013-01-01T10:30:00.123Z"],
+  ["2013-01-01T10:30:00+01:00", "2013-01-01T09:30:00Z"],
+  ["2013-01-01T10:30:00-0530", "2013-01-01T16:00:00Z"],
+  ["2013-01-01T10:30:00+01", "2013-01-01T09:30:00Z"],
+  ["2013-01-01T10:30+01", "2013-01-01T09:30:00Z"],
+  ["2013-01-01T00:00:00-00:00", "2013-01-01T00:00:00Z"],
+  ["2012-02-29", "2012-02-29T00:00:00Z"],
+  ["2000-02-29", "2000-02-29T00:00:00Z"],
+  ["1000-01-01", "1000-01-01T00:00:00Z"],
+  ["9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"],
+  ["1356998400", "2013-01-01T00:00:00Z"],
+  ["1356998400000", "2013-01-01T00:00:00Z"],
+  ["100000000", "1973-03-03T09:46:40Z"],
+  ["100000000000", "1973-03-03T09:46:40Z"],
+  ["99999999999", "5138-11-16T09:46:39Z"],
+];
+
+const UNREADABLE = [
+  "",
+  " ",
+  "2013",
+  "20130101",
+  "12345678",
+  "12345678901234",
+  "-1356998400",
+  "1356998400.5",
+  "2013/01/01",
+  "01/02/2013",
+  "2013-01-01T",
+  "2013-01-01 ,",
+  "2013-01-01T10",
+  "2013-01-01T10:3",
+  "2013-01-01T1030",
+  "2013-01-01  10:30",
+  "2013-01-01_10:30",
+  "2013-01-01T10:30:",
+  "2013-01-01T10:30:0",
+  "2013-01-01T10:30:00.",
+  "2013-01-01T10:30:00.Z",
+  "2013-01-01T10:30.5",
+  "2013-01-01T10:30:00 Z",
+  "2013-01-01T10:30:00ZZ",
+  "2013-01-01T10:30:00+1",
+  "2013-01-01T10:30:00+01:0",
+  "2013-01-01T10:30:00+01:60",
+  "2013-01-01T10:30:00+24:00",
+  "2013-01-01T10:30:00+01-00",
+  "2013-01-01T24:00:00Z",
+  "2013-01-01T10:60:00Z",
+  "2013-01-01T10:30:60Z",
+  "2013-00-01",
+  "2013-13-01",
+  "2013-01-00",
+  "2013-01-32",
+  "2013-04-31",
+  "2013-02-29",
+  "1900-02-29",
+  "0999-12-31",
+  "1000-01-01T00:00:00+01:00",
+  "9999-12-31T23:59:59-01:00",
+  "1 Jan 2013",
+  "2013-Jan-01",
+  "Jan 01 2013",
+  "٢٠١٣-01-01",
+  "2013-01-01T10:30:00é",
+];
+
+Deno.test("parseTimestamp() reads every form of the grammar", () => {
+  for (const [text, utc] of READABLE) {
+    assert.equal(parseTimestamp(text, UTC_ZONE), Date.parse(utc), text);
+  }
+});
+
+Deno.test("parseTimestamp() is NaN for what the grammar does not hold", () => {
+  for (const text of UNREADABLE) assert.ok(Number.isNaN(parseTimestamp(text, UTC_ZONE)), text);
+});
+
+Deno.test("parseTimestamp() reads a fraction of any length, longer than its scratch buffer", () => {
+  const text = `2013-01-01T10:30:00.25${"0".repeat(500)}Z`;
+  assert.equal(parseTimestamp(text, UTC_ZONE), Date.parse("2013-01-01T10:30:00.250Z"));
+});
+
+Deno.test("parseTimestamp() uses the zone only where the text has no offset", () => {
+  const atNoon = Date.parse("2013-07-01T12:00:00Z");
+  assert.equal(parseTimestamp("2013-07-01 13:00", LONDON), atNoon);
+  assert.equal(parseTimestamp("2013-07-01 12:00Z", LONDON), atNoon);
+  assert.equal(parseTimestamp("2013-07-01 14:00+02", LONDON), atNoon);
+  assert.equal(parseTimestamp("2013-07-01", LONDON), Date.parse("2013-06-30T23:00:00Z"));
+});
+
+Deno.test("parseTimestampBytes() reads only its range, whatever stands around it", () => {
+  const bytes = new TextEncoder().encode("9,2013-01-01T10:30,9");
+  assert.equal(parseTimestampBytes(bytes, 2, 18, UTC_ZONE), Date.parse("2013-01-01T10:30Z"));
+  assert.equal(parseTimestampBytes(bytes, 2, 12, UTC_ZONE), Date.parse("2013-01-01T00:00Z"));
+  assert.ok(Number.isNaN(parseTimestampBytes(bytes, 2, 17, UTC_ZONE)));
+});
+
+Deno.test("parseTimestamp() reads back what formatTimestamp() and writeTimestamp() write", () => {
+  const earliest = Date.parse("1000-01-01T00:00:00Z");
+  const instants = fc.integer({ min: earliest, max: 253402300799999 });
+  const target = new Uint8Array(64);
+  fc.assert(fc.property(instants, fc.boolean(), (exactMs, whole) => {
+    const ms = whole ? Math.floor(exactMs / 1000) * 1000 : exactMs;
+    const expected = new Date(ms).toISOString().replace(".000Z", "Z");
+    assert.equal(formatTimestamp(ms), expected);
+    const end = writeTimestamp(ms, target, 7);
+    assert.equal(new TextDecoder().decode(target.subarray(7, end)), expected);
+    assert.equal(parseTimestamp(expected, LONDON), ms);
+  }));
+});
+
+Deno.test("parseTimestamp() agrees with Date on which dates exist", () => {
+  const part = (max: number) => fc.integer({ min: 0, max });
+  fc.assert(
+    fc.property(part(9999), part(13), part(32), (year, month, day) => {
+      const text = [String(year).padStart(4, "0"), month, day].map((n) =>
+        String(n).padStart(2, "0")
+      )
+        .join("-");
+      const date = new Date(Date.UTC(2000, 0, 1));
+      date.setUTCFullYear(year, month - 1, day);
+      const exists = year >= 1000 && date.toISOString().startsWith(text);
+      assert.equal(parseTimestamp(text, UTC_ZONE), exists ? date.getTime() : NaN);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("parseEpochNumber() takes seconds below 1e11, milliseconds from there, to year 9999", () => {
+  const table: [number, number][] = [
+    [0, 0],
+    [-0, 0],
+    [1.5, 1500],
+    [1.0006, 1001],
+    [1356998400, 1356998400000],
+    [99999999999, 99999999999000],
+    [1e11, 1e11],
+    [1356998400000.9, 1356998400000],
+    [253402300799999, 253402300799999],
+    [253402300800000, NaN],
+    [-1, NaN],
+    [Infinity, NaN],
+    [NaN, NaN],
+  ];
+  for (const [n, ms] of table) assert.equal(parseEpochNumber(n), ms, String(n));
+});
+
+Deno.test("localToUtcMs() takes the earlier instant of an ambiguous time and skips a gap forward", () => {
+  const local = (text: string) => Date.parse(text + "Z");
+  const table: [string, string][] = [
+    ["2013-03-31T00:59:59", "2013-03-31T00:59:59Z"],
+    ["2013-03-31T01:00:00", "2013-03-31T01:00:00Z"],
+    ["2013-03-31T01:30:00", "2013-03-31T01:30:00Z"],
+    ["2013-03-31T02:00:00", "2013-03-31T01:00:00Z"],
+    ["2013-10-27T00:59:59", "2013-10-26T23:59:59Z"],
+    ["2013-10-27T01:00:00", "2013-10-27T00:00:00Z"],
+    ["2013-10-27T01:59:59", "2013-10-27T00:59:59Z"],
+    ["2013-10-27T02:00:00", "2013-10-27T02:00:00Z"],
+  ];
+  for (const [text, utc] of [...table, ...table.reverse()]) {
+    assert.equal(localToUtcMs(LONDON, local(text)), Date.parse(utc), text);
+  }
+  assert.ok(Number.isNaN(localToUtcMs(LONDON, NaN)));
+});
+
+/** The local time Intl shows for an instant: knows nothing of tables. */
+function intlLocalMs(zone: Zone, utcMs: number): number {
+  const parts = new Intl.DateTimeFormat("sv-SE", {
+    timeZone: zone.name,
+    dateStyle: "short",
+    timeStyle: "medium",
+  }).format(utcMs);
+  return Date.parse(parts.replace(" ", "T") + "Z");
+}
+
+Deno.test("localToUtcMs() gives an instant that Intl shows as that local time, the earlier of two", () => {
+  const second = fc.integer({ min: 86400 * 2, max: Date.UTC(2100, 0, 1) / 1000 });
+  fc.assert(fc.property(fc.constantFrom(...ZONES), second, (zone, seconds) => {
+    const utcMs = seconds * 1000;
+    const localMs = intlLocalMs(zone, utcMs);
+    const foundMs = localToUtcMs(zone, localMs);
+    assert.equal(intlLocalMs(zone, foundMs), localMs, zone.name);
+    assert.ok(foundMs <= utcMs);
+  }));
+});
+
+Deno.test("localToUtcMs() agrees with Intl within a day of every transition of every zone", () => {
+  for (const zone of ZONES) {
+    const around = fc.constantFrom(...zone.localBoundsMs);
+    const minutes = fc.integer({ min: -1500, max: 1500 });
+    fc.assert(
+      fc.property(around, minutes, (boundMs, offset) => {
+        const localMs = boundMs + offset * 60_000;
+        const foundMs = localToUtcMs(zone, localMs);
+        const shownMs = intlLocalMs(zone, foundMs);
+        if (shownMs === localMs) {
+          // The earlier instant: no other offset of this zone, tried on the same local time, is before it.
+          for (const offsetMs of zone.offsetsMs) {
+            const otherMs = localMs - offsetMs;
+            if (otherMs < foundMs) assert.notEqual(intlLocalMs(zone, otherMs), localMs);
+          }
+        } else {
+          // A skipped time: shown later by the gap, and no instant is shown as it.
+          assert.ok(shownMs > localMs && shownMs - localMs <= 86_400_000, zone.name);
+          for (const offsetMs of zone.offsetsMs) {
+            assert.notEqual(intlLocalMs(zone, localMs - offsetMs), localMs);
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  }
+});
+
+Deno.test("buildZone() names the zone it does not know", () => {
+  assert.throws(() => buildZone("Europe/Atlantis"), {
+    message: 'Cannot use time zone "Europe/Atlantis": must be an IANA name',
+  });
+  assert.throws(() => buildZone(""), /Cannot use time zone ""/);
+});
+
+Deno.test("buildZone() has no transition for a zone that never changed its clocks", () => {
+  for (const name of ["UTC", "Etc/GMT-3"]) {
+    const zone = buildZone(name);
+    assert.equal(zone.localBoundsMs.length, 0);
+    assert.equal(localToUtcMs(zone, 0), name === "UTC" ? 0 : -10_800_000);
+  }
+});

@@ -1,0 +1,394 @@
+/**
+ * Generators of options and of raw record streams. A stream is a list of small actions ("the fleet
+ * reports", "a reading exactly at the horizon", "a tick up to the time to live") played by plain
+ * code from integers alone, so that fast-check shrinks it action by action and to round numbers.
+ */
+import fc from "fast-check";
+import type { OracleOptions } from "./oracle.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const RECORDS_MAX = 60;
+
+/** The event time at which every stream begins. */
+export const BASE_MS = Date.UTC(2024, 0, 1);
+
+/** "7" is also written as a number, the others also with spaces around them. */
+export const METER_IDS = ["M1", "M2", "7", "Ä ☼"] as const;
+
+/** Options whose intervals, graces and lateness are multiples of each other: edges collide. */
+export const optionsArbitrary: fc.Arbitrary<OracleOptions> = fc.record({
+  scope: fc.constantFrom("partition" as const, "meter" as const),
+  interval: fc.constantFrom(30, 10),
+  auto: weighted([4, false], [1, true]),
+  outOfOrderness: fc.constantFrom(0, 10),
+  lateness: fc.constantFrom(60, 0, 120, 180),
+  grace: fc.constantFrom(15, 0, 5, 45),
+  toleranceMs: weighted<number | null>([4, null], [1, 0], [1, MINUTE_MS]),
+  ttlSlots: fc.oneof(fc.integer({ min: 8, max: 20 }), fc.constant(null)),
+  registered: weighted([3, []], [1, [["M2", 60]]], [1, [["M1", 10], ["7", 30]]]),
+  maxFuture: weighted([4, 30 * 24 * 60], [1, 60], [1, 6 * 60]),
+  negative: fc.constantFrom("reject" as const, "flag" as const),
+  nowMs: weighted<number | null>([4, null], [1, BASE_MS + 2 * DAY_MS]),
+}).map((drawn) => ({
+  watermarkScope: drawn.scope,
+  outOfOrdernessMs: drawn.outOfOrderness * MINUTE_MS,
+  allowedLatenessMs: drawn.lateness * MINUTE_MS,
+  gapGraceMs: drawn.grace * MINUTE_MS,
+  timeToleranceMs: drawn.toleranceMs,
+  stateTtlMs: drawn.ttlSlots === null ? 7 * DAY_MS : drawn.ttlSlots * drawn.interval * MINUTE_MS,
+  expectedIntervalMs: drawn.auto ? "auto" : drawn.interval * MINUTE_MS,
+  learningReadings: 4,
+  intervalMsByMeter: new Map(
+    (drawn.registered as [string, number][]).map(([id, minutes]) => [id, minutes * MINUTE_MS]),
+  ),
+  maxKwh: 100,
+  maxFutureMs: drawn.maxFuture * MINUTE_MS,
+  negative: drawn.negative,
+  nowMs: drawn.nowMs,
+}));
+
+function weighted<T>(...choices: [weight: number, value: T][]): fc.Arbitrary<T> {
+  return fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })));
+}
+
+const meter = fc.nat(METER_IDS.length - 1);
+/** How a record is written: timestamp format, value format, field order. Mostly plain. */
+const form = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.nat(9999));
+/** An index into `jitterMs`. Mostly none. */
+const jitter = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(13));
+/** One millisecond before, on and after an edge. */
+const nudge = fc.constantFrom(0, -1, 1);
+const kwh = fc.nat(3);
+
+const actions = {
+  /** Every meter of the mask reports its next slot. */
+  round: fc.record({ mask: fc.integer({ min: 1, max: 15 }), jitter, kwh, form }),
+  next: fc.record({
+    meter,
+    steps: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(1) },
+      { weight: 3, arbitrary: fc.integer({ min: 1, max: 5 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 1, max: 25 }) },
+    ),
+    jitter,
+    kwh,
+    form,
+  }),
+  /** A reading some slots behind the meter's latest: fills a gap, or repeats. */
+  fill: fc.record({ meter, back: fc.integer({ min: 1, max: 12 }), jitter, kwh, form }),
+  /** A reading on an edge of the lateness. */
+  edge: fc.record({ meter, horizon: fc.boolean(), nudge, kwh, form }),
+  /** A reading before the meter's first. */
+  before: fc.record({ meter, back: fc.integer({ min: 1, max: 8 }), jitter, kwh, form }),
+  /** An earlier reading again, in another spelling, perhaps with another value. */
+  again: fc.record({ pick: fc.nat(59), shiftMs: fc.constantFrom(0, 0, 1000), kwh, form }),
+  tick: fc.record({ minutes: fc.constantFrom(1, 10, 30, 45, 60, -30), form }),
+  /** A tick on the edge at which a slot goes missing, or the meter expires. */
+  tickDue: fc.record({
+    meter,
+    slots: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant("ttl" as const)),
+    nudge,
+    form,
+  }),
+  tickFar: fc.record({ ttls: fc.integer({ min: 1, max: 3 }), form }),
+  /** A reading without a usable value, some slots from the meter's latest; it may move on. */
+  unusable: fc.record({
+    meter,
+    steps: fc.integer({ min: -6, max: 9 }),
+    jitter,
+    value: fc.nat(unusableValues().length - 1),
+    form,
+  }),
+  /** A reading at the edge of the future, or one millisecond beyond. */
+  future: fc.record({ meter, nudge, receivedAt: fc.boolean() }),
+  poison: fc.record({ pick: fc.nat(poisonRecords().length - 1) }),
+};
+
+type Actions = { [Kind in keyof typeof actions]: (typeof actions)[Kind] };
+type Action = {
+  [Kind in keyof Actions]: Actions[Kind] extends fc.Arbitrary<infer Fields>
+    ? Fields & { kind: Kind }
+    : never;
+}[keyof Actions];
+
+const WEIGHTS: Record<keyof Actions, number> = {
+  round: 10,
+  next: 10,
+  fill: 8,
+  edge: 4,
+  before: 2,
+  again: 3,
+  tick: 3,
+  tickDue: 3,
+  tickFar: 1,
+  unusable: 4,
+  future: 1,
+  poison: 2,
+};
+
+const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
+  ...(Object.keys(WEIGHTS) as (keyof Actions)[]).map((kind) => ({
+    weight: WEIGHTS[kind],
+    arbitrary: (actions[kind] as fc.Arbitrary<object>).map((fields) =>
+      ({ kind, ...fields }) as Action
+    ),
+  })),
+);
+
+/** Streams of 1 to 60 records of 1 to 4 meters, made to meet the edges of the options. */
+export function streamArbitrary(options: OracleOptions): fc.Arbitrary<string[]> {
+  return fc.record({
+    metersMax: fc.integer({ min: 1, max: METER_IDS.length }),
+    learnedMinutes: fc.constantFrom(30, 10, 15, 60),
+    driftMs: weighted([4, 0], [1, 61_000], [1, -90_000], [1, 170_500]),
+    actions: fc.array(actionArbitrary, { minLength: 1, maxLength: RECORDS_MAX, size: "max" }),
+  }).map((drawn) => {
+    const intervalsMs = METER_IDS.map((id, index) => {
+      const intervalMs = options.intervalMsByMeter.get(id) ?? options.expectedIntervalMs;
+      if (intervalMs !== "auto") return intervalMs;
+      return (index % 2 === 0 ? drawn.learnedMinutes : 30) * MINUTE_MS;
+    });
+    const play = newPlay(options, intervalsMs, drawn.metersMax, drawn.driftMs);
+    for (const action of drawn.actions) playAction(play, action);
+    return play.records.slice(0, RECORDS_MAX);
+  });
+}
+
+/** Record times beside a stream: none, or a wall clock near the base with holes. */
+export function recordTimesArbitrary(records: readonly string[]) {
+  const minutes = fc.array(fc.option(fc.integer({ min: -60, max: 90 }), { freq: 5 }), {
+    minLength: records.length,
+    maxLength: records.length,
+  });
+  const timed = fc.tuple(fc.constantFrom(0, 30, 24 * 60), minutes).map(([pace, drawn]) =>
+    drawn.map((at, index) => at === null ? null : BASE_MS + (index * pace + at) * MINUTE_MS)
+  );
+  return fc.oneof(fc.constant(null), timed) as fc.Arbitrary<(number | null)[] | null>;
+}
+
+/** What the player remembers; its idea of the watermark is close, not exact. */
+type Play = ReturnType<typeof newPlay>;
+
+function newPlay(
+  options: OracleOptions,
+  intervalsMs: readonly number[],
+  metersMax: number,
+  driftMs: number,
+) {
+  return {
+    options,
+    intervalsMs,
+    metersMax,
+    driftMs,
+    records: [] as string[],
+    firstMs: new Map<number, number>(),
+    lastMs: new Map<number, number>(),
+    highestMs: BASE_MS,
+    tickMs: null as number | null,
+    sent: [] as { meter: number; atMs: number; kwh: number }[],
+  };
+}
+
+function playAction(play: Play, action: Action): void {
+  if (action.kind === "poison") return void play.records.push(poisonRecords()[action.pick]);
+  const { options, highestMs } = play;
+  const meter = "meter" in action ? action.meter % play.metersMax : 0;
+  const intervalMs = play.intervalsMs[meter];
+  const lastMs = play.lastMs.get(meter) ?? gridBelow(highestMs, intervalMs) - intervalMs;
+  const offMs = "jitter" in action ? jitterMs(action.jitter, intervalMs, options) : 0;
+  switch (action.kind) {
+    case "round":
+      for (let m = 0; m < play.metersMax; m++) {
+        if ((action.mask & (1 << m)) !== 0) {
+          const stepMs = nextStepMs(play, m) + play.driftMs;
+          send(play, m, stepMs + jitterMs(action.jitter, play.intervalsMs[m], options), action);
+        }
+      }
+      return;
+    case "next":
+      return send(play, meter, lastMs + action.steps * intervalMs + play.driftMs + offMs, action);
+    case "fill":
+      return send(play, meter, lastMs - action.back * intervalMs + offMs, action);
+    case "edge": {
+      const clockMs = options.watermarkScope === "meter" ? lastMs : highestMs;
+      const edgeMs = clockMs - options.outOfOrdernessMs -
+        (action.horizon ? options.allowedLatenessMs : 0);
+      return send(play, meter, edgeMs + action.nudge, action);
+    }
+    case "before": {
+      const firstMs = play.firstMs.get(meter) ?? lastMs;
+      return send(play, meter, firstMs - action.back * intervalMs + offMs, action);
+    }
+    case "again": {
+      if (play.sent.length === 0) return;
+      const sent = play.sent[action.pick % play.sent.length];
+      const kwh = action.kwh === 3 ? sent.kwh + 1 : sent.kwh;
+      return send(play, sent.meter, sent.atMs + action.shiftMs, { kwh, form: action.form });
+    }
+    case "tick":
+      return tick(play, highestMs + action.minutes * MINUTE_MS, action.form);
+    case "tickDue": {
+      const dueMs = action.slots === "ttl"
+        ? options.stateTtlMs
+        : action.slots * intervalMs + options.gapGraceMs;
+      return tick(play, lastMs + dueMs + options.outOfOrdernessMs + action.nudge, action.form);
+    }
+    case "tickFar":
+      return tick(play, highestMs + action.ttls * options.stateTtlMs, action.form);
+    case "unusable": {
+      const atMs = lastMs + action.steps * intervalMs + offMs;
+      const head = `"meter_id":${writeMeterId(meter, 0)},"timestamp":${writeTime(atMs, 0)}`;
+      return void play.records.push(`{${head}${unusableValues()[action.value]}}`);
+    }
+    case "future": {
+      const receivedMs = action.receivedAt || play.tickMs === null ? highestMs : null;
+      const onEdge = action.nudge === 0 && options.maxFutureMs < options.stateTtlMs;
+      const atMs = (receivedMs ?? play.tickMs!) + options.maxFutureMs + (onEdge ? 0 : 1);
+      const received = receivedMs === null ? "" : `,"received_at":${writeTime(receivedMs, 0)}`;
+      if (onEdge) play.highestMs = Math.max(highestMs, atMs);
+      const text = writeReading(meter, atMs, 1, 0);
+      return void play.records.push(text.replace(/}$/, `${received}}`));
+    }
+    default:
+      action satisfies never;
+  }
+}
+
+function gridBelow(atMs: number, intervalMs: number): number {
+  return BASE_MS + Math.floor((atMs - BASE_MS) / intervalMs) * intervalMs;
+}
+
+/** The meter's next slot that is not far behind the fleet. */
+function nextStepMs(play: Play, meter: number): number {
+  const intervalMs = play.intervalsMs[meter];
+  const lastMs = play.lastMs.get(meter);
+  if (lastMs === undefined) return gridBelow(play.highestMs, intervalMs);
+  const steps = Math.max(1, Math.ceil((play.highestMs - lastMs) / intervalMs - 0.5));
+  return lastMs + steps * intervalMs;
+}
+
+function jitterMs(index: number, intervalMs: number, options: OracleOptions): number {
+  const toleranceMs = options.timeToleranceMs ?? intervalMs / 10;
+  const halfMs = intervalMs / 2;
+  const sizes = [0, 1000, toleranceMs, toleranceMs + 1, halfMs, halfMs - 1, intervalMs / 3];
+  return (index < 7 ? 1 : -1) * sizes[index % 7];
+}
+
+function send(
+  play: Play,
+  meter: number,
+  atMs: number,
+  { kwh, form }: { kwh: number; form: number },
+): void {
+  play.records.push(writeReading(meter, atMs, kwh, form));
+  play.sent.push({ meter, atMs, kwh });
+  play.firstMs.set(meter, Math.min(atMs, play.firstMs.get(meter) ?? atMs));
+  play.lastMs.set(meter, Math.max(atMs, play.lastMs.get(meter) ?? atMs));
+  play.highestMs = Math.max(play.highestMs, atMs);
+}
+
+function tick(play: Play, atMs: number, form: number): void {
+  const final = form % 5 === 4 ? `,"final":true` : "";
+  play.records.push(`{"type":"tick","timestamp":${writeTime(atMs, form)}${final}}`);
+  play.tickMs = Math.max(atMs, play.tickMs ?? atMs);
+  play.highestMs = Math.max(play.highestMs, atMs);
+}
+
+function writeMeterId(meter: number, form: number): string {
+  const id = METER_IDS[meter];
+  if (form % 3 === 1) return JSON.stringify(`  ${id} `);
+  return id === "7" && form % 3 === 2 ? id : JSON.stringify(id);
+}
+
+function writeReading(meter: number, atMs: number, kwh: number, form: number): string {
+  const id = `"meter_id":${writeMeterId(meter, form)}`;
+  const time = `"timestamp":${writeTime(atMs, form)}`;
+  const values = [kwh, `${kwh}.50`, `"${kwh}"`, `" +${kwh}.e0 "`, `"-${kwh}"`, "-0.0", "1e2"];
+  const value = `"consumption_kwh":${values[form % 11] ?? kwh}`;
+  switch (form % 7) {
+    case 5:
+      return `{ ${value}, "x": {"y": [1]}, ${time}, ${id} }`;
+    case 6:
+      return `{${id},${time},${value},"received_at":${writeTime(atMs + MINUTE_MS, form)}}`;
+    case 4:
+      return `{"type":"reading",${id},${time},${value},"received_at":"soon"}`;
+    default:
+      return `{${id},${time},${value}}`;
+  }
+}
+
+/** A time in the spelling drawn, or with Z where that spelling cannot hold it. */
+function writeTime(atMs: number, form: number): string {
+  const iso = new Date(atMs).toISOString();
+  const plain = iso.replace(".000Z", "Z");
+  const shifted = (minutes: number, offset: string): string =>
+    new Date(atMs + minutes * MINUTE_MS).toISOString().replace(".000Z", "Z").replace("Z", offset);
+  const spellings = [
+    `"${plain}"`,
+    `"${shifted(120, "+02:00")}"`,
+    `"${shifted(-210, "-0330")}"`,
+    `"${shifted(60, "+01")}"`,
+    `"${plain.replace("Z", "")}"`,
+    `"${plain.replace("T", " ").toLowerCase()}"`,
+    `" ${iso.replace("Z", "999999z")} "`,
+    atMs % MINUTE_MS === 0 ? `"${iso.slice(0, 16)}"` : null,
+    atMs % DAY_MS === 0 ? `"${iso.slice(0, 10)}"` : null,
+    `${atMs}`,
+    `${atMs}.75`,
+    `${atMs / 1000}`,
+    `"${atMs}"`,
+    atMs % 1000 === 0 ? `"${atMs / 1000}"` : null,
+  ];
+  return spellings[form % spellings.length] ?? spellings[0]!;
+}
+
+/** What stands behind meter and timestamp when the value is not usable. */
+function unusableValues(): string[] {
+  const values = ["null", "true", `""`, `"Null"`, `"0,5"`, `"0x1f"`, "1e400", "-1", "101", "[]"];
+  return ["", ...values.map((value) => `,"consumption_kwh":${value}`)];
+}
+
+/** Records that are no readings, of every reason. */
+function poisonRecords(): string[] {
+  const badTimes = [
+    `"2024/01/01 10:00"`,
+    `"01 Jan 2024 10:00"`,
+    `"2013-02-30"`,
+    `"2024-01-01T25:00"`,
+    `"2024-01-01T24:00:00Z"`,
+    `"2024-01-01T10:00:60Z"`,
+    `"2024-01-01T1000Z"`,
+    `"2024-01-01  10:00"`,
+    `"2024-1-1"`,
+    `""`,
+    `"20240101"`,
+    "-1",
+    "1e400",
+    "253402300800000",
+    "null",
+  ];
+  const badIds = [
+    "null",
+    `""`,
+    `"  "`,
+    "1.5",
+    "true",
+    `"a\\u0001b"`,
+    `"${"x".repeat(257)}"`,
+    "1e17",
+  ];
+  const value = `"consumption_kwh":0.5`;
+  const time = `"timestamp":"2024-01-01T00:30:00Z"`;
+  return [
+    ...["", "not json", "[]", "null", "42", `"tick"`, `{"meter_id":"M1"`, "\u0000"],
+    `{"type":"tick"}`,
+    `{"type":"tick","timestamp":"noon"}`,
+    `{"meter_id":"M1",${value}}`,
+    `{${time},${value}}`,
+    "{}",
+    ...badTimes.map((bad) => `{"meter_id":"M1","timestamp":${bad},${value}}`),
+    ...badIds.map((bad) => `{"meter_id":${bad},${time},${value}}`),
+  ];
+}

@@ -1,0 +1,80 @@
+import { gapId } from "../../src/core/json.ts";
+import type { ProcessorOptions } from "../../src/core/options.ts";
+import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
+import { Processor } from "../../src/core/processor.ts";
+import { UTC_ZONE } from "../../src/core/time.ts";
+import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
+
+const encoder = new TextEncoder();
+
+/** The core's options for one partition, from what the oracle is told. */
+export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
+  return { ...options, partition, zone: UTC_ZONE, rejectedRawBytesMax: 1024 };
+}
+
+/** Folds raw texts one by one; a record without a time of its own has none. */
+export function foldRecords(
+  processor: Processor,
+  records: readonly string[],
+  recordTimesMs: readonly (number | null)[] | null = null,
+): void {
+  records.forEach((text, r) => {
+    const bytes = encoder.encode(text);
+    const offset = processor.state.nextOffset;
+    processor.record(bytes, 0, bytes.length, offset, recordTimesMs?.[r] ?? NaN);
+  });
+}
+
+/** What the core said of each record that was not a tick, by offset. */
+export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition> {
+  const said = new Map<number, OracleDisposition>();
+  const say = (disposition: OracleDisposition) => {
+    if (said.has(disposition.offset)) throw new Error(`two for offset ${disposition.offset}`);
+    said.set(disposition.offset, disposition);
+  };
+  for (const v of outputs.validated) {
+    say({
+      offset: v.offset,
+      disposition: v.status === "OK" ? "ok" : "late",
+      reason: null,
+      delayMs: v.delayMs,
+      flags: [...v.flags],
+      meterId: v.meterId,
+      timestampMs: v.timestampMs,
+    });
+  }
+  for (const l of outputs.late) {
+    say({ ...l, disposition: "too_late", reason: null, flags: [] });
+  }
+  for (const r of outputs.rejected) {
+    const duplicate = r.reason === "DUPLICATE" || r.reason === "CONFLICT";
+    say({
+      offset: r.offset,
+      disposition: duplicate ? "duplicate" : "rejected",
+      reason: r.reason,
+      delayMs: 0,
+      flags: [],
+      meterId: r.meterId,
+      timestampMs: r.timestampMs,
+    });
+  }
+  return said;
+}
+
+/** The gaps as they stand: the last message of each id wins. */
+export function gapTable(gaps: readonly GapAlert[]): Map<string, GapAlert> {
+  return new Map(gaps.map((gap) => [gapId(gap), gap]));
+}
+
+/** A gap as the oracle writes it. */
+export function plainGap(gap: GapAlert): OracleGap {
+  return {
+    gapId: gapId(gap),
+    meterId: gap.meterId,
+    missingFromMs: gap.missingFromMs,
+    missingToMs: gap.missingToMs,
+    missingIntervals: gap.missingIntervals,
+    rejectedIntervals: gap.rejectedIntervals,
+    state: gap.state,
+  };
+}
