@@ -9,6 +9,7 @@ import {
   type FleetOptions,
   type FleetPlan,
   isDelayed,
+  isGap,
   meterId,
   planFleet,
   UNUSABLE_VALUES,
@@ -198,9 +199,6 @@ function expectLedger({ options, slots, defectsByMeter }: FleetPlan, hasTicks: b
   return { raw: written + sum.duplicate, ...sum, missing_intervals: missing, gaps };
 }
 
-const isGap = (kind: DefectKind): boolean =>
-  ["missing", "short_gap", "outage", "group_outage", "churn"].includes(kind);
-
 function countDefects({ defectsByMeter }: FleetPlan): Record<DefectKind, number> {
   const counts = Object.fromEntries(DEFECT_KINDS.map((kind) => [kind, 0]));
   for (const defects of defectsByMeter) for (const { kind } of defects) counts[kind]++;
@@ -240,20 +238,14 @@ function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
   const common = { kind, meter_id: meterId(defect.meter) };
   const span = { ...common, from: timestamp, to: timeOf(to), intervals: to - from };
   const reading = { ...common, timestamp };
+  if (isGap(kind)) return span;
+  if (isDelayed(kind)) {
+    const arrivedMs = options.startMs + from * intervalMs + detail * 1000;
+    return { ...reading, value, received_at: formatTimestamp(arrivedMs), delay_seconds: detail };
+  }
   switch (kind) {
-    case "missing":
-    case "short_gap":
-    case "outage":
-    case "group_outage":
-    case "churn":
-      return span;
     case "stuck":
       return { ...span, value };
-    case "late":
-    case "too_late": {
-      const arrivedMs = options.startMs + from * intervalMs + detail * 1000;
-      return { ...reading, value, received_at: formatTimestamp(arrivedMs), delay_seconds: detail };
-    }
     case "duplicate":
       return { ...reading, value };
     case "conflict":
@@ -306,9 +298,10 @@ async function writeFleet(plan: FleetPlan, { options, expected, ports }: Writing
     return true;
   } catch (error) {
     for (const sink of sinks) await sink.abort();
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     // `generate --output - | head` is no failure, unless the truth was wanted too.
-    if (error instanceof Deno.errors.BrokenPipe && defects === null) return false;
-    throw error;
+    if (defects === null) return false;
+    throw new RunError(`Cannot write "${defects}": stdout was closed`, undefined, { cause: error });
   } finally {
     progress.clear();
     Deno.removeSignalListener("SIGINT", stop);
@@ -392,7 +385,9 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
   const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
   const lines = [
     `wrote ${output === "-" ? "stdout" : output}: ${formatCount(readings)} readings of ` +
-    `${formatCount(meters)} meters, every ${intervalMinutes} minutes from ` +
+    `${formatCount(meters)} ${
+      meters === 1 ? "meter" : "meters"
+    }, every ${intervalMinutes} min from ` +
     `${formatTimestamp(startMs)}, in ${seconds.toFixed(1)} s`,
     listed.length === 0
       ? "without defects"

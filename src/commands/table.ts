@@ -114,9 +114,7 @@ function cellText(cell: Cell): string | null {
 }
 
 function dateText(date: Date): string {
-  return Number.isNaN(date.getTime())
-    ? "invalid date"
-    : date.toISOString().replace(".000Z", "Z");
+  return Number.isNaN(date.getTime()) ? "invalid date" : date.toISOString().replace(".000Z", "Z");
 }
 
 /**

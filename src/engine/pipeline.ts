@@ -92,8 +92,8 @@ class Player {
       start = end;
       if (++this.#streamRecords % commitRecordsMax === 0) await this.commit();
     }
-    this.#rowsRead = chunk.rowsRead;
-    this.#report(chunk.lastEventTimeMs);
+    this.#rowsRead += chunk.rowsRead;
+    this.#report(Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
   }
 
   /** The last tick of a recorded topic: every slot up to the last reading is judged. */

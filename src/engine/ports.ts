@@ -51,7 +51,7 @@ export type RecordChunk = {
   /** Each record's partition; -1: a tick, for every partition. */
   readonly partitions: Int16Array;
   readonly count: number;
-  /** Rows of the input read so far, and the event time reached: for progress. */
+  /** Rows of the input that this chunk took, and the event time reached (NaN: none): for progress. */
   readonly rowsRead: number;
   readonly lastEventTimeMs: number;
 };

@@ -15,13 +15,13 @@ export type FleetOptions = {
   readonly clean: boolean;
 };
 
-/** The defects, in the order they are counted everywhere. */
-export const DEFECT_KINDS = [
-  ...["missing", "short_gap", "outage", "group_outage", "churn", "late", "too_late"] as const,
-  ...["duplicate", "conflict", "spike", "stuck", "negative", "unusable"] as const,
-] as const;
+/** Nothing is written: for one slot, a few, hours, hours of a whole feeder, or for good. */
+const GAP_KINDS = ["missing", "short_gap", "outage", "group_outage", "churn"] as const;
+const LATE_KINDS = ["late", "too_late"] as const;
+const VALUE_KINDS = ["duplicate", "conflict", "spike", "stuck", "negative", "unusable"] as const;
 
-/** `missing` is one slot, `short_gap` a few, `outage` hours; `group_outage` hits a whole feeder. */
+/** The defects, in the order they are counted everywhere. */
+export const DEFECT_KINDS = [...GAP_KINDS, ...LATE_KINDS, ...VALUE_KINDS] as const;
 export type DefectKind = typeof DEFECT_KINDS[number];
 
 /** One injected defect, in slots counted from the start of the fleet. */
@@ -56,6 +56,8 @@ export const UNUSABLE_VALUES = ["Null", "", "NaN"] as const;
 const EDGE_SLOTS = 4;
 /** Clean slots after a defect, so that no two gaps of a meter touch. */
 const GUARD_SLOTS = 2;
+/** A slot is missing this long after its time. */
+const GRACE_MINUTES = 15;
 const ONE_OF_EACH_SLOTS_MIN = 120;
 const CHUNK_CHARS = 1 << 16;
 
@@ -75,7 +77,8 @@ const RATES: readonly { kind: DefectKind; share?: number; weeks?: number }[] = [
   { kind: "churn", weeks: 400 },
 ];
 
-type Grid = { readonly slots: number; readonly intervalMinutes: number };
+/** Defects end before slot `room`: a gap closes, and is judged, before the data end. */
+type Grid = { readonly slots: number; readonly room: number; readonly intervalMinutes: number };
 type Meter = { readonly meter: number; readonly grid: Grid; readonly random: Random };
 
 /**
@@ -85,15 +88,16 @@ type Meter = { readonly meter: number; readonly grid: Grid; readonly random: Ran
  */
 export function planFleet(options: FleetOptions): FleetPlan {
   const { seed, meters, clean, intervalMinutes } = options;
-  const grid = { slots: Math.floor(options.days * 1440 / intervalMinutes), intervalMinutes };
+  const slots = Math.floor(options.days * 1440 / intervalMinutes);
+  const room = slots - Math.max(EDGE_SLOTS, 1 + Math.ceil(GRACE_MINUTES / intervalMinutes));
+  const grid = { slots, room, intervalMinutes };
   const placed = clean ? [] : placeOneOfEach(options, grid);
   const cycle = createCycle(grid);
   const defectsByMeter = Array.from({ length: meters }, (_, meter) => {
-    if (clean) return [];
     const random = createRandom(hash32(hash32(seed, 1), meter));
-    return planMeter({ meter, grid, random, cycle, placed: placed[meter] ?? [] });
+    return clean ? [] : planMeter({ meter, grid, random, cycle, placed: placed[meter] ?? [] });
   });
-  return { options, slots: grid.slots, intervalMs: intervalMinutes * 60_000, defectsByMeter };
+  return { options, slots, intervalMs: intervalMinutes * 60_000, defectsByMeter };
 }
 
 type Cycle = { readonly cleanSlots: number; readonly drawKind: (random: Random) => DefectKind };
@@ -122,9 +126,8 @@ function createCycle(grid: Grid): Cycle {
 
 /** Draws one meter's defects. Those already placed win over those drawn. */
 function planMeter(of: Meter & { readonly cycle: Cycle; readonly placed: FleetDefect[] }) {
-  const { meter, grid, random, cycle, placed } = of;
+  const { meter, grid, grid: { room }, random, cycle, placed } = of;
   const defects: FleetDefect[] = [];
-  const room = grid.slots - EDGE_SLOTS;
   let free = EDGE_SLOTS, next = 0;
   while (free < room || next < placed.length) {
     const from = free + randomFailures(random, cycle.cleanSlots);
@@ -181,9 +184,14 @@ function drawDefect(kind: DefectKind, { meter, from, room, grid, random }: Place
   return { kind, meter, from, to, end, detail, writtenWh: 0, trueWh: 0 };
 }
 
+/** Whether nothing is written at all. */
+export function isGap(kind: DefectKind): kind is typeof GAP_KINDS[number] {
+  return (GAP_KINDS as readonly DefectKind[]).includes(kind);
+}
+
 /** Whether a reading of this kind arrives after its time, and so says when. */
-export function isDelayed(kind: DefectKind): boolean {
-  return kind === "late" || kind === "too_late";
+export function isDelayed(kind: DefectKind): kind is typeof LATE_KINDS[number] {
+  return (LATE_KINDS as readonly DefectKind[]).includes(kind);
 }
 
 /**
@@ -198,12 +206,12 @@ function placeOneOfEach({ seed, meters, days }: FleetOptions, grid: Grid): Fleet
   const tenth = Math.floor(grid.slots / 10);
   const from = EDGE_SLOTS + randomInteger(random, tenth, 2 * tenth);
   const outage = drawDefect("group_outage", { meter: 0, grid, random, from, room: grid.slots });
-  const feederMeters = Math.ceil(meters * (0.2 + 0.3 * random()));
+  const feederMeters = Math.max(2, Math.ceil(meters * (0.2 + 0.3 * random())));
   const feeder = randomInteger(random, 0, meters - feederMeters);
   for (let i = 0; i < feederMeters; i++) add({ ...outage, meter: feeder + i });
 
   const start = outage.end + GUARD_SLOTS;
-  const part = Math.floor((grid.slots - EDGE_SLOTS - start) / Math.ceil(RATES.length / meters));
+  const part = Math.floor((grid.room - start) / Math.ceil(RATES.length / meters));
   // Turned so that the last kind, the churn, does not fall on meter 0.
   const first = RATES.length * (meters - 1) + 1 + randomInteger(random, 1, meters - 1);
   RATES.forEach(({ kind }, i) => {
@@ -252,7 +260,7 @@ function hump(hour: number, centre: number, width: number): number {
 function createLoad({ seed, meters, intervalMinutes }: FleetOptions) {
   const hours = intervalMinutes / 60;
   const memory = Math.exp(-intervalMinutes / 90);
-  const shock = 0.4 * Math.sqrt(1 - memory ** 2) / (1 + hours / 8);
+  const spread = 0.4 / (1 + hours / 8), shock = spread * Math.sqrt(1 - memory ** 2);
   const night = averageCurve(intervalMinutes, (hour) => hump(hour, 3.5, 1.6));
   const curves = PROFILES.map((of) =>
     [false, true].map((weekend) =>
@@ -288,13 +296,15 @@ function createLoad({ seed, meters, intervalMinutes }: FleetOptions) {
     const bin = (Math.floor((minute - day * 1440) / 5) + meter.shift) % BINS_A_DAY;
     const weekend = (day + 3) % 7 >= 5 ? 1 : 0; // day 0, 1970-01-01, was a Thursday
     const level = season * (0.75 + 0.5 * hash32(meter.bits, -day) / 2 ** 32);
-    const active = curves[meter.profile][weekend][bin] * level * Math.exp(meter.noise);
+    const active = curves[meter.profile][weekend][bin] * level *
+      Math.exp(meter.noise - spread ** 2 / 2);
     const { base, night: heat } = PROFILES[meter.profile];
     const kw = base * (0.85 + 0.3 * (more & 0xffff) / 2 ** 16) + active + heat * night[bin] * cold;
-    const isCooking = (more >>> 16) / 2 ** 16 < active * hours * 0.4;
-    return Math.round(
-      meter.scale * (kw * hours + (isCooking ? 1.8 * Math.min(hours, 0.3) : 0)) * 1e3,
-    );
+    // Cooking: 1.8 kW for 0.3 h, as often as the house is busy.
+    const chance = 0.4 * active * Math.max(hours, 0.3);
+    const cookingKwh = 1.8 * Math.min(hours, 0.3) * Math.max(1, chance);
+    const cooked = (more >>> 16) / 2 ** 16 < chance ? cookingKwh : 0;
+    return Math.round(meter.scale * (kw * hours + cooked) * 1000);
   };
   return { beginSlot, useWh };
 }
@@ -305,9 +315,7 @@ export function meterId(meter: number): string {
 }
 
 /** kWh with three decimals. */
-export function kwhText(wh: number): string {
-  return (wh / 1000).toFixed(3);
-}
+const kwhText = (wh: number): string => (wh / 1000).toFixed(3);
 
 /**
  * The fleet as CSV in order of arrival, in pieces of some 64 KiB; memory does not grow with time.
@@ -365,16 +373,10 @@ type Moment = { readonly slot: number; readonly wh: number; readonly lastWh: num
 /** The values a spoiled slot is written with, in order; notes them in the defect. */
 function valuesWritten(defect: FleetDefect, { slot, wh, lastWh }: Moment): readonly string[] {
   if (slot === defect.from) defect.trueWh = defect.writtenWh = wh;
-  switch (defect.kind) {
-    case "missing":
-    case "short_gap":
-    case "outage":
-    case "group_outage":
-    case "churn":
-      return [];
-    case "late":
-    case "too_late":
-      return [kwhText(wh)];
+  const { kind } = defect;
+  if (isGap(kind)) return [];
+  if (isDelayed(kind)) return [kwhText(wh)];
+  switch (kind) {
     case "duplicate":
       return [kwhText(wh), kwhText(wh)];
     case "conflict":
@@ -384,7 +386,7 @@ function valuesWritten(defect: FleetDefect, { slot, wh, lastWh }: Moment): reado
       defect.writtenWh = Math.max(1, wh) * defect.detail;
       return [kwhText(defect.writtenWh)];
     case "stuck":
-      if (slot === defect.from) defect.writtenWh = Math.max(1, wh === lastWh ? wh + 1 : wh);
+      if (slot === defect.from) defect.writtenWh = Math.max(1, wh) + +(lastWh === Math.max(1, wh));
       if (slot === defect.to) return [kwhText(wh === defect.writtenWh ? wh + 1 : wh)];
       return [kwhText(defect.writtenWh)];
     case "negative":
@@ -393,6 +395,6 @@ function valuesWritten(defect: FleetDefect, { slot, wh, lastWh }: Moment): reado
     case "unusable":
       return [UNUSABLE_VALUES[defect.detail]];
     default:
-      throw new Error(`no such defect: ${defect.kind satisfies never}`);
+      throw new Error(`no such defect: ${kind satisfies never}`);
   }
 }

@@ -2,9 +2,11 @@ import { writeTimestamp } from "../core/time.ts";
 import { copyBytes, HAS_RECEIVED, IS_JSON } from "./block.ts";
 import type { ReplayChunk } from "./records.ts";
 
-/** A chunk is full at either. Content alone decides, so that every replay is cut alike. */
+/** A chunk is full at any of these. Content alone decides, so that every replay is cut alike. */
 const CHUNK_RECORDS_MAX = 8192;
 const CHUNK_BYTES_MAX = 1 << 20;
+/** Rows read, sent or not: left out by the probabilities, they would make no chunk. */
+const CHUNK_ROWS_MAX = 4 * CHUNK_RECORDS_MAX;
 const FIRST_CHUNK_BYTES = 1 << 16;
 /** `,"received_at":"…"}` and the like, with a timestamp of 24 bytes. */
 const TAIL_BYTES_MAX = 64;
@@ -52,7 +54,8 @@ function emptied(bytesMax: number): ChunkBuilder {
 
 /** Whether the chunk is to be handed on before anything more is added. */
 export function isFull(chunk: ChunkBuilder): boolean {
-  return chunk.count >= CHUNK_RECORDS_MAX || chunk.length >= CHUNK_BYTES_MAX;
+  return chunk.count >= CHUNK_RECORDS_MAX || chunk.length >= CHUNK_BYTES_MAX ||
+    chunk.rowsRead >= CHUNK_ROWS_MAX;
 }
 
 /** Hands on what was built, for the receiver to keep, and starts anew. */

@@ -1,3 +1,4 @@
+import { ReadError } from "../formats/read_error.ts";
 import { blockLength, copyRecord, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import { csvSource } from "./csv_file.ts";
 import { mergeSources } from "./merge.ts";
@@ -28,17 +29,32 @@ export function spillDirectory(parent: string): SpillDirectory {
   let runs = 0;
   return {
     newPath: () => {
-      if (path === null) {
-        Deno.mkdirSync(parent, { recursive: true });
-        path = Deno.makeTempDirSync({ dir: parent, prefix: "gridwatch-replay-" });
-      }
+      path ??= makeDirectory(parent);
       return `${path}/${runs++}.run`;
     },
     remove: () => {
-      if (path !== null) Deno.removeSync(path, { recursive: true });
+      if (path !== null) removeDirectory(path);
       path = null;
     },
   };
+}
+
+function makeDirectory(parent: string): string {
+  try {
+    Deno.mkdirSync(parent, { recursive: true });
+    return Deno.makeTempDirSync({ dir: parent, prefix: "gridwatch-replay-" });
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    throw new ReadError(`Cannot sort in "${parent}": ${cause.message}`, undefined, { cause });
+  }
+}
+
+function removeDirectory(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /**
@@ -61,13 +77,13 @@ export async function gatherRecords(
   });
   // Runs come last, in the order of their rows: among equal keys the merge goes by file first, and
   // a file is either streamed or in runs.
-  inputs.push(...await sortIntoRuns(unordered, options.sortBytesMax, directory));
+  inputs.push(...await sortIntoRuns(unordered, options, directory));
   return mergeSources((await reduceInputs(inputs, options, directory)).map((open) => open()));
 }
 
 async function sortIntoRuns(
   unordered: readonly OpenSource[],
-  sortBytesMax: number,
+  options: ReplayOptions,
   directory: SpillDirectory,
 ): Promise<OpenSource[]> {
   const runs: OpenSource[] = [];
@@ -78,11 +94,11 @@ async function sortIntoRuns(
     try {
       for (let block = source.next(); block !== null; block = source.next()) {
         for (let i = 0; i < block.count; i++) copyRecord(block, i, held);
-        if (blockLength(held) + held.count * SORT_RECORD_BYTES >= sortBytesMax) {
-          runs.push(await spill(sortedSource(held), directory));
+        if (blockLength(held) + held.count * SORT_RECORD_BYTES >= options.sortBytesMax) {
+          runs.push(await spill(sortedSource(held), options, directory));
           held.count = 0;
         }
-        if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn();
+        if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(options.signal);
       }
     } finally {
       source.close();
@@ -96,9 +112,13 @@ function inMemory(held: RecordBlock): OpenSource {
   return () => sortedSource(held);
 }
 
-async function spill(source: RecordSource, directory: SpillDirectory): Promise<OpenSource> {
+async function spill(
+  source: RecordSource,
+  options: ReplayOptions,
+  directory: SpillDirectory,
+): Promise<OpenSource> {
   const path = directory.newPath();
-  await writeRun(source, path);
+  await writeRun(source, path, options.signal);
   return () => runSource(path);
 }
 
@@ -122,7 +142,9 @@ async function reduceInputs(
       at += width;
       excess -= width - 1;
       reduced.push(
-        width === 1 ? group[0] : await spill(mergeSources(group.map((open) => open())), directory),
+        width === 1
+          ? group[0]
+          : await spill(mergeSources(group.map((open) => open())), options, directory),
       );
     }
     current = reduced;

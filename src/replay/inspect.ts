@@ -6,7 +6,7 @@ import { IS_FINITE, numberKind } from "./value.ts";
 
 export type InspectOptions = Pick<
   ReplayOptions,
-  "zone" | "nowMs" | "columns" | "recordBytesMax"
+  "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;
@@ -87,7 +87,7 @@ async function inspectFile(
       if (problem !== null) note(problem, csv, row, rows + row + 1, findings);
     }
     rows += count;
-    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn();
+    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(options.signal);
   }
   return { path: csv.path, sizeBytes: csv.file.statSync().size, rows, isOrdered };
 }

@@ -49,6 +49,8 @@ export type ReplayOptions = {
   readonly finalTick: boolean;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;
+  /** Aborted: the replay throws its reason, also while it still sorts. */
+  readonly signal?: AbortSignal;
   /** Sources merged at once; more are merged in steps. */
   readonly fanInMax?: number;
 };

@@ -63,6 +63,7 @@ export async function* replayFiles(
     source = await gatherRecords(inspection, options, directory);
     const replay = newReplay(source, options);
     while (!replay.isDone) {
+      options.signal?.throwIfAborted();
       fillChunk(replay);
       if (replay.chunk.count > 0 || replay.chunk.rowsRead > 0) {
         yield takeChunk(replay.chunk, finiteOrNaN(replay.clock.lastArrivalMs));

@@ -1,5 +1,5 @@
 import { ReadError } from "../formats/read_error.ts";
-import { blockLength, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
+import { blockLength, type RecordBlock, type RecordSource } from "./block.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 import { openFile, readFrom } from "./csv_file.ts";
 
@@ -17,7 +17,11 @@ const COLUMN_BYTES = 8 + 8 + 4 + 4 + 2 + 1;
  *
  * @throws {ReadError} when the file cannot be written, as when the disk is full.
  */
-export async function writeRun(source: RecordSource, path: string): Promise<void> {
+export async function writeRun(
+  source: RecordSource,
+  path: string,
+  signal?: AbortSignal,
+): Promise<void> {
   let file: Deno.FsFile | null = null;
   let buffer = new Uint8Array(0);
   let blocks = 0;
@@ -28,10 +32,10 @@ export async function writeRun(source: RecordSource, path: string): Promise<void
       if (sizeBytes > buffer.length) buffer = new Uint8Array(sizeBytes * 2);
       encodeBlock(block, buffer);
       for (let at = 0; at < sizeBytes;) at += file.writeSync(buffer.subarray(at, sizeBytes));
-      if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn();
+      if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
     }
   } catch (cause) {
-    if (!(cause instanceof Error) || cause instanceof ReadError) throw cause;
+    if (!(cause instanceof Error) || cause instanceof ReadError || signal?.aborted) throw cause;
     throw new ReadError(
       `Cannot sort in "${path}": ${cause.message}`,
       "give a temporary directory with room for the unsorted files",

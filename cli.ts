@@ -1,0 +1,92 @@
+import { LockedError } from "./src/adapters/directory_lock.ts";
+import { RunError, UsageError } from "./src/commands/errors.ts";
+import { VERSION } from "./src/commands/version.ts";
+import { ConfigError } from "./src/config.ts";
+import { ReadError } from "./src/formats/read_error.ts";
+
+type Command = (args: string[]) => Promise<number>;
+
+const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> = {
+  demo: {
+    about: "the whole pipeline over a shipped sample, with its page",
+    load: async () => (await import("./src/commands/demo.ts")).demo,
+  },
+  run: {
+    about: "play meter files through the pipeline into the embedded store",
+    load: async () => (await import("./src/commands/run.ts")).run,
+  },
+  replay: {
+    about: "play meter files with gaps, delays and duplicates put in",
+    load: async () => (await import("./src/commands/replay.ts")).replay,
+  },
+  generate: {
+    about: "make a believable fleet's readings, with known defects",
+    load: async () => (await import("./src/commands/generate.ts")).generate,
+  },
+  query: {
+    about: "read the embedded store with SQL",
+    load: async () => (await import("./src/commands/query.ts")).query,
+  },
+  verify: {
+    about: "prove that nothing was lost and nothing counted twice",
+    load: async () => (await import("./src/commands/verify.ts")).verify,
+  },
+  serve: {
+    about: "serve the status page of a store",
+    load: async () => (await import("./src/commands/serve.ts")).serve,
+  },
+  config: {
+    about: "list every setting",
+    load: async () => (await import("./src/commands/settings.ts")).settings,
+  },
+};
+
+const usage = `Gridwatch ${VERSION}: real-time smart-meter data quality monitoring
+
+Usage: gridwatch COMMAND [options]
+
+${Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`).join("\n")}
+
+  --help     of a command: its options
+  --version
+
+Start here: gridwatch demo
+`;
+
+/** Runs a command line; gives the exit code. */
+export async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--version" || name === "-V") {
+    console.log(`gridwatch ${VERSION}`);
+    return 0;
+  }
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(usage);
+    return name === undefined ? 2 : 0;
+  }
+  try {
+    if (!Object.hasOwn(COMMANDS, name)) {
+      throw new UsageError(`Unknown command "${name}"`, "gridwatch --help lists them");
+    }
+    return await (await COMMANDS[name].load())(rest);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** Says an error to a person. Only a broken invariant of our own shows its stack. */
+function fail(error: unknown): number {
+  const isUsage = error instanceof UsageError || error instanceof ConfigError;
+  const isKnown = isUsage || error instanceof RunError || error instanceof ReadError ||
+    error instanceof LockedError;
+  if (isKnown) {
+    console.error(`error: ${error.message}`);
+    if ("hint" in error && error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    return isUsage ? 2 : 1;
+  }
+  console.error("error: a fault of Gridwatch itself; nothing that was committed is lost");
+  console.error(error);
+  return 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,197 @@
+import { LockedError } from "../adapters/directory_lock.ts";
+import { PgliteStore, type StoredInput } from "../adapters/pglite_store.ts";
+import { type Config, processorOptions } from "../config.ts";
+import { playRecords } from "../engine/pipeline.ts";
+import { Task } from "../engine/task.ts";
+import type { CsvColumns } from "../formats/csv_header.ts";
+import { RunError, UsageError } from "./errors.ts";
+import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
+import type { LiveTracker } from "./live.ts";
+import { say, systemClock } from "./process.ts";
+import { createProgress, formatCount } from "./progress.ts";
+
+/** What a play of files into the embedded store is told. */
+export type PlayOptions = {
+  readonly command: string;
+  readonly paths: readonly string[];
+  readonly config: Config;
+  readonly directory: string;
+  /** Null: as the store was made, or 1. */
+  readonly partitions: number | null;
+  readonly ratePerSecond: number;
+  readonly defects: Defects;
+  readonly columns: CsvColumns;
+  /** Null: the wall clock at the input's first start. */
+  readonly nowMs: number | null;
+  readonly isSilent: boolean;
+  readonly signal: AbortSignal;
+  readonly live: LiveTracker;
+};
+
+/** How a play ended. */
+export type PlayResult = {
+  readonly isFinished: boolean;
+  readonly readings: number;
+  readonly seconds: number;
+};
+
+/**
+ * Opens the embedded store of a directory.
+ *
+ * @throws {RunError} when another process uses it, or it cannot be opened
+ */
+export async function openStore(directory: string, isWanted: boolean): Promise<PgliteStore> {
+  if (isWanted && !await exists(`${directory}/pg`)) {
+    throw new RunError(
+      `Cannot open ${directory}: there is no store`,
+      "`gridwatch run FILE` makes one; --data names another directory",
+    );
+  }
+  try {
+    return await PgliteStore.open(directory);
+  } catch (error) {
+    if (error instanceof LockedError) {
+      throw new RunError(`Cannot open the store: ${error.message}`, "stop it, or use --data DIR", {
+        cause: error,
+      });
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RunError(`Cannot open the store in ${directory}: ${reason}`, undefined, {
+      cause: error,
+    });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Plays files through the core into the store. An input that was cut off goes on where it stood; one
+ * that was played to its end is not played again.
+ */
+export async function playFiles(store: PgliteStore, options: PlayOptions): Promise<PlayResult> {
+  const startedAtMs = performance.now();
+  const partitions = await settlePartitions(store, options);
+  const last = await store.lastInput();
+  const resumed = last !== null && !last.finished ? last : null;
+  const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
+  const temporaryDirectory = `${options.directory}/tmp`;
+  await Deno.mkdir(temporaryDirectory, { recursive: true });
+  const inputOptions = { ...options, partitions, nowMs, temporaryDirectory };
+  const input = await openInput(options.command, options.paths, inputOptions);
+  warn(input, options.isSilent);
+  const tasks: Task[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
+  }
+  const rowsTotal = input.inspection?.rows ?? null;
+  options.live.begin(input.description, rowsTotal);
+  const stored = await settleInput(store, input, last, tasks, nowMs, options);
+  if (stored === null) return { isFinished: true, readings: 0, seconds: 0 };
+
+  const progress = createProgress({
+    verb: "playing",
+    rowsTotal,
+    nowMs: () => performance.now(),
+    write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+    isSilent: options.isSilent,
+  });
+  let readings = 0;
+  const isFinished = await playRecords(inputRecords(input, inputOptions), tasks, store, {
+    baseOffsets: stored.baseOffsets,
+    commitRecordsMax: options.config.commit_records_max,
+    commitIntervalMs: options.config.commit_interval_ms,
+    ratePerSecond: options.ratePerSecond,
+    endsAfterMs: input.isRecorded ? options.config.grace_period_seconds * 1000 : null,
+    rowsTotal,
+    clock: systemClock,
+    signal: options.signal,
+    onProgress: (state) => {
+      readings = state.readingsFolded;
+      options.live.progress(state);
+      progress.update(state.rowsRead, state.eventTimeMs);
+    },
+  });
+  if (isFinished) await store.finishInput(stored.id);
+  progress.clear();
+  return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+}
+
+/** A store keeps the partitions and the scope it was made with: its state belongs to them. */
+async function settlePartitions(store: PgliteStore, options: PlayOptions): Promise<number> {
+  const settings = await store.settings();
+  const { command, directory, config } = options;
+  const partitions = options.partitions ?? Number(settings.partitions ?? 1);
+  const wanted: Record<string, string> = {
+    partitions: String(partitions),
+    scope: config.watermark_scope,
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (settings[name] === undefined || settings[name] === value) continue;
+    throw new UsageError(
+      `Cannot ${command} with --${name}="${value}": ${directory} was made with ${settings[name]}`,
+      `--${name} ${settings[name]}, or --data DIR for a new store`,
+    );
+  }
+  if (settings.partitions === undefined) await store.saveSettings(wanted);
+  return partitions;
+}
+
+/** Finds or begins the stored input; null: it is played to its end already. */
+async function settleInput(
+  store: PgliteStore,
+  input: Input,
+  last: StoredInput | null,
+  tasks: readonly Task[],
+  nowMs: number,
+  options: PlayOptions,
+): Promise<StoredInput | null> {
+  const { command, directory, isSilent } = options;
+  const isSame = last?.fingerprint === input.fingerprint;
+  if (last !== null && isSame && last.finished) {
+    if (!isSilent) say(`${input.description} is in ${directory} already: nothing to play`);
+    return null;
+  }
+  if (last !== null && isSame) {
+    const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
+    const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
+    if (!isSilent) say(`resuming ${input.description} after ${formatCount(done)} records`);
+    return last;
+  }
+  if (last !== null && !last.finished) {
+    throw new UsageError(
+      `Cannot ${command} ${input.description}: ${last.description} is unfinished in ${directory}`,
+      "play that to its end with the same options first, or use --data DIR for a new store",
+    );
+  }
+  const begun: StoredInput = {
+    id: (last?.id ?? 0) + 1,
+    fingerprint: input.fingerprint,
+    description: input.description,
+    baseOffsets: tasks.map((task) => task.nextOffset),
+    nowMs,
+    finished: false,
+  };
+  await store.beginInput(begun);
+  return begun;
+}
+
+/** Tells of rows that will be rejected, before they are. */
+function warn(input: Input, isSilent: boolean): void {
+  const { inspection } = input;
+  if (inspection === null || isSilent) return;
+  if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
+  for (const { problem, rows, file, row, example } of inspection.problems) {
+    const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
+    say(`note: ${share} with ${problem}, first in ${file}, row ${row}: ${example}`);
+  }
+}

@@ -1,0 +1,151 @@
+import type { Config } from "../config.ts";
+import { buildZone } from "../core/time.ts";
+import type { RecordChunk } from "../engine/ports.ts";
+import type { CsvColumns } from "../formats/csv_header.ts";
+import { inspectFiles } from "../replay/inspect.ts";
+import { replayFiles } from "../replay/replay_files.ts";
+import { replayRecorded } from "../replay/replay_recorded.ts";
+import type { Inspection, ReplayOptions } from "../replay/records.ts";
+import { RunError, UsageError } from "./errors.ts";
+
+/** What a replay does to the readings on their way; all probabilities 0: nothing. */
+export type Defects = {
+  readonly gapProbability: number;
+  readonly delayProbability: number;
+  readonly maxDelaySeconds: number;
+  readonly duplicateProbability: number;
+  readonly seed: number;
+};
+
+/** Files to be played, looked through once. */
+export type Input = {
+  readonly paths: readonly string[];
+  /** A recorded raw topic, played as it stands. */
+  readonly isRecorded: boolean;
+  readonly description: string;
+  /** The same for the same records: what a run may be resumed with. */
+  readonly fingerprint: string;
+  /** Null for a recorded topic, which is not counted beforehand. */
+  readonly inspection: Inspection | null;
+};
+
+export type InputOptions = {
+  readonly config: Config;
+  readonly partitions: number;
+  readonly nowMs: number;
+  readonly defects: Defects;
+  readonly columns: CsvColumns;
+  readonly temporaryDirectory: string;
+};
+
+/**
+ * Looks the files through.
+ *
+ * @throws {UsageError} when none is named, or recorded topics are mixed with others
+ * @throws {ReadError} for a file that cannot be replayed
+ */
+export async function openInput(
+  command: string,
+  paths: readonly string[],
+  options: InputOptions,
+): Promise<Input> {
+  if (paths.length === 0) {
+    throw new UsageError(
+      `Cannot ${command}: no file named`,
+      `gridwatch ${command} data/sample/london_MAC000002.csv`,
+    );
+  }
+  const recorded = paths.filter((path) => path.endsWith(".jsonl"));
+  if (recorded.length > 0 && recorded.length < paths.length) {
+    throw new UsageError(
+      `Cannot ${command} ${recorded[0]} together with ${paths.find((p) => !p.endsWith(".jsonl"))}`,
+      "a recorded raw topic (.jsonl) is played as it stands: play the others by themselves",
+    );
+  }
+  const isRecorded = recorded.length > 0;
+  const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
+  const names = paths.map((path) => path.split(/[\\/]/).pop() ?? path);
+  const more = paths.length > 3 ? ` and ${paths.length - 2} more` : "";
+  return {
+    paths,
+    isRecorded,
+    description: names.slice(0, more === "" ? 3 : 2).join(", ") + more,
+    fingerprint: await fingerprint(paths, options),
+    inspection,
+  };
+}
+
+/** The input's raw records, in arrival order. */
+export async function* inputRecords(
+  input: Input,
+  options: InputOptions,
+): AsyncGenerator<RecordChunk> {
+  if (input.inspection !== null) {
+    yield* replayFiles(input.inspection, replayOptions(options));
+    return;
+  }
+  for (const path of input.paths) yield* replayRecorded(path, replayOptions(options));
+}
+
+function replayOptions(options: InputOptions): ReplayOptions {
+  const { config, defects } = options;
+  return {
+    partitions: options.partitions,
+    zone: buildZone(config.timezone),
+    nowMs: options.nowMs,
+    tickMs: config["replay.tick_seconds"] * 1000,
+    stateTtlMs: config.state_ttl_days * 86_400_000,
+    gapGraceMs: config.grace_period_seconds * 1000,
+    gapProbability: defects.gapProbability,
+    delayProbability: defects.delayProbability,
+    maxDelayMs: defects.maxDelaySeconds * 1000,
+    duplicateProbability: defects.duplicateProbability,
+    seed: defects.seed,
+    temporaryDirectory: options.temporaryDirectory,
+    sortBytesMax: config["replay.sort_memory_mib"] * 2 ** 20,
+    finalTick: true,
+    columns: options.columns,
+  };
+}
+
+const EDGE_BYTES = 1 << 16;
+
+/** Hash of what decides which records are played: the files' sizes and both their ends, options. */
+async function fingerprint(paths: readonly string[], options: InputOptions): Promise<string> {
+  const { config, defects, partitions, columns } = options;
+  const zone = config.timezone;
+  const ticks = config["replay.tick_seconds"];
+  const text = JSON.stringify({ defects, partitions, columns, zone, ticks });
+  const parts: Uint8Array[] = [new TextEncoder().encode(text)];
+  for (const path of paths) parts.push(...await fileEdges(path));
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function fileEdges(path: string): Promise<Uint8Array[]> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "no such file" : String(error);
+    throw new RunError(`Cannot read "${path}": ${reason}`, undefined, { cause: error });
+  }
+  try {
+    const { size } = await file.stat();
+    const head = new Uint8Array(EDGE_BYTES);
+    const tail = new Uint8Array(EDGE_BYTES);
+    const headBytes = await file.read(head) ?? 0;
+    await file.seek(Math.max(0, size - EDGE_BYTES), Deno.SeekMode.Start);
+    const tailBytes = await file.read(tail) ?? 0;
+    const bytes = new TextEncoder().encode(`${size}\n`);
+    return [bytes, head.subarray(0, headBytes), tail.subarray(0, tailBytes)];
+  } finally {
+    file.close();
+  }
+}

@@ -1,0 +1,66 @@
+import { SqlError } from "../adapters/pglite_client.ts";
+import { readArguments } from "./arguments.ts";
+import { openStore } from "./embedded.ts";
+import { RunError, UsageError } from "./errors.ts";
+import { loadConfig, print } from "./process.ts";
+import { formatCsv, formatJson, formatTable } from "./table.ts";
+
+export const usage = `Usage: gridwatch query "SELECT …" [options]
+
+Runs one statement over the embedded store. It can only read.
+
+  --data DIR     the store (default: .gridwatch)
+  --json, --csv  instead of a table
+  --config FILE  settings
+
+Examples:
+  gridwatch query "SELECT * FROM gap_alerts ORDER BY gap_minutes DESC LIMIT 10"
+  gridwatch query "SELECT reason, count(*) FROM rejected_readings GROUP BY 1" --csv
+`;
+
+const OPTIONS = {
+  data: { type: "string" },
+  json: { type: "boolean", default: false },
+  csv: { type: "boolean", default: false },
+  config: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** Runs `gridwatch query`. */
+export async function query(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments("query", args, OPTIONS);
+  if (values.help) {
+    print(usage);
+    return 0;
+  }
+  if (positionals.length !== 1) {
+    throw new UsageError("Cannot query: exactly one statement is needed", "put it in quotes");
+  }
+  if (values.json && values.csv) throw new UsageError("Cannot query with both --json and --csv");
+  const config = await loadConfig(values.config);
+  const store = await openStore(values.data ?? config.data_directory, true);
+  try {
+    const { columns, rows } = await store.query(positionals[0], [], { readOnly: true });
+    const cells = rows.map((row) => columns.map((column) => row[column]));
+    if (values.json) print(formatJson(columns, cells));
+    else if (values.csv) print(formatCsv(columns, cells));
+    else {
+      const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
+      print(formatTable(columns, cells, { widthMax }));
+    }
+    return 0;
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    throw new RunError(`Cannot query: ${error.message}`, hintFor(error.code), { cause: error });
+  } finally {
+    await store.close();
+  }
+}
+
+/** SQLSTATE 25006: read-only transaction; 42P01: no such table. */
+function hintFor(code: string | null): string | undefined {
+  if (code === "25006") return "`gridwatch query` only reads";
+  if (code !== "42P01") return undefined;
+  return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, metrics, " +
+    "ledger, positions";
+}

@@ -1,0 +1,107 @@
+import { readArguments } from "./arguments.ts";
+import { UsageError } from "./errors.ts";
+import { inputRecords, openInput } from "./input.ts";
+import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./process.ts";
+import { createProgress, formatCount } from "./progress.ts";
+import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
+
+export const usage = `Usage: gridwatch replay FILE… [options]
+
+Plays meter files in event time, one tick a minute, with defects put in where asked for; the same
+seed gives the same stream. The target is the embedded pipeline, or a file.
+
+  FILE…                 CSV with a meter, a time and a value column, in any order
+  --data DIR            into the store of this directory (default: .gridwatch)
+  --output FILE.jsonl   into a file instead: a recorded raw topic; - is stdout
+  --rate X|max          readings a second (default: max)
+  --gap-probability P   share of readings left out, such as 0.05 (default: 0)
+  --delay-probability P share of readings that arrive late, such as 0.1 (default: 0)
+  --max-delay-seconds N … by up to this much (default: 300)
+  --duplicate-probability P
+                        share of readings sent twice (default: 0)
+  --seed N              (default: 1)
+  --partitions N, --scope partition|meter, --now ISO, --json, --quiet, --config FILE,
+  --meter-column NAME, --time-column NAME, --value-column NAME
+                        as of \`gridwatch run\`
+
+Examples:
+  gridwatch replay data/sample/london_MAC000002.csv --gap-probability 0.05 --data /tmp/trial
+  gridwatch replay data/sample/london_MAC000002.csv --delay-probability 0.1 --output raw.jsonl
+`;
+
+/** Runs `gridwatch replay`. */
+export async function replay(args: string[]): Promise<number> {
+  const options = { ...PLAY_OPTIONS, output: { type: "string" } } as const;
+  const { values, positionals } = readArguments("replay", args, options);
+  if (values.help) {
+    print(usage);
+    return 0;
+  }
+  const play = { ...await readPlayOptions("replay", values), paths: positionals };
+  if (values.output === undefined) {
+    return await runPipeline(play, { port: null, staysUp: false, isJson: values.json });
+  }
+  if (Number.isFinite(play.ratePerSecond)) {
+    throw new UsageError("Cannot replay with --rate into a file", "leave --rate out");
+  }
+  return await record(play, values.output, values.json);
+}
+
+type Play = Awaited<ReturnType<typeof readPlayOptions>> & { readonly paths: string[] };
+
+/** Writes the raw records as lines; a tick stands once, though every partition gets it. */
+async function record(play: Play, path: string, isJson: boolean): Promise<number> {
+  const stop = stopSignal(() => say("stopping"));
+  const temporaryDirectory = await Deno.makeTempDir({ prefix: "gridwatch-" });
+  const inputOptions = {
+    ...play,
+    partitions: 1,
+    nowMs: play.nowMs ?? Date.now(),
+    temporaryDirectory,
+  };
+  let readings = 0;
+  let rows = 0;
+  try {
+    const input = await openInput("replay", play.paths, inputOptions);
+    using file = path === "-" ? null : await Deno.create(path);
+    const target = file ?? Deno.stdout;
+    const progress = createProgress({
+      verb: "replaying",
+      rowsTotal: input.inspection?.rows ?? null,
+      nowMs: () => performance.now(),
+      write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+      isTerminal: Deno.stderr.isTerminal(),
+      isSilent: play.isSilent,
+    });
+    for await (const chunk of inputRecords(input, inputOptions)) {
+      if (stop.signal.aborted) break;
+      await writeLines(target, chunk);
+      for (const partition of chunk.partitions) if (partition >= 0) readings++;
+      rows += chunk.rowsRead;
+      progress.update(rows, Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
+    }
+    progress.clear();
+  } finally {
+    await Deno.remove(temporaryDirectory, { recursive: true });
+    stop.release();
+  }
+  if (isJson && path !== "-") print(JSON.stringify({ output: path, readings, rows }));
+  if (!play.isSilent) say(`${formatCount(readings)} readings written to ${path}`);
+  return stop.signal.aborted ? STOPPED_EXIT_CODE : 0;
+}
+
+const NEWLINE = 0x0a;
+
+async function writeLines(
+  to: { write(bytes: Uint8Array): Promise<number> },
+  { bytes, ends, count }: { bytes: Uint8Array; ends: Int32Array; count: number },
+): Promise<void> {
+  const lines = new Uint8Array((count === 0 ? 0 : ends[count - 1]) + count);
+  let at = 0;
+  for (let r = 0, start = 0; r < count; start = ends[r++]) {
+    lines.set(bytes.subarray(start, ends[r]), at);
+    at += ends[r] - start;
+    lines[at++] = NEWLINE;
+  }
+  for (let done = 0; done < at;) done += await to.write(lines.subarray(done, at));
+}

@@ -1,0 +1,232 @@
+import type { PgliteStore } from "../adapters/pglite_store.ts";
+import { readArguments, readNumber, readRate } from "./arguments.ts";
+import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
+import { RunError, UsageError } from "./errors.ts";
+import { LiveTracker } from "./live.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./process.ts";
+import { formatCount } from "./progress.ts";
+import { serveApi } from "./serve_api.ts";
+import { readSummary, type Summary } from "./summary.ts";
+import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
+
+export const usage = `Usage: gridwatch run FILE… [options]
+
+Plays meter files through the whole pipeline: replay, processor, store, status page.
+Cut off anywhere, the same command goes on where it stood.
+
+  FILE…                 CSV with a meter, a time and a value column; or .jsonl: a recorded raw
+                        topic, played as it stands
+  --data DIR            the store (default: .gridwatch)
+  --rate X|max          readings a second (default: max)
+  --partitions N        partitions of the raw log (default: 1)
+  --scope partition|meter
+                        whose clock judges lateness (default: partition)
+  --port N              the page's port (default: 8000)
+  --exit                end when all is played; no page, unless --port is given
+  --json                one JSON object on stdout at the end
+  --quiet               no progress
+  --meter-column NAME, --time-column NAME, --value-column NAME
+                        columns by other names than the usual ones
+  --now ISO             readings dated after this are from the future (default: now)
+  --config FILE         settings (default: config/config.yaml, where there is one)
+
+Defects, for trying things out; the same seed gives the same stream:
+  --gap-probability P   share of readings left out (default: 0)
+  --delay-probability P share of readings that arrive late (default: 0)
+  --max-delay-seconds N … by up to this much (default: 300)
+  --duplicate-probability P
+                        share of readings sent twice (default: 0)
+  --seed N              (default: 1)
+
+Examples:
+  gridwatch run data/sample/london_MAC000002.csv
+  gridwatch run archive/*.csv --exit --json
+`;
+
+/** Options that every command playing files has. */
+export const PLAY_OPTIONS = {
+  data: { type: "string" },
+  rate: { type: "string", default: "max" },
+  partitions: { type: "string" },
+  scope: { type: "string" },
+  json: { type: "boolean", default: false },
+  quiet: { type: "boolean", default: false },
+  "meter-column": { type: "string" },
+  "time-column": { type: "string" },
+  "value-column": { type: "string" },
+  now: { type: "string" },
+  config: { type: "string" },
+  "gap-probability": { type: "string", default: "0" },
+  "delay-probability": { type: "string", default: "0" },
+  "max-delay-seconds": { type: "string", default: "300" },
+  "duplicate-probability": { type: "string", default: "0" },
+  seed: { type: "string", default: "1" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+type PlayValues = ReturnType<typeof readArguments<typeof PLAY_OPTIONS>>["values"];
+
+/** What the options of a playing command say, checked. */
+export async function readPlayOptions(
+  command: string,
+  values: PlayValues,
+): Promise<Omit<PlayOptions, "paths" | "signal" | "live">> {
+  const config = await loadConfig(values.config);
+  const scope = values.scope ?? config.watermark_scope;
+  if (scope !== "partition" && scope !== "meter") {
+    throw new UsageError(
+      `Cannot ${command} with --scope="${scope}": must be partition or meter`,
+    );
+  }
+  const share = (name: "gap-probability" | "delay-probability" | "duplicate-probability") =>
+    readNumber(command, name, values[name], { min: 0, max: 1 });
+  const seed = { min: 0, max: 2 ** 32 - 1, whole: true };
+  return {
+    command,
+    config: { ...config, watermark_scope: scope },
+    directory: values.data ?? config.data_directory,
+    partitions: values.partitions === undefined
+      ? null
+      : readNumber(command, "partitions", values.partitions, { min: 1, max: 1024, whole: true }),
+    ratePerSecond: readRate(command, values.rate),
+    defects: {
+      gapProbability: share("gap-probability"),
+      delayProbability: share("delay-probability"),
+      duplicateProbability: share("duplicate-probability"),
+      maxDelaySeconds: readNumber(command, "max-delay-seconds", values["max-delay-seconds"], {
+        min: 1,
+        max: 2_592_000,
+        whole: true,
+      }),
+      seed: readNumber(command, "seed", values.seed, seed),
+    },
+    columns: {
+      meter: values["meter-column"],
+      time: values["time-column"],
+      value: values["value-column"],
+    },
+    nowMs: values.now === undefined ? null : readNow(command, values.now),
+    isSilent: values.quiet,
+  };
+}
+
+function readNow(command: string, text: string): number {
+  const nowMs = parseTimestamp(text, UTC_ZONE);
+  if (!Number.isNaN(nowMs)) return nowMs;
+  throw new UsageError(
+    `Cannot ${command} with --now="${text}": must be an ISO 8601 time, such as 2030-01-01`,
+  );
+}
+
+/** Runs `gridwatch run`. */
+export async function run(args: string[]): Promise<number> {
+  const options = {
+    ...PLAY_OPTIONS,
+    port: { type: "string" },
+    exit: { type: "boolean", default: false },
+  } as const;
+  const { values, positionals } = readArguments("run", args, options);
+  if (values.help) {
+    print(usage);
+    return 0;
+  }
+  const play = await readPlayOptions("run", values);
+  const port = values.port === undefined
+    ? null
+    : readNumber("run", "port", values.port, { min: 0, max: 65_535, whole: true });
+  return await runPipeline({ ...play, paths: positionals }, {
+    port: port ?? (values.exit ? null : 8000),
+    staysUp: !values.exit,
+    isJson: values.json,
+  });
+}
+
+/** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
+export async function runPipeline(
+  play: Omit<PlayOptions, "signal" | "live">,
+  { port, staysUp, isJson }: { port: number | null; staysUp: boolean; isJson: boolean },
+): Promise<number> {
+  if (play.paths.length === 0) {
+    throw new UsageError(
+      `Cannot ${play.command}: no file named`,
+      `gridwatch ${play.command} --help`,
+    );
+  }
+  const stop = stopSignal(() => say("stopping: what was played is kept"));
+  const live = new LiveTracker(Date.now);
+  const store = await openStore(play.directory, false);
+  let exitCode = 0;
+  try {
+    const host = play.config["api.host"];
+    const server = port === null ? null : serveApi(store, () => live.status, { host, port });
+    try {
+      if (server !== null) say(`page: ${server.url}`);
+      const result = await playFiles(store, { ...play, signal: stop.signal, live });
+      live.end(result.isFinished ? "finished" : "stopped");
+      await report(store, result, { isJson, isSilent: play.isSilent });
+      if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
+      if (server !== null && staysUp && !stop.signal.aborted) {
+        say(`page: ${server.url} (Ctrl-C ends)`);
+        await new Promise<void>((resolve) =>
+          stop.signal.addEventListener("abort", () => resolve())
+        );
+      }
+    } catch (error) {
+      live.end("failed", error instanceof Error ? error.message : String(error));
+      throw withHint(error, play);
+    } finally {
+      await server?.close();
+    }
+  } finally {
+    await store.close();
+    stop.release();
+  }
+  return exitCode;
+}
+
+/** What a person can do about an error of the store. */
+function withHint(error: unknown, play: { directory: string; command: string }): unknown {
+  if (
+    !(error instanceof Error) || !/no space|ENOSPC|could not (extend|write)/i.test(error.message)
+  ) {
+    return error;
+  }
+  return new RunError(
+    `Cannot write to ${play.directory}: ${error.message}`,
+    `free some space and run the same command again: it goes on where it stood`,
+    { cause: error },
+  );
+}
+
+async function report(
+  store: PgliteStore,
+  result: PlayResult,
+  { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
+): Promise<void> {
+  const summary = await readSummary(store);
+  const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
+  const seconds = Math.round(result.seconds * 1000) / 1000;
+  if (isJson) {
+    print(JSON.stringify({ ...summary, seconds, readings_per_second: readingsPerSecond }));
+  }
+  if (!isSilent) {
+    for (const line of describe(summary)) say(line);
+    const rate = `${formatCount(readingsPerSecond)} readings/s`;
+    say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
+  }
+}
+
+/** The summary in a few lines for people. */
+export function describe({ ledger, meters, gaps }: Summary): string[] {
+  const counts = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
+  const sum = counts.reduce((total, name) => total + ledger[name], 0);
+  const parts = counts.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
+  const seal = sum === ledger.raw ? "balances" : `DOES NOT BALANCE: ${formatCount(sum)}`;
+  const states = Object.entries(gaps).filter(([, { gaps }]) => gaps > 0).map(([state, count]) =>
+    `${formatCount(count.gaps)} ${state} (${formatCount(count.missing_intervals)} intervals)`
+  );
+  return [
+    `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
+    `${formatCount(meters)} meters, gaps: ${states.join(", ") || "none"}`,
+  ];
+}

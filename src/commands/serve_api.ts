@@ -1,0 +1,49 @@
+import { createApp } from "../api/app.ts";
+import type { LiveStatus } from "../api/ports.ts";
+import type { PgliteStore } from "../adapters/pglite_store.ts";
+import { RunError } from "./errors.ts";
+import { say } from "./process.ts";
+import { VERSION } from "./version.ts";
+
+/** The status API, being served. */
+export type ApiServer = { readonly url: string; close(): Promise<void> };
+
+/**
+ * Serves the status API and the page over the embedded store.
+ *
+ * @throws {RunError} when the port is taken or may not be used
+ */
+export function serveApi(
+  store: PgliteStore,
+  live: () => LiveStatus,
+  { host, port }: { host: string; port: number },
+): ApiServer {
+  const closing = new AbortController();
+  const app = createApp({
+    query: async (sql, params) => (await store.query(sql, params, { readOnly: true })).rows,
+    live,
+    version: VERSION,
+    reportError: (error, path) =>
+      say(`error: ${path}: ${error instanceof Error ? error.message : error}`),
+    closing: closing.signal,
+  });
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve({ hostname: host, port, onListen: () => {} }, app.fetch);
+  } catch (error) {
+    const taken = error instanceof Deno.errors.AddrInUse;
+    throw new RunError(
+      `Cannot listen on ${host}:${port}: ${taken ? "the port is taken" : String(error)}`,
+      taken ? `--port ${port === 65_535 ? port - 1 : port + 1}` : undefined,
+      { cause: error },
+    );
+  }
+  const shown = host === "0.0.0.0" || host === "127.0.0.1" ? "localhost" : host;
+  return {
+    url: `http://${shown.includes(":") ? `[${shown}]` : shown}:${server.addr.port}`,
+    close: async () => {
+      closing.abort();
+      await server.shutdown();
+    },
+  };
+}

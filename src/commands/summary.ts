@@ -1,0 +1,132 @@
+import { DISPOSITIONS, emptyLedger, type Ledger, ledgerDifference } from "../core/ledger.ts";
+import type { GapState } from "../core/outputs.ts";
+
+/** The part of a database client that reading needs. */
+export type Reader = {
+  query(sql: string, params?: readonly unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
+};
+
+/** Gaps of one state, and the slots missing in them. */
+export type GapCount = { gaps: number; missing_intervals: number };
+
+/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
+export type Summary = {
+  readonly ledger: Ledger;
+  readonly meters: number;
+  readonly gaps: Record<GapState, GapCount>;
+};
+
+/** Steps from meter to meter along the primary key, where DISTINCT would read every row. */
+const COUNT_METERS = `WITH RECURSIVE meters AS (
+  (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
+          ORDER BY v.meter_id LIMIT 1)
+  FROM meters m WHERE m.meter_id IS NOT NULL
+) SELECT count(meter_id) AS meters FROM meters`;
+
+/** Reads what a store holds. */
+export async function readSummary(reader: Reader): Promise<Summary> {
+  const [{ rows: [{ meters }] }, { rows }] = [
+    await reader.query(COUNT_METERS),
+    await reader.query(
+      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
+        "GROUP BY state",
+    ),
+  ];
+  const gaps: Record<string, GapCount> = {};
+  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"]) {
+    const row = rows.find((r) => r.state === state);
+    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
+  }
+  return { ledger: await readLedger(reader), meters: Number(meters), gaps };
+}
+
+/** The sum of all partitions' ledgers. */
+export async function readLedger(reader: Reader): Promise<Ledger> {
+  const columns = ["raw", ...DISPOSITIONS].map((name) => `sum(${name}) AS ${name}`).join(", ");
+  const { rows: [row] } = await reader.query(`SELECT ${columns} FROM ledger`);
+  const ledger = emptyLedger();
+  ledger.raw = Number(row.raw);
+  for (const disposition of DISPOSITIONS) ledger[disposition] = Number(row[disposition]);
+  return ledger;
+}
+
+/** One thing that does not add up. */
+export type Difference = {
+  readonly partition: number;
+  readonly what: string;
+  readonly ledger: number;
+  readonly found: number;
+};
+
+const COUNTS = `
+SELECT source_partition AS partition, 'ok' AS what, count(*) AS found
+  FROM validated_readings WHERE status = 'OK' GROUP BY 1
+UNION ALL SELECT source_partition, 'late', count(*)
+  FROM validated_readings WHERE status = 'LATE' GROUP BY 1
+UNION ALL SELECT source_partition, 'too_late', count(*) FROM late_events GROUP BY 1
+UNION ALL SELECT source_partition, 'duplicate', count(*) FROM rejected_readings
+  WHERE reason IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
+UNION ALL SELECT source_partition, 'rejected', count(*) FROM rejected_readings
+  WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1`;
+
+/**
+ * Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
+ * row, every row its own raw record. Empty: it balances.
+ */
+export async function findDifferences(reader: Reader): Promise<Difference[]> {
+  const differences: Difference[] = [];
+  const { rows: counts } = await reader.query(COUNTS);
+  const { rows: ledgers } = await reader.query(
+    "SELECT l.*, p.next_offset FROM ledger l FULL JOIN positions p USING (partition)",
+  );
+  const known = new Set(ledgers.map((row) => Number(row.partition)));
+  for (const { partition, what, found } of counts) {
+    if (known.has(Number(partition))) continue;
+    differences.push({
+      partition: Number(partition),
+      what: String(what),
+      ledger: 0,
+      found: Number(found),
+    });
+  }
+  for (const row of ledgers) {
+    const partition = Number(row.partition);
+    const ledger = { raw: Number(row.raw) } as Ledger;
+    for (const disposition of DISPOSITIONS) ledger[disposition] = Number(row[disposition]);
+    for (const what of ["ok", "late", "too_late", "duplicate", "rejected"] as const) {
+      const count = counts.find((c) => Number(c.partition) === partition && c.what === what);
+      const found = Number(count?.found ?? 0);
+      if (found !== ledger[what]) {
+        differences.push({ partition, what, ledger: ledger[what], found });
+      }
+    }
+    const sum = ledger.raw - ledgerDifference(ledger);
+    if (sum !== ledger.raw) {
+      differences.push({ partition, what: "sum", ledger: ledger.raw, found: sum });
+    }
+    const position = Number(row.next_offset);
+    if (position !== ledger.raw) {
+      differences.push({ partition, what: "position", ledger: ledger.raw, found: position });
+    }
+  }
+  differences.push(...await findSharedOffsets(reader));
+  return differences;
+}
+
+/** Raw records that more than one row claims. */
+async function findSharedOffsets(reader: Reader): Promise<Difference[]> {
+  const { rows } = await reader.query(`
+    SELECT partition, count(*) AS rows, count(DISTINCT source_offset) AS offsets FROM (
+      SELECT source_partition AS partition, source_offset FROM validated_readings
+      UNION ALL SELECT source_partition, source_offset FROM late_events
+      UNION ALL SELECT source_partition, source_offset FROM rejected_readings
+    ) AS claims GROUP BY partition HAVING count(*) <> count(DISTINCT source_offset)`);
+  return rows.map((row) => ({
+    partition: Number(row.partition),
+    what: "raw records with a row",
+    ledger: Number(row.rows),
+    found: Number(row.offsets),
+  }));
+}

@@ -1,0 +1,55 @@
+import { readArguments } from "./arguments.ts";
+import { openStore } from "./embedded.ts";
+import { loadConfig, print, say } from "./process.ts";
+import { formatCount } from "./progress.ts";
+import { findDifferences, readLedger } from "./summary.ts";
+
+export const usage = `Usage: gridwatch verify [--data DIR] [--json]
+
+Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
+row. Exit code 0: it balances; 3: it does not, and the differences are listed.
+
+  --data DIR     the store (default: .gridwatch)
+  --json         one JSON object on stdout
+  --config FILE  settings
+`;
+
+const OPTIONS = {
+  data: { type: "string" },
+  json: { type: "boolean", default: false },
+  config: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** Runs `gridwatch verify`; the exit code is 3 when the ledger does not balance. */
+export async function verify(args: string[]): Promise<number> {
+  const { values } = readArguments("verify", args, OPTIONS);
+  if (values.help) {
+    print(usage);
+    return 0;
+  }
+  const config = await loadConfig(values.config);
+  const store = await openStore(values.data ?? config.data_directory, true);
+  try {
+    const differences = await findDifferences(store);
+    const ledger = await readLedger(store);
+    if (values.json) {
+      print(JSON.stringify({ balanced: differences.length === 0, ledger, differences }));
+    }
+    for (const { partition, what, ledger, found } of differences) {
+      say(
+        `partition ${partition}: ${what}: ledger ${formatCount(ledger)}, found ${
+          formatCount(found)
+        }`,
+      );
+    }
+    if (differences.length > 0) {
+      say("the ledger does not balance");
+      return 3;
+    }
+    say(`the ledger balances: ${formatCount(ledger.raw)} raw records, each with one disposition`);
+    return 0;
+  } finally {
+    await store.close();
+  }
+}

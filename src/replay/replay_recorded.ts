@@ -1,0 +1,167 @@
+import { partitionOf } from "../core/partitioner.ts";
+import { newParsedRecord, type ParsedRecord, parseRecord } from "../core/reading.ts";
+import { RECORD_BYTES_MAX } from "../formats/csv.ts";
+import { ReadError } from "../formats/read_error.ts";
+import { checkReplayOptions } from "./check_options.ts";
+import { addRaw, addTick, type ChunkBuilder, isFull, newChunkBuilder, takeChunk } from "./chunk.ts";
+import { openFile, readFrom } from "./csv_file.ts";
+import type { ReplayChunk, ReplayOptions } from "./records.ts";
+
+const READ_BYTES = 1 << 18;
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const TAB = 0x09;
+
+/** A file on its way through, line by line. */
+type Lines = {
+  readonly path: string;
+  readonly file: Deno.FsFile;
+  readonly lineBytesMax: number;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** What is read and not yet taken. */
+  start: number;
+  end: number;
+  isEnded: boolean;
+  /** The rest of a cut line is being passed over. */
+  isSkipping: boolean;
+  /** The line last taken, without its end. */
+  lineStart: number;
+  lineEnd: number;
+};
+
+type Recording = {
+  readonly options: ReplayOptions;
+  readonly parsed: ParsedRecord;
+  readonly chunk: ChunkBuilder;
+  lastEventMs: number;
+  lastUsableMs: number;
+  /** The last tick of the recording ends it. */
+  isFinished: boolean;
+};
+
+/**
+ * A recorded raw topic, one record a line, as it stands: in the file's order, its ticks included,
+ * nothing left out. Blank lines are none; a line over `recordBytesMax` is cut and passed on, to be
+ * rejected. With `finalTick` a last tick is added, unless the recording's last tick is one.
+ *
+ * @throws {ReadError} when the file is missing, empty or cannot be read.
+ */
+export async function* replayRecorded(
+  path: string,
+  options: ReplayOptions,
+): AsyncGenerator<ReplayChunk> {
+  checkReplayOptions(options);
+  const file = openFile(path);
+  try {
+    if (file.statSync().size === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
+    const lines = newLines(path, file, options.recordBytesMax ?? RECORD_BYTES_MAX);
+    const recording: Recording = {
+      options,
+      parsed: newParsedRecord(),
+      chunk: newChunkBuilder(),
+      lastEventMs: NaN,
+      lastUsableMs: -Infinity,
+      isFinished: false,
+    };
+    const { chunk } = recording;
+    while (nextLine(lines)) {
+      addLine(recording, lines.bytes, lines.lineStart, lines.lineEnd);
+      if (!isFull(chunk)) continue;
+      options.signal?.throwIfAborted();
+      yield takeChunk(chunk, recording.lastEventMs);
+    }
+    if (options.finalTick && !recording.isFinished && recording.lastUsableMs !== -Infinity) {
+      addTick(chunk, recording.lastUsableMs + options.gapGraceMs, true);
+    }
+    if (chunk.count > 0) yield takeChunk(chunk, recording.lastEventMs);
+  } finally {
+    file.close();
+  }
+}
+
+function addLine(recording: Recording, bytes: Uint8Array, start: number, end: number): void {
+  const { parsed, chunk, options } = recording;
+  const { nowMs, zone, partitions } = options;
+  parseRecord(bytes, start, end, zone, parsed);
+  const isTick = parsed.kind === "tick";
+  const { timestampMs } = parsed;
+  if (parsed.kind !== "unusable" && timestampMs <= nowMs) {
+    if (!(timestampMs <= recording.lastEventMs)) recording.lastEventMs = timestampMs;
+    if (!isTick && timestampMs > recording.lastUsableMs) recording.lastUsableMs = timestampMs;
+  }
+  if (isTick) recording.isFinished = parsed.final;
+  chunk.rowsRead++;
+  addRaw(chunk, bytes, start, end, isTick ? -1 : partitionOfParsed(parsed, bytes, partitions));
+}
+
+/** The partition of the meter as the core names it; 0 where no meter can be read. */
+function partitionOfParsed(parsed: ParsedRecord, bytes: Uint8Array, partitions: number): number {
+  if (parsed.idEnd > 0) return partitionOf(bytes, partitions, parsed.idStart, parsed.idEnd);
+  if (parsed.meterId === null) return 0;
+  return partitionOf(new TextEncoder().encode(parsed.meterId), partitions);
+}
+
+function newLines(path: string, file: Deno.FsFile, lineBytesMax: number): Lines {
+  return {
+    path,
+    file,
+    lineBytesMax,
+    // Room for the longest line and its end, and to read on behind it.
+    bytes: new Uint8Array(lineBytesMax + 1 + READ_BYTES),
+    start: 0,
+    end: 0,
+    isEnded: false,
+    isSkipping: false,
+    lineStart: 0,
+    lineEnd: 0,
+  };
+}
+
+/** Takes the next line that is not blank; false at the end of the file. */
+function nextLine(lines: Lines): boolean {
+  for (;;) {
+    const lineEnd = lines.bytes.subarray(0, lines.end).indexOf(LF, lines.start);
+    const isTooLong = (lineEnd < 0 ? lines.end : lineEnd) - lines.start > lines.lineBytesMax;
+    if (lineEnd < 0 && !isTooLong && !lines.isSkipping && !lines.isEnded) {
+      readMore(lines);
+      continue;
+    }
+    const isWhole = lineEnd >= 0 || lines.isEnded;
+    lines.lineStart = lines.start;
+    lines.lineEnd = isTooLong
+      ? lines.start + lines.lineBytesMax
+      : lineEnd < 0
+      ? lines.end
+      : lineEnd;
+    const isTaken = !lines.isSkipping && trimLine(lines);
+    lines.start = lineEnd < 0 ? lines.end : lineEnd + 1;
+    lines.isSkipping = !isWhole;
+    if (isTaken) return true;
+    if (lines.start < lines.end) continue;
+    if (lines.isEnded) return false;
+    readMore(lines);
+  }
+}
+
+/** Takes the blanks off the line's ends; false when nothing is left. */
+function trimLine(lines: Lines): boolean {
+  const { bytes } = lines;
+  while (lines.lineStart < lines.lineEnd && isBlank(bytes[lines.lineStart])) lines.lineStart++;
+  while (lines.lineEnd > lines.lineStart && isBlank(bytes[lines.lineEnd - 1])) lines.lineEnd--;
+  return lines.lineStart < lines.lineEnd;
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB || byte === CR;
+}
+
+function readMore(lines: Lines): void {
+  lines.bytes.copyWithin(0, lines.start, lines.end);
+  lines.end -= lines.start;
+  lines.start = 0;
+  const room = lines.bytes.subarray(lines.end, lines.end + READ_BYTES);
+  const count = readFrom(lines.file, lines.path, room);
+  if (count === null) lines.isEnded = true;
+  else lines.end += count;
+}
