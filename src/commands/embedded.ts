@@ -83,7 +83,7 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const resumed = last !== null && !last.finished ? last : null;
   const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
   const temporaryDirectory = `${options.directory}/tmp`;
-  await Deno.mkdir(temporaryDirectory, { recursive: true });
+  await emptyDirectory(temporaryDirectory); // a killed run may have left its sorted runs there
   const inputOptions = { ...options, partitions, nowMs, temporaryDirectory };
   const input = await openInput(options.command, options.paths, inputOptions);
   warn(input, options.isSilent);
@@ -124,6 +124,11 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   if (isFinished) await store.finishInput(stored.id);
   progress.clear();
   return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+}
+
+async function emptyDirectory(path: string): Promise<void> {
+  if (await exists(path)) await Deno.remove(path, { recursive: true });
+  await Deno.mkdir(path, { recursive: true });
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */
@@ -192,6 +197,6 @@ function warn(input: Input, isSilent: boolean): void {
   if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
   for (const { problem, rows, file, row, example } of inspection.problems) {
     const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
-    say(`note: ${share} with ${problem}, first in ${file}, row ${row}: ${example}`);
+    say(`note: ${share}: ${problem}, first in ${file}, row ${row}: ${example}`);
   }
 }

@@ -36,6 +36,7 @@ export type InputOptions = {
   readonly defects: Defects;
   readonly columns: CsvColumns;
   readonly temporaryDirectory: string;
+  readonly signal: AbortSignal;
 };
 
 /**
@@ -84,7 +85,9 @@ export async function* inputRecords(
     yield* replayFiles(input.inspection, replayOptions(options));
     return;
   }
-  for (const path of input.paths) yield* replayRecorded(path, replayOptions(options));
+  // The last tick of a recorded topic is the pipeline's to send: it knows which readings were taken.
+  const recorded = { ...replayOptions(options), finalTick: false };
+  for (const path of input.paths) yield* replayRecorded(path, recorded);
 }
 
 function replayOptions(options: InputOptions): ReplayOptions {
@@ -105,6 +108,7 @@ function replayOptions(options: InputOptions): ReplayOptions {
     sortBytesMax: config["replay.sort_memory_mib"] * 2 ** 20,
     finalTick: true,
     columns: options.columns,
+    signal: options.signal,
   };
 }
 

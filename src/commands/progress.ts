@@ -13,7 +13,7 @@ export type ProgressOptions = {
   /** Writes to stderr. */
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
-  /** Asked at each redraw; default 80. */
+  /** Asked at each redraw; 80 when it is not given or says 0. */
   readonly columns?: () => number;
   /** For `--json` and `--quiet`: writes nothing, ever. */
   readonly isSilent?: boolean;
@@ -55,8 +55,10 @@ export function createProgress(options: ProgressOptions): Progress {
   };
   const draw = (text: string): void => {
     if (!isTerminal) return write(text + "\n");
-    // One column short of the edge: a full line would make some terminals scroll.
-    const cut = [...text].slice(0, Math.max(1, (options.columns?.() ?? 80) - 1)).join("");
+    // One column short of the edge: a full line would make some terminals scroll. A terminal that
+    // does not know its width says 0.
+    const columns = options.columns?.() || 80;
+    const cut = [...text].slice(0, columns - 1).join("");
     write("\r" + cut.padEnd(drawnChars));
     drawnChars = cut.length;
   };

@@ -58,6 +58,7 @@ async function record(play: Play, path: string, isJson: boolean): Promise<number
     partitions: 1,
     nowMs: play.nowMs ?? Date.now(),
     temporaryDirectory,
+    signal: stop.signal,
   };
   let readings = 0;
   let rows = 0;

@@ -172,6 +172,7 @@ export async function runPipeline(
         );
       }
     } catch (error) {
+      if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
       live.end("failed", error instanceof Error ? error.message : String(error));
       throw withHint(error, play);
     } finally {
@@ -227,6 +228,8 @@ export function describe({ ledger, meters, gaps }: Summary): string[] {
   );
   return [
     `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
-    `${formatCount(meters)} meters, gaps: ${states.join(", ") || "none"}`,
+    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${
+      states.join(", ") || "none"
+    }`,
   ];
 }

@@ -42,17 +42,22 @@ export async function playRecords(
   options: PipelineOptions,
 ): Promise<boolean> {
   const player = new Player(tasks, store, options);
+  const { signal } = options;
   try {
-    for await (const chunk of chunks) {
-      await player.play(chunk);
-      if (options.signal.aborted) break;
+    try {
+      for await (const chunk of chunks) {
+        await player.play(chunk);
+        if (signal.aborted) break;
+      }
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error; // else the source has stopped
     }
-    if (!options.signal.aborted && options.endsAfterMs !== null) player.sendLastTick();
+    if (!signal.aborted && options.endsAfterMs !== null) player.sendLastTick();
     await player.commit();
   } finally {
     await player.settle();
   }
-  return !options.signal.aborted;
+  return !signal.aborted;
 }
 
 const encoder = new TextEncoder();

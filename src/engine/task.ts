@@ -14,7 +14,8 @@ import type { Commit, CommitStore } from "./ports.ts";
 const CHANGELOG_BYTES_MIN = 4 << 20;
 /** ... and as a multiple of the last snapshot. */
 const CHANGELOG_GROWTH = 4;
-const SNAPSHOT_PART_BYTES = 1 << 20;
+/** A snapshot's payloads are about this share of `changelogBytesMin`. */
+const SNAPSHOT_PARTS = 4;
 
 /**
  * One partition's state and its unit of commit. It may fold on while a commit is under way, but
@@ -22,19 +23,28 @@ const SNAPSHOT_PART_BYTES = 1 << 20;
  */
 export class Task {
   readonly processor: Processor;
+  readonly #changelogBytesMin: number;
   #committedOffset: number;
   #changelogBytes = 0;
   #snapshotBytes = 0;
 
-  private constructor(processor: Processor) {
+  private constructor(processor: Processor, changelogBytesMin: number) {
     this.processor = processor;
+    this.#changelogBytesMin = changelogBytesMin;
     this.#committedOffset = processor.state.nextOffset;
   }
 
-  /** Restores the task of a partition from what the store holds of it. */
-  static async open(options: ProcessorOptions, store: CommitStore): Promise<Task> {
+  /**
+   * Restores the task of a partition from what the store holds of it. It folds its changelog into a
+   * snapshot after `changelogBytesMin` bytes at the earliest; tests make that early.
+   */
+  static async open(
+    options: ProcessorOptions,
+    store: CommitStore,
+    { changelogBytesMin = CHANGELOG_BYTES_MIN }: { readonly changelogBytesMin?: number } = {},
+  ): Promise<Task> {
     const snapshot = await store.load(options.partition);
-    if (snapshot === null) return new Task(new Processor(options));
+    if (snapshot === null) return new Task(new Processor(options), changelogBytesMin);
     const processor = new Processor(options, decodeTask(snapshot.task));
     let bytes = 0;
     for await (const payload of snapshot.changelog) {
@@ -42,7 +52,7 @@ export class Task {
       bytes += payload.length;
     }
     finishRestore(processor);
-    const task = new Task(processor);
+    const task = new Task(processor, changelogBytesMin);
     task.#changelogBytes = bytes;
     return task;
   }
@@ -69,11 +79,11 @@ export class Task {
     const outputs = processor.takeOutputs();
     const changes = encodeChanges(processor);
     this.#changelogBytes += changes.length;
-    const limit = Math.max(CHANGELOG_BYTES_MIN, CHANGELOG_GROWTH * this.#snapshotBytes);
+    const limit = Math.max(this.#changelogBytesMin, CHANGELOG_GROWTH * this.#snapshotBytes);
     const compacts = this.#changelogBytes > limit;
     let changelog = changes.length === 0 ? [] : [changes];
     if (compacts) {
-      changelog = [...encodeAll(processor, SNAPSHOT_PART_BYTES)];
+      changelog = [...encodeAll(processor, this.#changelogBytesMin / SNAPSHOT_PARTS)];
       this.#snapshotBytes = changelog.reduce((sum, part) => sum + part.length, 0);
       this.#changelogBytes = 0;
     }

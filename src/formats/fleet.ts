@@ -329,7 +329,7 @@ export function* fleetCsv(plan: FleetPlan): Generator<string> {
   const heads = Array.from({ length: options.meters }, (_, meter) => meterId(meter) + ",");
   const lastWh = new Int32Array(options.meters);
   const next = new Int32Array(options.meters);
-  const arriving = new Map<number, { readonly atMs: number; readonly row: string }[]>();
+  const arriving: { readonly atMs: number; readonly row: string }[][] = [];
   let text = "meter_id,timestamp,consumption_kwh" + (hasArrivals ? ",received_at\n" : "\n");
   for (let slot = 0; slot < slots; slot++) {
     const timeMs = options.startMs + slot * intervalMs;
@@ -347,8 +347,7 @@ export function* fleetCsv(plan: FleetPlan): Generator<string> {
           const atMs = timeMs + defect.detail * 1000;
           const row = heads[meter] + stamp + values[0] + "," + formatTimestamp(atMs) + "\n";
           const until = slot + Math.floor(defect.detail * 1000 / intervalMs);
-          arriving.set(until, arriving.get(until) ?? []);
-          arriving.get(until)!.push({ atMs, row });
+          (arriving[until] ??= []).push({ atMs, row });
         } else {
           for (const value of values) text += heads[meter] + stamp + value + end;
         }
@@ -361,9 +360,9 @@ export function* fleetCsv(plan: FleetPlan): Generator<string> {
         text = "";
       }
     }
-    const arrived = arriving.get(slot) ?? [];
+    const arrived = arriving[slot] ?? [];
     for (const { row } of arrived.sort((a, b) => a.atMs - b.atMs)) text += row;
-    arriving.delete(slot);
+    delete arriving[slot];
   }
   yield text;
 }

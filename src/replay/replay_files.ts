@@ -1,5 +1,12 @@
-import { HAS_RECEIVED, IS_JSON, IS_USABLE, type RecordBlock, type RecordSource } from "./block.ts";
-import { startOf } from "./block.ts";
+import {
+  HAS_RECEIVED,
+  IS_JSON,
+  IS_USABLE,
+  type RecordBlock,
+  type RecordSource,
+  startOf,
+} from "./block.ts";
+import { checkReplayOptions } from "./check_options.ts";
 import {
   addRecord,
   addTick,
@@ -20,7 +27,6 @@ import {
 import { gatherRecords, spillDirectory } from "./gather.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
 import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts";
-import { checkReplayOptions } from "./check_options.ts";
 
 /** The latest arrival that a timestamp can say. */
 const LATEST_MS = 253_402_300_799_999;

@@ -1,0 +1,21 @@
+/**
+ * `deno task bench [core|embedded]`: speed and memory, with the figures printed. Quote CPU seconds
+ * and ratios of one run: wall times on a shared machine wander.
+ */
+import { benchCore } from "./core_bench.ts";
+import { benchEmbedded } from "./embedded_bench.ts";
+
+const BENCHES: Record<string, () => void | Promise<void>> = {
+  core: benchCore,
+  embedded: benchEmbedded,
+};
+
+const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
+for (const name of wanted) {
+  if (!Object.hasOwn(BENCHES, name)) {
+    console.error(`error: no bench "${name}"\nhint: ${Object.keys(BENCHES).join(", ")}`);
+    Deno.exit(2);
+  }
+}
+console.log(`${navigator.hardwareConcurrency} cores, Deno ${Deno.version.deno}`);
+for (const name of wanted) await BENCHES[name]();

@@ -1,0 +1,178 @@
+/** Unbounded state survives every test of equality, so its bound is tested here. */
+import assert from "node:assert/strict";
+import { encodeAll, encodeChanges, encodeTask } from "../../src/core/codec.ts";
+import type { ProcessorOptions } from "../../src/core/options.ts";
+import { Processor } from "../../src/core/processor.ts";
+import { BASE_MS, DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS } from "./harness.ts";
+
+const encoder = new TextEncoder();
+
+/** How much state there is, in things and in bytes. */
+function stateSize(processor: Processor) {
+  const { meters } = processor;
+  let bytes = 0;
+  for (const part of encodeAll(processor, 1 << 20)) bytes += part.length;
+  const inMaps = (map: ReadonlyMap<number, readonly unknown[]>) =>
+    [...map.values()].reduce((sum, list) => sum + list.length, 0);
+  return {
+    count: meters.count,
+    capacity: meters.lastMs.length,
+    holes: inMaps(meters.holes),
+    marks: inMaps(meters.marks),
+    learning: meters.learning.size,
+    bytes,
+    task: encodeTask(processor.state).length,
+  };
+}
+
+function record(processor: Processor, text: string): void {
+  const bytes = encoder.encode(text);
+  processor.record(bytes, 0, bytes.length, processor.state.nextOffset, NaN);
+}
+
+/** One commit, of which only the size of its changelog matters here. */
+function commit(processor: Processor): number {
+  processor.takeOutputs();
+  return encodeChanges(processor).length;
+}
+
+/** 200 rounds of 1,000 fresh meters with 5 readings each, 8 days apart: a million readings. */
+function churn(changes: Partial<ProcessorOptions>) {
+  const processor = new Processor({ ...DEFAULTS, ...changes });
+  let changelogMax = 0;
+  for (let round = 0; round < 200; round++) {
+    const startMs = BASE_MS + round * 8 * DAY_MS;
+    for (const slot of [0, 1, 3, 2, 6]) {
+      for (let meter = 0; meter < 1000; meter++) {
+        const atMs = startMs + slot * 30 * MINUTE_MS;
+        processor.reading(`R${round}-${meter}`, atMs, slot, processor.state.nextOffset);
+      }
+    }
+    changelogMax = Math.max(changelogMax, commit(processor));
+  }
+  return { processor, changelogMax };
+}
+
+Deno.test("Processor forgets meters that go silent: a million readings of 200,000 meters", () => {
+  for (const expectedIntervalMs of [30 * MINUTE_MS, "auto"] as const) {
+    const { processor, changelogMax } = churn({ expectedIntervalMs });
+    const { ledger } = processor.state;
+    assert.equal(ledger.raw, 1_000_000);
+    assert.ok(ledger.ok + ledger.late === ledger.raw, "every reading taken");
+    const size = stateSize(processor);
+    assert.equal(size.count, 1000, "the last round's");
+    // One round's meters are still there while the next one's come.
+    assert.equal(size.capacity, 2048);
+    assert.ok(size.holes <= 2000, `${size.holes} holes`);
+    assert.equal(size.learning, expectedIntervalMs === "auto" ? 1000 : 0);
+    assert.ok(size.bytes <= 300_000, `${size.bytes} bytes of state`);
+    assert.ok(changelogMax <= 350_000, `${changelogMax} bytes in a commit`);
+    const lastMs = BASE_MS + 200 * 8 * DAY_MS;
+    record(processor, `{"type":"tick","timestamp":${lastMs}}`);
+    const tombstones = commit(processor);
+    assert.ok(tombstones > 0 && tombstones <= 20_000, `${tombstones} bytes of tombstones`);
+    const { count, holes, marks, learning, bytes } = stateSize(processor);
+    assert.deepEqual([count, holes, marks, learning, bytes], [0, 0, 0, 0, 0]);
+    assert.equal(commit(processor), 0);
+  }
+});
+
+Deno.test("Processor keeps nothing of meters whose readings are all rejected or too late", () => {
+  const processor = new Processor(DEFAULTS);
+  record(processor, `{"meter_id":"M","timestamp":"2024-01-02T00:00:00Z","consumption_kwh":1}`);
+  for (let n = 0; n < 20_000; n++) {
+    const head = `{"meter_id":"M${n}","timestamp"`;
+    record(processor, `${head}:"2024-01-02T00:00:00Z","consumption_kwh":-1}`);
+    record(processor, `${head}:"2024-01-01T00:00:00Z","consumption_kwh":1}`);
+  }
+  commit(processor);
+  assert.equal(processor.state.ledger.raw, 40_001);
+  const { count, capacity, marks } = stateSize(processor);
+  assert.deepEqual([count, capacity, marks], [1, 1024, 0]);
+});
+
+/** Numbers that are the same in every run. */
+function randomBelow(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 2 ** 32 * limit);
+  };
+}
+
+/**
+ * One meter that never goes silent and does everything else, for 100,000 slots: gaps of any length,
+ * bad values for slots behind and ahead of it, late readings into its gaps, ticks.
+ */
+function endlessMeter(changes: Partial<ProcessorOptions>) {
+  const processor = new Processor({ ...DEFAULTS, ...changes });
+  const random = randomBelow(7);
+  const intervalMs = 30 * MINUTE_MS;
+  let lastMs = BASE_MS;
+  const max = { holes: 0, marks: 0, bytes: 0, changelog: 0, payloads: 0 };
+  const send = (atMs: number, kwh: number) =>
+    record(processor, `{"meter_id":"M","timestamp":${atMs},"consumption_kwh":${kwh}}`);
+  for (let step = 0; step < 100_000; step++) {
+    const slots = 1 + random(4);
+    switch (random(6)) {
+      case 0:
+      case 1:
+        lastMs += slots * intervalMs;
+        send(lastMs, slots);
+        break;
+      case 2:
+        send(lastMs - slots * intervalMs, slots);
+        break;
+      case 3:
+        send(lastMs + (slots - 2) * intervalMs, -1);
+        break;
+      case 4:
+        send(lastMs + random(400) * intervalMs, -1);
+        break;
+      default:
+        record(processor, `{"type":"tick","timestamp":${lastMs + slots * 10 * MINUTE_MS}}`);
+    }
+    if (step % 10 > 0) continue;
+    const changelog = commit(processor);
+    const { holes, marks, bytes } = stateSize(processor);
+    max.holes = Math.max(max.holes, holes);
+    max.marks = Math.max(max.marks, marks);
+    max.bytes = Math.max(max.bytes, bytes);
+    max.changelog = Math.max(max.changelog, changelog);
+  }
+  return { processor, max };
+}
+
+Deno.test("Processor bounds the state of one meter with endless gaps, rejects and late fills", () => {
+  const table: [name: string, changes: Partial<ProcessorOptions>, holesMax: number][] = [
+    ["defaults", {}, 3],
+    ["meter scope", { watermarkScope: "meter" }, 3],
+    ["a grace of 10 hours", { gapGraceMs: 10 * HOUR_MS }, 23],
+    ["a lateness of 10 hours", { allowedLatenessMs: 10 * HOUR_MS }, 21],
+    ["out of order by 10 hours", { outOfOrdernessMs: 10 * HOUR_MS }, 23],
+  ];
+  for (const [name, changes, holesMax] of table) {
+    const { processor, max } = endlessMeter(changes);
+    const { ledger } = processor.state;
+    assert.ok(ledger.ok > 30_000 && ledger.late > 1000 && ledger.rejected > 30_000, name);
+    assert.equal(processor.meters.count, 1);
+    assert.ok(max.holes > 0 && max.holes <= holesMax, `${name}: ${max.holes} holes`);
+    // A mark stands at most a time to live ahead of the latest reading: 336 slots.
+    assert.ok(max.marks > 300 && max.marks <= 336 + 25, `${name}: ${max.marks} marks`);
+    assert.ok(max.bytes <= 2800, `${name}: ${max.bytes} bytes`);
+    assert.ok(max.changelog <= 2800, `${name}: ${max.changelog} bytes in a commit`);
+  }
+});
+
+Deno.test("Processor bounds what it learns from", () => {
+  const processor = new Processor({ ...DEFAULTS, expectedIntervalMs: "auto" });
+  for (let n = 0; n < 5; n++) {
+    for (let repeat = 0; repeat < 2000; repeat++) {
+      processor.reading("M", BASE_MS + n * HOUR_MS, repeat, processor.state.nextOffset);
+    }
+  }
+  const learning = processor.meters.learning.get(processor.meters.find("M"));
+  assert.equal(learning?.timesMs.length, 5);
+  processor.reading("M", BASE_MS + 5 * HOUR_MS, 0, processor.state.nextOffset);
+  assert.equal(processor.meters.learning.size, 0);
+});

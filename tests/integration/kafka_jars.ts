@@ -1,0 +1,64 @@
+/**
+ * Kafka's jars from Maven Central, fetched once a version into
+ * `~/.cache/gridwatch-tests/kafka-<version>`. Needs `mvn` and Java 17.
+ *
+ * @returns The folder of the jars.
+ */
+export async function kafkaJars(version: string): Promise<string> {
+  const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+  const folder = `${cache}/gridwatch-tests/kafka-${version}`;
+  if (await isFolder(folder)) return folder;
+  const building = await Deno.makeTempDir({ prefix: "gridwatch-jars-" });
+  try {
+    await Deno.writeTextFile(`${building}/pom.xml`, pom(version));
+    const { success, stdout } = await new Deno.Command("mvn", {
+      args: ["-q", "-B", "dependency:copy-dependencies", `-DoutputDirectory=${building}/jars`],
+      cwd: building,
+      stdout: "piped",
+      stderr: "inherit",
+    }).output();
+    if (!success) throw new Error(`no Kafka ${version}: ${new TextDecoder().decode(stdout)}`);
+    await Deno.mkdir(`${cache}/gridwatch-tests`, { recursive: true });
+    await move(`${building}/jars`, folder);
+  } finally {
+    await Deno.remove(building, { recursive: true });
+  }
+  return folder;
+}
+
+/** Into its place in one step, so that nobody sees half of it; another process may have been first. */
+async function move(from: string, to: string): Promise<void> {
+  const beside = `${to}.${Deno.pid}`;
+  await Deno.mkdir(beside, { recursive: true });
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(`${from}/${name}`, `${beside}/${name}`);
+  }
+  try {
+    await Deno.rename(beside, to);
+  } catch (error) {
+    await Deno.remove(beside, { recursive: true });
+    if (!await isFolder(to)) throw error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}
+
+/** Kafka logs through slf4j: one binding only, the simple one, of the API's own generation. */
+function pom(version: string): string {
+  const kafka = (artifact: string) =>
+    `<dependency><groupId>org.apache.kafka</groupId><artifactId>${artifact}</artifactId>
+      <version>${version}</version><exclusions>
+        <exclusion><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId></exclusion>
+        <exclusion><groupId>org.apache.logging.log4j</groupId>
+          <artifactId>log4j-slf4j-impl</artifactId></exclusion>
+      </exclusions></dependency>`;
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+    <groupId>gridwatch</groupId><artifactId>kafka-tests</artifactId><version>1</version>
+    <packaging>pom</packaging><dependencies>
+    ${kafka("kafka_2.13")}${kafka("kafka-tools")}
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version></dependency>
+    </dependencies></project>`;
+}
