@@ -2,6 +2,7 @@ import { LockedError } from "./src/adapters/directory_lock.ts";
 import { RunError, UsageError } from "./src/commands/errors.ts";
 import { VERSION } from "./src/commands/version.ts";
 import { ConfigError } from "./src/config.ts";
+import { LogError } from "./src/engine/log_ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
 
 type Command = (args: string[]) => Promise<number>;
@@ -30,6 +31,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
     load: async () => (await import("./src/commands/verify.ts")).verify,
+  },
+  topics: {
+    about: "show or make the topics on Kafka",
+    load: async () => (await import("./src/commands/topics.ts")).topics,
+  },
+  process: {
+    about: "the long-running processor on Kafka",
+    load: async () => (await import("./src/commands/process.ts")).processRaw,
   },
   serve: {
     about: "serve the status page of a store",
@@ -78,7 +87,7 @@ export async function main(args: string[]): Promise<number> {
 function fail(error: unknown): number {
   const isUsage = error instanceof UsageError || error instanceof ConfigError;
   const isKnown = isUsage || error instanceof RunError || error instanceof ReadError ||
-    error instanceof LockedError;
+    error instanceof LockedError || error instanceof LogError;
   if (isKnown) {
     console.error(`error: ${error.message}`);
     if ("hint" in error && error.hint !== undefined) console.error(`hint: ${error.hint}`);

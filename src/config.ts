@@ -1,148 +1,9 @@
 import { LineCounter, parseDocument } from "yaml";
 import type { ProcessorOptions } from "./core/options.ts";
 import { buildZone } from "./core/time.ts";
+import { type Setting, SETTINGS } from "./settings.ts";
 
-/**
- * Every setting: declared once, here, and from this table read from YAML and the environment,
- * checked, and documented (`gridwatch config`). This is the only file that reads either.
- */
-export const SETTINGS = {
-  expected_interval_minutes: {
-    type: "interval",
-    default: 30,
-    min: 0.25,
-    max: 1440,
-    doc: "Minutes between two readings of a meter, or auto: learned from its first readings.",
-  },
-  learning_readings: {
-    type: "integer",
-    default: 6,
-    min: 2,
-    max: 1000,
-    doc: "How many readings an interval is learned from.",
-  },
-  grace_period_seconds: {
-    type: "number",
-    default: 900,
-    min: 0,
-    max: 604_800,
-    doc: "A slot is missing once the watermark has passed it by this much.",
-  },
-  allowed_lateness_seconds: {
-    type: "number",
-    default: 3600,
-    min: 0,
-    max: 2_592_000,
-    doc: "A reading further behind the watermark than this is too late.",
-  },
-  out_of_orderness_seconds: {
-    type: "number",
-    default: 0,
-    min: 0,
-    max: 2_592_000,
-    doc: "The watermark stands this far behind the latest event time.",
-  },
-  watermark_scope: {
-    type: "choice",
-    default: "partition",
-    choices: ["partition", "meter"],
-    doc: "Whose clock judges lateness: the partition's, or each meter's own.",
-  },
-  time_tolerance_seconds: {
-    type: "tolerance",
-    default: "auto",
-    min: 0,
-    max: 86_400,
-    doc: "Further off its slot than this a reading is flagged TIME_SHIFT; auto: interval / 10.",
-  },
-  state_ttl_days: {
-    type: "number",
-    default: 7,
-    min: 0.01,
-    max: 3650,
-    doc: "A meter silent for this long is forgotten; its open gap is EXPIRED.",
-  },
-  timezone: {
-    type: "timezone",
-    default: "UTC",
-    doc: "IANA zone of timestamps written without an offset.",
-  },
-  "validation.max_kwh": {
-    type: "number",
-    default: 100_000,
-    min: 0,
-    max: 1e12,
-    doc: "A larger value is rejected as TOO_LARGE.",
-  },
-  "validation.max_future_seconds": {
-    type: "number",
-    default: 3600,
-    min: 0,
-    max: 31_536_000,
-    doc: "A reading further ahead of its arrival than this is rejected as FUTURE.",
-  },
-  "validation.negative": {
-    type: "choice",
-    default: "reject",
-    choices: ["reject", "flag"],
-    doc: "What becomes of a negative value; flag: accepted as NEGATIVE (export meters).",
-  },
-  "validation.raw_bytes_max": {
-    type: "integer",
-    default: 65_536,
-    min: 1024,
-    max: 900_000,
-    doc: "Of a rejected record at most this many bytes are kept.",
-  },
-  commit_records_max: {
-    type: "integer",
-    default: 32_768,
-    min: 1,
-    max: 1_000_000,
-    doc: "Records folded between two commits, at most.",
-  },
-  commit_interval_ms: {
-    type: "integer",
-    default: 1000,
-    min: 1,
-    max: 600_000,
-    doc: "Time between two commits while records come slowly, at most.",
-  },
-  "replay.sort_memory_mib": {
-    type: "integer",
-    default: 64,
-    min: 1,
-    max: 8192,
-    doc: "Memory for sorting a file that is not in time order; the rest goes to disk.",
-  },
-  "replay.tick_seconds": {
-    type: "integer",
-    default: 60,
-    min: 1,
-    max: 3600,
-    doc: "Event time between two ticks of a replay.",
-  },
-  "api.host": {
-    type: "text",
-    default: "127.0.0.1",
-    doc: "Address that the status page listens on.",
-  },
-  data_directory: {
-    type: "text",
-    default: ".gridwatch",
-    doc: "Where the embedded store keeps its files.",
-  },
-} as const satisfies Record<string, Setting>;
-
-type Setting = {
-  readonly type: "number" | "integer" | "interval" | "tolerance" | "choice" | "text" | "timezone";
-  readonly default: number | string;
-  readonly min?: number;
-  readonly max?: number;
-  readonly choices?: readonly string[];
-  readonly doc: string;
-};
-
+/** The settings of a run, read and checked: the only file that reads YAML or the environment. */
 type Key = keyof typeof SETTINGS;
 type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? number
   : S extends { type: "interval" | "tolerance" } ? number | "auto"
@@ -253,6 +114,7 @@ function check(setting: Setting, value: unknown, name: string): number | string 
     new ConfigError(`Cannot use ${name}=${JSON.stringify(value)}: ${must}`, setting.doc);
   switch (setting.type) {
     case "text":
+    case "secret":
       if (typeof value !== "string" || value === "") throw refuse("must be a text");
       return value;
     case "timezone":

@@ -1,6 +1,6 @@
 import { readArguments, readNumber, readRate } from "./arguments.ts";
 import { generate } from "./generate.ts";
-import { loadConfig, print, say } from "./process.ts";
+import { loadConfig, print, say } from "./shell.ts";
 import { runPipeline } from "./run.ts";
 
 export const usage = `Usage: gridwatch demo [options]

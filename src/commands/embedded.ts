@@ -7,7 +7,7 @@ import type { CsvColumns } from "../formats/csv_header.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
-import { say, systemClock } from "./process.ts";
+import { say, systemClock } from "./shell.ts";
 import { createProgress, formatCount } from "./progress.ts";
 
 /** What a play of files into the embedded store is told. */
@@ -84,7 +84,13 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
   const temporaryDirectory = `${options.directory}/tmp`;
   await emptyDirectory(temporaryDirectory); // a killed run may have left its sorted runs there
-  const inputOptions = { ...options, partitions, nowMs, temporaryDirectory };
+  const inputOptions = {
+    ...options,
+    partitions,
+    nowMs,
+    temporaryDirectory,
+    endsRecorded: false, // the pipeline does: it knows which readings were taken
+  };
   const input = await openInput(options.command, options.paths, inputOptions);
   warn(input, options.isSilent);
   const tasks: Task[] = [];

@@ -37,6 +37,8 @@ export type InputOptions = {
   readonly columns: CsvColumns;
   readonly temporaryDirectory: string;
   readonly signal: AbortSignal;
+  /** Whether a recorded topic is given its last tick here; else whoever folds it sends one. */
+  readonly endsRecorded: boolean;
 };
 
 /**
@@ -85,9 +87,10 @@ export async function* inputRecords(
     yield* replayFiles(input.inspection, replayOptions(options));
     return;
   }
-  // The last tick of a recorded topic is the pipeline's to send: it knows which readings were taken.
-  const recorded = { ...replayOptions(options), finalTick: false };
-  for (const path of input.paths) yield* replayRecorded(path, recorded);
+  for (const [p, path] of input.paths.entries()) {
+    const finalTick = options.endsRecorded && p === input.paths.length - 1;
+    yield* replayRecorded(path, { ...replayOptions(options), finalTick });
+  }
 }
 
 function replayOptions(options: InputOptions): ReplayOptions {

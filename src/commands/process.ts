@@ -1,92 +1,129 @@
-import { type Config, readConfig } from "../config.ts";
-import type { Clock } from "../engine/ports.ts";
+import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
+import { readArguments, readNumber } from "./arguments.ts";
 import { RunError } from "./errors.ts";
+import { serveHealth } from "./health.ts";
+import { checkTopics, KAFKA_OPTIONS, openKafka, withBrokers, withScope } from "./kafka.ts";
+import { runKafkaWorker } from "./kafka_worker.ts";
+import type { ThreadMessage, ThreadStart } from "./process_thread.ts";
+import { draw, loadConfig, print, stopSignal } from "./shell.ts";
+import type { Config } from "../config.ts";
 
-const DEFAULT_CONFIG_PATH = "config/config.yaml";
+export const usage = `Usage: gridwatch process [options]
 
-/**
- * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
- * from the environment.
- *
- * @throws {ConfigError} for a setting that cannot be used
- * @throws {RunError} when the file named cannot be read
- */
-export async function loadConfig(path: string | undefined): Promise<Config> {
-  const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
-  const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
-  return readConfig(yaml, (name) => Deno.env.get(name));
-}
+Shares the partitions of the raw topic with the other processors of its group, judges every reading,
+and writes the outputs exactly once. Start as many as there are partitions, on any servers.
 
-async function readText(path: string, isWanted: boolean): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isWanted) return null;
-    const reason = error instanceof Deno.errors.NotFound ? "no such file" : String(error);
-    throw new RunError(`Cannot read ${path}: ${reason}`, undefined, { cause: error });
+  --workers N     threads in this process, each a member of the group (default: 1)
+  --group NAME    (default: kafka.group)
+  --health-port N /healthz, /readyz and /metrics (default: none)
+  --brokers LIST  host:port,… (default: kafka.brokers)
+  --scope partition|meter
+                  whose clock judges lateness (default: watermark_scope)
+  --config FILE   settings
+
+Ctrl-C and SIGTERM commit, give the partitions back and leave. A structured log goes to stderr.
+`;
+
+const OPTIONS = {
+  ...KAFKA_OPTIONS,
+  workers: { type: "string", default: "1" },
+  group: { type: "string" },
+  scope: { type: "string" },
+  "health-port": { type: "string" },
+} as const;
+
+/** Runs `gridwatch process`, to Ctrl-C or SIGTERM. */
+export async function processRaw(args: string[]): Promise<number> {
+  const { values } = readArguments("process", args, OPTIONS);
+  if (values.help) {
+    print(usage);
+    return 0;
   }
-}
-
-/** Writes a line to stderr, where everything goes that is not the answer. */
-export function say(text: string): void {
-  writeFully(Deno.stderr, `${text}\n`);
-}
-
-/** Writes the answer to stdout. */
-export function print(text: string): void {
-  writeFully(Deno.stdout, text.endsWith("\n") ? text : `${text}\n`);
-}
-
-/** Writes text as it is to stderr, without a line's end. */
-export function draw(text: string): void {
-  writeFully(Deno.stderr, text);
-}
-
-const encoder = new TextEncoder();
-
-function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = encoder.encode(text);
+  const workers = readNumber("process", "workers", values.workers, {
+    min: 1,
+    max: 64,
+    whole: true,
+  });
+  const port = values["health-port"] === undefined
+    ? null
+    : readNumber("process", "health-port", values["health-port"], { min: 0, max: 65_535 });
+  const loaded = withBrokers(await loadConfig(values.config), values.brokers);
+  const config = {
+    ...withScope("process", loaded, values.scope),
+    ...(values.group === undefined ? {} : { "kafka.group": values.group }),
+  };
+  const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
+  const setup = await openKafka(config);
+  let partitions: number;
   try {
-    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| head` has seen enough
+    await setup.log.reach(Infinity, stop.signal);
+    partitions = await checkTopics(setup);
+  } finally {
+    await setup.log.close();
   }
+  logEvent({
+    level: "info",
+    event: "started",
+    fields: { workers, partitions, brokers: config["kafka.brokers"], pid: Deno.pid },
+  });
+  const statuses: PartitionStatus[][] = Array.from({ length: workers }, () => []);
+  const health = port === null
+    ? null
+    : serveHealth({ host: config["api.host"], port }, () => statuses.flat());
+  try {
+    if (workers === 1) {
+      await runKafkaWorker(config, stop.signal, {
+        onEvent: logEvent,
+        onStatus: (status) => statuses[0] = status,
+      });
+    } else {
+      await Promise.all(
+        statuses.map((_, w) => runThread(config, stop.signal, (status) => statuses[w] = status)),
+      );
+    }
+  } finally {
+    await health?.close();
+    stop.release();
+  }
+  logEvent({ level: "info", event: "stopped", fields: {} });
+  return 0;
 }
 
-/** The process's own clock. */
-export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  sleep: (durationMs, signal) =>
-    new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, durationMs);
-      if (signal?.aborted) done();
-      else signal?.addEventListener("abort", done);
-    }),
-};
+/** Runs a worker in a thread of its own, until it ends. */
+function runThread(
+  config: Config,
+  signal: AbortSignal,
+  onStatus: (status: PartitionStatus[]) => void,
+): Promise<void> {
+  const thread = new Worker(import.meta.resolve("./process_thread.ts"), { type: "module" });
+  const stop = () => thread.postMessage("stop");
+  signal.addEventListener("abort", stop);
+  return new Promise<void>((resolve, reject) => {
+    thread.onerror = (event) => {
+      event.preventDefault();
+      reject(new RunError(`A worker thread failed: ${event.message}`));
+    };
+    thread.onmessage = ({ data }: MessageEvent<ThreadMessage>) => {
+      switch (data.kind) {
+        case "event":
+          return logEvent(data.event);
+        case "status":
+          return onStatus(data.status);
+        case "ended":
+          return data.error === null ? resolve() : reject(new RunError(data.error, data.hint));
+        default:
+          return data satisfies never;
+      }
+    };
+    const start: ThreadStart = { config };
+    thread.postMessage(start);
+  }).finally(() => {
+    signal.removeEventListener("abort", stop);
+    thread.terminate();
+  });
+}
 
-/** Exit code of a process that was asked to stop before its work was done. */
-export const STOPPED_EXIT_CODE = 130;
-
-/**
- * Ctrl-C and SIGTERM as a signal to stop cleanly. A second Ctrl-C ends the process at once; that is
- * as safe as a kill, which nothing is lost by.
- */
-export function stopSignal(onFirst: () => void): { signal: AbortSignal; release(): void } {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) Deno.exit(STOPPED_EXIT_CODE);
-    controller.abort();
-    onFirst();
-  };
-  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  for (const name of names) Deno.addSignalListener(name, stop);
-  return {
-    signal: controller.signal,
-    release: () => names.forEach((name) => Deno.removeSignalListener(name, stop)),
-  };
+/** One line of JSON: when, how grave, what, and its fields. */
+export function logEvent({ level, event, fields }: WorkerEvent): void {
+  draw(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
 }

@@ -2,7 +2,7 @@ import { SqlError } from "../adapters/pglite_client.ts";
 import { readArguments } from "./arguments.ts";
 import { openStore } from "./embedded.ts";
 import { RunError, UsageError } from "./errors.ts";
-import { loadConfig, print } from "./process.ts";
+import { loadConfig, print } from "./shell.ts";
 import { formatCsv, formatJson, formatTable } from "./table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]

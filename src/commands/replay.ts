@@ -1,17 +1,21 @@
 import { readArguments } from "./arguments.ts";
 import { UsageError } from "./errors.ts";
 import { inputRecords, openInput } from "./input.ts";
-import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./process.ts";
+import { withBrokers } from "./kafka.ts";
+import { replayIntoKafka } from "./replay_kafka.ts";
+import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { createProgress, formatCount } from "./progress.ts";
 import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
 
 Plays meter files in event time, one tick a minute, with defects put in where asked for; the same
-seed gives the same stream. The target is the embedded pipeline, or a file.
+seed gives the same stream. The target is the embedded pipeline, the raw topic on Kafka, or a file.
 
   FILE…                 CSV with a meter, a time and a value column, in any order
   --data DIR            into the store of this directory (default: .gridwatch)
+  --kafka               into the raw topic instead, each record once however often it is cut off
+  --brokers LIST        of these brokers (default: kafka.brokers)
   --output FILE.jsonl   into a file instead: a recorded raw topic; - is stdout
   --rate X|max          readings a second (default: max)
   --gap-probability P   share of readings left out, such as 0.05 (default: 0)
@@ -31,13 +35,22 @@ Examples:
 
 /** Runs `gridwatch replay`. */
 export async function replay(args: string[]): Promise<number> {
-  const options = { ...PLAY_OPTIONS, output: { type: "string" } } as const;
+  const options = {
+    ...PLAY_OPTIONS,
+    output: { type: "string" },
+    kafka: { type: "boolean", default: false },
+    brokers: { type: "string" },
+  } as const;
   const { values, positionals } = readArguments("replay", args, options);
   if (values.help) {
     print(usage);
     return 0;
   }
   const play = { ...await readPlayOptions("replay", values), paths: positionals };
+  if (values.kafka || values.brokers !== undefined) {
+    const config = withBrokers(play.config, values.brokers);
+    return await replayIntoKafka({ ...play, config }, values.json);
+  }
   if (values.output === undefined) {
     return await runPipeline(play, { port: null, staysUp: false, isJson: values.json });
   }
@@ -59,6 +72,7 @@ async function record(play: Play, path: string, isJson: boolean): Promise<number
     nowMs: play.nowMs ?? Date.now(),
     temporaryDirectory,
     signal: stop.signal,
+    endsRecorded: true,
   };
   let readings = 0;
   let rows = 0;

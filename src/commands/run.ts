@@ -3,7 +3,7 @@ import { readArguments, readNumber, readRate } from "./arguments.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { LiveTracker } from "./live.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./process.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 import { serveApi } from "./serve_api.ts";
 import { readSummary, type Summary } from "./summary.ts";

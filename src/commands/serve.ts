@@ -1,7 +1,7 @@
 import { readArguments, readNumber } from "./arguments.ts";
 import { openStore } from "./embedded.ts";
 import { LiveTracker } from "./live.ts";
-import { loadConfig, print, say, stopSignal } from "./process.ts";
+import { loadConfig, print, say, stopSignal } from "./shell.ts";
 import { serveApi } from "./serve_api.ts";
 
 export const usage = `Usage: gridwatch serve [--data DIR] [--port 8000]

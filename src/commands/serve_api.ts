@@ -2,7 +2,7 @@ import { createApp } from "../api/app.ts";
 import type { LiveStatus } from "../api/ports.ts";
 import type { PgliteStore } from "../adapters/pglite_store.ts";
 import { RunError } from "./errors.ts";
-import { say } from "./process.ts";
+import { say } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
 /** The status API, being served. */

@@ -1,6 +1,7 @@
-import { SETTINGS, variableOf } from "../config.ts";
+import { variableOf } from "../config.ts";
+import { SETTINGS } from "../settings.ts";
 import { readArguments } from "./arguments.ts";
-import { loadConfig, print } from "./process.ts";
+import { loadConfig, print } from "./shell.ts";
 import { formatTable } from "./table.ts";
 
 export const usage = `Usage: gridwatch config [--config FILE]
@@ -19,9 +20,9 @@ export async function settings(args: string[]): Promise<number> {
     return 0;
   }
   const config = await loadConfig(values.config);
-  const rows = Object.entries(SETTINGS).map(([key, { doc }]) => [
+  const rows = Object.entries(SETTINGS).map(([key, { doc, type }]) => [
     key,
-    String(config[key as keyof typeof SETTINGS]),
+    type === "secret" ? "(secret)" : String(config[key as keyof typeof SETTINGS]),
     variableOf(key),
     doc,
   ]);

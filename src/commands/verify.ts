@@ -1,20 +1,32 @@
 import { readArguments } from "./arguments.ts";
 import { openStore } from "./embedded.ts";
-import { loadConfig, print, say } from "./process.ts";
+import { withBrokers, withScope } from "./kafka.ts";
+import { verifyKafka } from "./verify_kafka.ts";
+import { loadConfig, print, say } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 import { findDifferences, readLedger } from "./summary.ts";
 
-export const usage = `Usage: gridwatch verify [--data DIR] [--json]
+export const usage = `Usage: gridwatch verify [--data DIR | --kafka] [--json]
 
 Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
 row. Exit code 0: it balances; 3: it does not, and the differences are listed.
 
+On Kafka it recomputes every output from the raw topic, as far as the processors have committed,
+and compares it with what the output topics hold, byte for byte. It works while they run.
+
+  --kafka        the topics instead of a store
+  --brokers LIST of these brokers (default: kafka.brokers)
+  --scope partition|meter
+                 as the processors were started with (default: watermark_scope)
   --data DIR     the store (default: .gridwatch)
   --json         one JSON object on stdout
   --config FILE  settings
 `;
 
 const OPTIONS = {
+  kafka: { type: "boolean", default: false },
+  brokers: { type: "string" },
+  scope: { type: "string" },
   data: { type: "string" },
   json: { type: "boolean", default: false },
   config: { type: "string" },
@@ -29,6 +41,10 @@ export async function verify(args: string[]): Promise<number> {
     return 0;
   }
   const config = await loadConfig(values.config);
+  if (values.kafka || values.brokers !== undefined) {
+    const scoped = withScope("verify", config, values.scope);
+    return await verifyKafka(withBrokers(scoped, values.brokers), values.json);
+  }
   const store = await openStore(values.data ?? config.data_directory, true);
   try {
     const differences = await findDifferences(store);

@@ -63,7 +63,7 @@ export function encodeChanges(processor: Processor): Uint8Array {
   return writer.bytes();
 }
 
-/** Packs every meter, in payloads of about `partBytesMax`. */
+/** Packs every meter, in payloads of about `partBytesMax`; one without meters when there are none. */
 export function* encodeAll(processor: Processor, partBytesMax: number): Generator<Uint8Array> {
   let writer = new ByteWriter(4096);
   writer.u8(CODEC_VERSION);
@@ -74,7 +74,7 @@ export function* encodeAll(processor: Processor, partBytesMax: number): Generato
     writer = new ByteWriter(partBytesMax + 4096);
     writer.u8(CODEC_VERSION);
   }
-  if (writer.length > 1) yield writer.bytes();
+  if (writer.length > 1 || processor.meters.count === 0) yield writer.bytes();
 }
 
 /** Applies a payload to a processor that is being restored. Throws `CodecError`. */

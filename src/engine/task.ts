@@ -66,9 +66,15 @@ export class Task {
     return this.processor.state.nextOffset;
   }
 
-  /** Folds the next record. */
-  fold(bytes: Uint8Array, start: number, end: number, recordTimeMs: number): void {
-    this.processor.record(bytes, start, end, this.nextOffset, recordTimeMs);
+  /** Folds the next record; in a log with holes its offset may be beyond `nextOffset`. */
+  fold(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    recordTimeMs: number,
+    offset = this.nextOffset,
+  ): void {
+    this.processor.record(bytes, start, end, offset, recordTimeMs);
   }
 
   /** Takes everything since the last call as one commit; null when nothing was folded. */

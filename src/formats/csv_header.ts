@@ -69,7 +69,9 @@ function missingColumn(names: readonly string[], file: string, columns: CsvColum
     ? ALIASES[field].join(", ")
     : shownName(columns[field]);
   const hint = columns[field] === undefined
-    ? `name that column "${ALIASES[field][0]}" in the file's first line, or use --${field}-column NAME`
+    ? `name that column "${
+      ALIASES[field][0]
+    }" in the file's first line, or use --${field}-column NAME`
     : "give the column's name as it stands in the file's first line";
   return new ReadError(
     `Cannot read "${file}": no ${field} column: found ${found}; looked for ${lookedFor}`,

@@ -52,7 +52,7 @@ const SETTINGS: OracleOptions = {
 };
 
 const records = fleetStream(createRandom(SEED), {
-  options: SETTINGS,
+  settings: SETTINGS,
   partitionCount: PARTITIONS,
   meterCount: 9,
   recordsMax: RECORDS,

@@ -40,7 +40,7 @@ const SETTINGS: OracleOptions = {
 };
 const options = [coreOptions(SETTINGS, 0), coreOptions(SETTINGS, 1)];
 const records = fleetStream(createRandom(SEED), {
-  options: SETTINGS,
+  settings: SETTINGS,
   partitionCount: PARTITIONS,
   meterCount: 6,
   recordsMax: 200,

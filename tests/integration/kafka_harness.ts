@@ -44,8 +44,8 @@ export type KafkaNode = {
 
 export type Kafka = AsyncDisposable & {
   readonly brokers: string[];
-  /** null: brokers of KAFKA_BROKERS. */
-  readonly version: string | null;
+  /** Of the brokers, or at least of the tools: those of KAFKA_BROKERS may be of another. */
+  readonly version: string;
   readonly nodes: readonly KafkaNode[];
   /** SIGKILL of every broker. */
   kill(): Promise<void>;
@@ -129,6 +129,14 @@ export async function until<T>(
   throw new Error(`not within ${deadlineMs} ms: ${what}`);
 }
 
+/** Java's console client: Kafka 4 moved the producer. */
+export function consoleTool({ version }: Kafka, kind: "Producer" | "Consumer"): string {
+  if (kind === "Consumer") return "org.apache.kafka.tools.consumer.ConsoleConsumer";
+  return version.startsWith("3.")
+    ? "kafka.tools.ConsoleProducer"
+    : "org.apache.kafka.tools.ConsoleProducer";
+}
+
 function ownedKafka(
   { version, brokers, nodes, folder, jars }: {
     version: string;
@@ -164,7 +172,7 @@ async function externalKafka(brokers: string[]): Promise<Kafka> {
   const jars = await kafkaJars(KAFKA_VERSION);
   return {
     brokers,
-    version: null,
+    version: KAFKA_VERSION,
     nodes: [],
     kill: refuse,
     restart: refuse,
@@ -204,7 +212,14 @@ class BrokerProcess implements KafkaNode {
     if (!await exists(configPath)) {
       await Deno.mkdir(folder, { recursive: true });
       await Deno.writeTextFile(configPath, properties);
-      await runJava(jars, ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", configPath]);
+      await runJava(jars, [
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        CLUSTER_ID,
+        "-c",
+        configPath,
+      ]);
     }
     // The shell gives the log file and its own process id to Java.
     this.#process = new Deno.Command("sh", {
@@ -272,7 +287,9 @@ class BrokerProcess implements KafkaNode {
     let ended: Deno.CommandStatus | null = null;
     this.#process?.status.then((status) => ended = status);
     await until(`Kafka broker ${this.id} answers`, async () => {
-      if (ended !== null) throw new Error(`Kafka broker ${this.id} ended: ${JSON.stringify(ended)}`);
+      if (ended !== null) {
+        throw new Error(`Kafka broker ${this.id} ended: ${JSON.stringify(ended)}`);
+      }
       return (await brokersKnown(this.address)) >= this.#settings.clusterSize;
     }, START_MS_MAX);
   }
@@ -330,7 +347,9 @@ async function brokersKnown(address: string): Promise<number> {
   try {
     using connection = await Deno.connect({ hostname, port: Number(port) });
     // Length, key 3, version 1, correlation id, no client id, no topics.
-    await connection.write(new Uint8Array([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 0]));
+    await connection.write(
+      new Uint8Array([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 0]),
+    );
     const answer = new Uint8Array(12);
     for (let read = 0; read < answer.length;) {
       const count = await connection.read(answer.subarray(read));

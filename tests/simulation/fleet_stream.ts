@@ -9,7 +9,7 @@ import type { OracleOptions } from "./oracle.ts";
 import type { RawRecord } from "./playback.ts";
 
 export type FleetShape = {
-  readonly options: OracleOptions;
+  readonly settings: OracleOptions;
   readonly partitionCount: number;
   readonly meterCount: number;
   readonly recordsMax: number;
@@ -57,7 +57,7 @@ export function fleetStream(random: Random, shape: FleetShape): RawRecord[] {
   while (fleet.records.length < shape.recordsMax) {
     fleet.nowMs += STEP_MS;
     if (happens(fleet, "leap")) {
-      fleet.nowMs += Math.floor(shape.options.stateTtlMs * randomLogUniform(random, 0.2, 2.5));
+      fleet.nowMs += Math.floor(shape.settings.stateTtlMs * randomLogUniform(random, 0.2, 2.5));
       for (const meter of fleet.meters) catchUp(fleet, meter);
     }
     for (const meter of fleet.meters) report(fleet, meter);
@@ -69,11 +69,11 @@ export function fleetStream(random: Random, shape: FleetShape): RawRecord[] {
 }
 
 function newFleet(random: Random, shape: FleetShape): Fleet {
-  const { options, meterCount } = shape;
+  const { settings, meterCount } = shape;
   const learnedMs = USUAL_INTERVALS_MS[randomInteger(random, 0, 3)];
   const meters = Array.from({ length: meterCount }, (_, m): Meter => {
     const id = METER_IDS[m] ?? `MAC${String(m).padStart(6, "0")}`;
-    const intervalMs = options.intervalMsByMeter.get(id) ?? options.expectedIntervalMs;
+    const intervalMs = settings.intervalMsByMeter.get(id) ?? settings.expectedIntervalMs;
     return {
       id,
       intervalMs: intervalMs === "auto" ? learnedMs : intervalMs,
@@ -109,7 +109,7 @@ function catchUp({ nowMs }: Fleet, meter: Meter): void {
 
 /** What a meter sends of the slots that have passed. */
 function report(fleet: Fleet, meter: Meter): void {
-  const { random, nowMs, shape: { options } } = fleet;
+  const { random, nowMs, shape: { settings } } = fleet;
   for (; meter.nextMs <= nowMs; meter.nextMs += meter.intervalMs) {
     if (nowMs < meter.downUntilMs || happens(fleet, "lost")) continue;
     if (happens(fleet, "down")) {
@@ -121,7 +121,7 @@ function report(fleet: Fleet, meter: Meter): void {
       ? unusableReading(fleet, meter, atMs)
       : usableReading(fleet, meter, atMs);
     if (!happens(fleet, "delayed")) send(fleet, meter, text);
-    else hold(fleet, meter, text, options.allowedLatenessMs + 4 * meter.intervalMs);
+    else hold(fleet, meter, text, settings.allowedLatenessMs + 4 * meter.intervalMs);
     if (!happens(fleet, "repeated")) continue;
     const repeat = random() < 0.5 ? text : usableReading(fleet, meter, atMs);
     hold(fleet, meter, repeat, 3 * meter.intervalMs);
@@ -129,8 +129,8 @@ function report(fleet: Fleet, meter: Meter): void {
 }
 
 /** On and around the edges at which a reading is flagged, or belongs to another slot. */
-function shiftMs({ random, shape: { options } }: Fleet, { intervalMs }: Meter): number {
-  const toleranceMs = options.timeToleranceMs ?? intervalMs / 10;
+function shiftMs({ random, shape: { settings } }: Fleet, { intervalMs }: Meter): number {
+  const toleranceMs = settings.timeToleranceMs ?? intervalMs / 10;
   const sizesMs = [toleranceMs, toleranceMs + 1, intervalMs / 2, intervalMs / 2 - 1, 61_000, 999];
   return (random() < 0.5 ? -1 : 1) * sizesMs[randomInteger(random, 0, sizesMs.length - 1)];
 }
@@ -157,13 +157,13 @@ function timeText(atMs: number): string {
 
 /** A reading of a known slot whose value is no use, or one dated far ahead of its arrival. */
 function unusableReading(fleet: Fleet, { id }: Meter, atMs: number): string {
-  const { random, nowMs, shape: { options } } = fleet;
+  const { random, nowMs, shape: { settings } } = fleet;
   const head = `{"meter_id":${JSON.stringify(id)},"timestamp":"${timeText(atMs)}"`;
   const values = ["-0.5", "101", "null", `"0,5"`, "1e999", "[]"];
   const pick = randomInteger(random, 0, values.length + 1);
   if (pick < values.length) return `${head},"consumption_kwh":${values[pick]}}`;
   if (pick === values.length) return `${head}}`;
-  const futureMs = nowMs + options.maxFutureMs + 1;
+  const futureMs = nowMs + settings.maxFutureMs + 1;
   return `{"meter_id":${JSON.stringify(id)},"timestamp":"${timeText(futureMs)}",` +
     `"consumption_kwh":1,"received_at":"${timeText(nowMs)}"}`;
 }

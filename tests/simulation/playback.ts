@@ -14,7 +14,15 @@ import type { Clock, CommitStore, RecordChunk } from "../../src/engine/ports.ts"
 import { Task } from "../../src/engine/task.ts";
 
 /** One record of the raw stream; partition -1: a tick, for every partition. */
-export type RawRecord = { readonly partition: number; readonly text: string };
+export type RawRecord = {
+  readonly partition: number;
+  readonly text: string;
+  /** The log's own time, where it has one; `playRecords` knows none. */
+  readonly timeMs?: number;
+};
+
+/** One record of a partition's log; NaN: it has no time. */
+export type LogRecord = { readonly text: string; readonly timeMs: number };
 
 const encoder = new TextEncoder();
 
@@ -47,13 +55,21 @@ export async function* toChunks(
 }
 
 /** The log of each partition: ticks go to all of them. */
-export function toLogs(records: readonly RawRecord[], partitionCount: number): string[][] {
-  const logs: string[][] = Array.from({ length: partitionCount }, () => []);
-  for (const { partition, text } of records) {
-    if (partition >= 0) logs[partition].push(text);
-    else logs.forEach((log) => log.push(text));
+export function toLogs(records: readonly RawRecord[], partitionCount: number): LogRecord[][] {
+  const logs: LogRecord[][] = Array.from({ length: partitionCount }, () => []);
+  for (const { partition, text, timeMs = NaN } of records) {
+    if (partition >= 0) logs[partition].push({ text, timeMs });
+    else logs.forEach((log) => log.push({ text, timeMs }));
   }
   return logs;
+}
+
+/** Folds records of a partition's log into its task. */
+export function foldLog(task: Task, records: readonly LogRecord[]): void {
+  for (const { text, timeMs } of records) {
+    const bytes = encoder.encode(text);
+    task.fold(bytes, 0, bytes.length, timeMs);
+  }
 }
 
 /** A clock that sleeping moves on, and nothing else. */
@@ -143,7 +159,7 @@ export function outputLines(outputs: Outputs, metrics: Metrics = "each"): string
   ];
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function toText(message: object): string {
   return JSON.stringify(

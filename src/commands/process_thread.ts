@@ -1,0 +1,34 @@
+import type { Config } from "../config.ts";
+import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
+import { runKafkaWorker } from "./kafka_worker.ts";
+
+/** What a thread is told first; after that only "stop". */
+export type ThreadStart = { readonly config: Config };
+
+export type ThreadMessage =
+  | { readonly kind: "event"; readonly event: WorkerEvent }
+  | { readonly kind: "status"; readonly status: PartitionStatus[] }
+  | { readonly kind: "ended"; readonly error: string | null; readonly hint?: string };
+
+/** The worker's own global, of which the page types know nothing. */
+const thread = globalThis as unknown as {
+  onmessage: (event: MessageEvent<ThreadStart | "stop">) => void;
+  postMessage(message: ThreadMessage): void;
+};
+const controller = new AbortController();
+
+thread.onmessage = ({ data }) => {
+  if (data === "stop") return controller.abort();
+  runKafkaWorker(data.config, controller.signal, {
+    onEvent: (event) => thread.postMessage({ kind: "event", event }),
+    onStatus: (status) => thread.postMessage({ kind: "status", status }),
+  }).then(
+    () => thread.postMessage({ kind: "ended", error: null }),
+    (error) =>
+      thread.postMessage({
+        kind: "ended",
+        error: error instanceof Error ? error.message : String(error),
+        hint: (error as { hint?: string }).hint,
+      }),
+  );
+};

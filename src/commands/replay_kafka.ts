@@ -1,0 +1,83 @@
+import { playIntoLog } from "../engine/log_player.ts";
+import { RunError } from "./errors.ts";
+import { inputRecords, openInput } from "./input.ts";
+import { checkTopics, DEADLINE_MS, openKafka, writerOptions } from "./kafka.ts";
+import type { PlayOptions } from "./embedded.ts";
+import { createProgress, formatCount } from "./progress.ts";
+import { print, say, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
+
+/** Records held, and with them memory, before they are committed. */
+const BATCH_RECORDS_MAX = 50_000;
+
+/** Plays files into the raw topic; the same command goes on where it was cut off. */
+export async function replayIntoKafka(
+  play: Omit<PlayOptions, "signal" | "live">,
+  isJson: boolean,
+): Promise<number> {
+  const { config, command } = play;
+  const stop = stopSignal(() => say("stopping: what was sent is kept"));
+  const setup = await openKafka(config);
+  const { log, topics } = setup;
+  const temporaryDirectory = await Deno.makeTempDir({ prefix: "gridwatch-" });
+  const startedAtMs = performance.now();
+  try {
+    await log.reach(Date.now() + DEADLINE_MS, stop.signal);
+    const partitions = await checkTopics(setup);
+    if (play.partitions !== null && play.partitions !== partitions) {
+      throw new RunError(
+        `Cannot ${command} with --partitions="${play.partitions}": ` +
+          `${topics.raw} has ${partitions}`,
+        "leave --partitions out",
+      );
+    }
+    const nowMs = play.nowMs ?? Date.now();
+    const { signal } = stop;
+    const common = { partitions, nowMs, temporaryDirectory, signal };
+    const inputOptions = { ...play, ...common, endsRecorded: true };
+    const input = await openInput(command, play.paths, inputOptions);
+    const admin = log.admin({ deadlineMs: DEADLINE_MS });
+    const name = `${config["kafka.group"]}-replay-${input.fingerprint.slice(0, 16)}`;
+    const progress = createProgress({
+      verb: "sending",
+      rowsTotal: input.inspection?.rows ?? null,
+      nowMs: () => performance.now(),
+      write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+      isTerminal: Deno.stderr.isTerminal(),
+      columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+      isSilent: play.isSilent,
+    });
+    const played = await playIntoLog(inputRecords(input, inputOptions), {
+      topic: topics.raw,
+      partitions,
+      group: name,
+      admin,
+      committer: (partition) =>
+        log.committer({
+          ...writerOptions(config),
+          transactionalId: `${name}-${partition}`,
+          transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
+        }),
+      batchRecordsMax: BATCH_RECORDS_MAX,
+      commitIntervalMs: config.commit_interval_ms,
+      ratePerSecond: play.ratePerSecond,
+      clock: systemClock,
+      signal: stop.signal,
+      onProgress: progress.update,
+    });
+    progress.clear();
+    await admin.close();
+    const seconds = Math.round(performance.now() - startedAtMs) / 1000;
+    if (isJson) print(JSON.stringify({ topic: topics.raw, ...played, seconds }));
+    if (!play.isSilent) {
+      if (played.resumedAfter > 0) {
+        say(`${formatCount(played.resumedAfter)} records were in ${topics.raw} already`);
+      }
+      say(`${formatCount(played.sent)} records sent to ${topics.raw} in ${seconds.toFixed(1)} s`);
+    }
+    return played.isFinished ? 0 : STOPPED_EXIT_CODE;
+  } finally {
+    await log.close();
+    await Deno.remove(temporaryDirectory, { recursive: true });
+    stop.release();
+  }
+}

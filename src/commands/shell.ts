@@ -1,0 +1,92 @@
+import { type Config, readConfig } from "../config.ts";
+import type { Clock } from "../engine/ports.ts";
+import { RunError } from "./errors.ts";
+
+const DEFAULT_CONFIG_PATH = "config/config.yaml";
+
+/**
+ * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
+ * from the environment.
+ *
+ * @throws {ConfigError} for a setting that cannot be used
+ * @throws {RunError} when the file named cannot be read
+ */
+export async function loadConfig(path: string | undefined): Promise<Config> {
+  const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
+  const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
+  return readConfig(yaml, (name) => Deno.env.get(name));
+}
+
+async function readText(path: string, isWanted: boolean): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound && !isWanted) return null;
+    const reason = error instanceof Deno.errors.NotFound ? "no such file" : String(error);
+    throw new RunError(`Cannot read ${path}: ${reason}`, undefined, { cause: error });
+  }
+}
+
+/** Writes a line to stderr, where everything goes that is not the answer. */
+export function say(text: string): void {
+  writeFully(Deno.stderr, `${text}\n`);
+}
+
+/** Writes the answer to stdout. */
+export function print(text: string): void {
+  writeFully(Deno.stdout, text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** Writes text as it is to stderr, without a line's end. */
+export function draw(text: string): void {
+  writeFully(Deno.stderr, text);
+}
+
+const encoder = new TextEncoder();
+
+function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| head` has seen enough
+  }
+}
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (durationMs, signal) =>
+    new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, durationMs);
+      if (signal?.aborted) done();
+      else signal?.addEventListener("abort", done);
+    }),
+};
+
+/** Exit code of a process that was asked to stop before its work was done. */
+export const STOPPED_EXIT_CODE = 130;
+
+/**
+ * Ctrl-C and SIGTERM as a signal to stop cleanly. A second Ctrl-C ends the process at once; that is
+ * as safe as a kill, which nothing is lost by.
+ */
+export function stopSignal(onFirst: () => void): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(STOPPED_EXIT_CODE);
+    controller.abort();
+    onFirst();
+  };
+  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  for (const name of names) Deno.addSignalListener(name, stop);
+  return {
+    signal: controller.signal,
+    release: () => names.forEach((name) => Deno.removeSignalListener(name, stop)),
+  };
+}

@@ -1,0 +1,377 @@
+import { decodeTask } from "../core/codec.ts";
+import { DISPOSITIONS, type Ledger } from "../core/ledger.ts";
+import type { ProcessorOptions } from "../core/options.ts";
+import type { Outputs } from "../core/outputs.ts";
+import { Processor, type TaskState } from "../core/processor.ts";
+import type { LogAdmin, LogBatch, LogReader, LogRecords } from "./log_ports.ts";
+import { outputRecords, type Topics } from "./log_records.ts";
+
+export type VerifyOptions = {
+  readonly partition: number;
+  readonly topics: Topics;
+  readonly processorOptions: ProcessorOptions;
+  readonly admin: LogAdmin;
+  /** A reader of committed records with their keys and origins. */
+  readonly openReader: () => LogReader;
+  readonly signal: AbortSignal;
+  readonly onProgress: (records: number) => void;
+};
+
+/** One thing that is not as the raw log says it must be. */
+export type LogDifference = {
+  readonly partition: number;
+  readonly topic: string;
+  /** The raw record it is about; null: the sum of all. */
+  readonly inputOffset: number | null;
+  readonly problem: "missing" | "extra" | "different" | "ledger" | "unreadable";
+  readonly expected: string | null;
+  readonly found: string | null;
+};
+
+export type PartitionVerified = {
+  readonly partition: number;
+  readonly rawRecords: number;
+  readonly ledger: Ledger | null;
+  readonly differences: readonly LogDifference[];
+  /** Differences beyond those kept. */
+  readonly moreDifferences: number;
+  readonly meterIds: ReadonlySet<string>;
+};
+
+const DIFFERENCES_MAX = 20;
+const WAIT_MS = 500;
+/** How often nothing may come though the log has more, before that is said. */
+const WAITS_MAX = 120;
+const FOLD_RECORDS = 20_000;
+const decoder = new TextDecoder();
+
+/**
+ * Recomputes one partition from its raw log, up to where its owner has committed, and compares every
+ * output with what the topics hold, in order and byte for byte. Only the metrics are compared by
+ * their sums: they are counted per commit. Memory is bounded by the core's state and a few batches.
+ */
+export async function verifyPartition(options: VerifyOptions): Promise<PartitionVerified> {
+  const { partition, topics, admin, signal } = options;
+  const differences = new Differences(partition);
+  const committed = await readCommitted(options);
+  const meterIds = new Set<string>();
+  if (committed === null) {
+    return { partition, rawRecords: 0, ledger: null, ...differences.all(), meterIds };
+  }
+  const [{ offset: start }] = await admin.listOffsets([{ topic: topics.raw, partition }], "start");
+  if (start > 0) {
+    differences.add({
+      topic: topics.raw,
+      inputOffset: 0,
+      problem: "unreadable",
+      expected: "offset 0",
+      found: `offset ${start}: older records are deleted`,
+    });
+    return { partition, rawRecords: 0, ledger: committed.ledger, ...differences.all(), meterIds };
+  }
+  const processor = new Processor(options.processorOptions);
+  const compared = [topics.validated, topics.gapAlerts, topics.lateEvents, topics.rejected];
+  const cursors = new Map<string, OutputCursor>();
+  const sums = new MetricSums();
+  try {
+    for (const topic of compared) {
+      cursors.set(topic, await OutputCursor.open(topic, committed.nextOffset, options));
+    }
+    for await (const outputs of foldRaw(processor, committed.nextOffset, options)) {
+      signal.throwIfAborted();
+      for (const { meterId } of outputs.validated) meterIds.add(meterId);
+      const expected = outputRecords({ ...outputs, metrics: [] }, { topics, partition, nowMs: 0 });
+      for (const records of expected) {
+        await cursors.get(records.topic)?.compare(records, differences);
+      }
+      sums.expect(outputs);
+      options.onProgress(processor.state.ledger.raw);
+    }
+    for (const cursor of cursors.values()) await cursor.end(differences);
+    const metrics = await OutputCursor.open(topics.metrics, Infinity, options);
+    cursors.set(topics.metrics, metrics);
+    await sums.read(metrics, committed.nextOffset);
+  } finally {
+    for (const cursor of cursors.values()) await cursor.close();
+  }
+  sums.compare(topics.metrics, differences);
+  compareLedgers(processor.state.ledger, committed.ledger, topics.raw, differences);
+  const { ledger } = processor.state;
+  return { partition, rawRecords: ledger.raw, ledger, ...differences.all(), meterIds };
+}
+
+/** What the partition's owner committed last; null: nothing yet. */
+async function readCommitted(options: VerifyOptions): Promise<TaskState | null> {
+  const { topics, partition } = options;
+  let task: Uint8Array | null = null;
+  const ref = { topic: topics.changelog, partition };
+  for await (const batch of readCommittedRecords(ref, options)) {
+    for (let r = 0; r < batch.count; r++) {
+      if (batch.keys === null || batch.values.starts[r] < 0) continue;
+      const key = batch.bytes.subarray(batch.keys.starts[r], batch.keys.ends[r]);
+      if (key.length !== 4 || decoder.decode(key) !== "task") continue;
+      task = batch.bytes.slice(batch.values.starts[r], batch.values.ends[r]);
+    }
+  }
+  return task === null ? null : decodeTask(task);
+}
+
+/** Folds the raw records before `nextOffset`, and gives what that said, in portions. */
+async function* foldRaw(
+  processor: Processor,
+  nextOffset: number,
+  options: VerifyOptions,
+): AsyncGenerator<Outputs> {
+  const { topics, partition } = options;
+  const ref = { topic: topics.raw, partition };
+  let held = 0;
+  for await (const batch of readCommittedRecords(ref, options, nextOffset)) {
+    const { bytes, values, offsets, timesMs } = batch;
+    for (let r = 0; r < batch.count && offsets[r] < nextOffset; r++) {
+      const start = Math.max(0, values.starts[r]);
+      const end = values.starts[r] < 0 ? start : values.ends[r];
+      processor.record(bytes, start, end, offsets[r], timesMs[r]);
+      if (++held % FOLD_RECORDS === 0) yield processor.takeOutputs();
+    }
+    processor.meters.takeChanges();
+  }
+  yield processor.takeOutputs();
+}
+
+/** The committed records of a partition, up to `end` or else to where it ends now. */
+async function* readCommittedRecords(
+  ref: { topic: string; partition: number },
+  { admin, openReader, signal }: VerifyOptions,
+  end = Infinity,
+): AsyncGenerator<LogBatch> {
+  const [{ offset: start }] = await admin.listOffsets([ref], "start");
+  const [{ offset: committedEnd }] = await admin.listOffsets([ref], "committedEnd");
+  const stop = Math.min(end, committedEnd);
+  if (start >= stop) return;
+  const reader = openReader();
+  try {
+    reader.assign({ ...ref, offset: start });
+    for (let next = start, waits = 0; next < stop;) {
+      signal.throwIfAborted();
+      const batch = await reader.next(WAIT_MS, signal);
+      if (batch === null) {
+        if (++waits > WAITS_MAX) throw new Error(`${ref.topic}/${ref.partition} stops at ${next}`);
+        continue;
+      }
+      waits = 0;
+      next = batch.nextOffset;
+      yield batch;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+type Found = { readonly offset: number; readonly index: number; readonly value: Uint8Array };
+
+/** The records of one output topic, one by one, as far as the committed input goes. */
+class OutputCursor {
+  readonly #topic: string;
+  readonly #nextInputOffset: number;
+  readonly #batches: AsyncGenerator<LogBatch>;
+  #batch: LogBatch | null = null;
+  #at = 0;
+  #current: Found | null = null;
+
+  private constructor(topic: string, nextInputOffset: number, batches: AsyncGenerator<LogBatch>) {
+    this.#topic = topic;
+    this.#nextInputOffset = nextInputOffset;
+    this.#batches = batches;
+  }
+
+  static async open(
+    topic: string,
+    nextInputOffset: number,
+    options: VerifyOptions,
+  ): Promise<OutputCursor> {
+    const batches = readCommittedRecords({ topic, partition: options.partition }, options);
+    const cursor = new OutputCursor(topic, nextInputOffset, batches);
+    await cursor.advance();
+    return cursor;
+  }
+
+  get current(): Found | null {
+    return this.#current;
+  }
+
+  /** Goes to the next record; one of input that was not committed at the start ends it. */
+  async advance(): Promise<void> {
+    while (this.#batch === null || this.#at >= this.#batch.count) {
+      const { value, done } = await this.#batches.next();
+      if (done) {
+        this.#current = null;
+        return;
+      }
+      this.#batch = value;
+      this.#at = 0;
+    }
+    const { bytes, values, origins } = this.#batch;
+    const r = this.#at++;
+    const value = bytes.subarray(Math.max(0, values.starts[r]), Math.max(0, values.ends[r]));
+    const found = {
+      offset: origins?.offsets[r] ?? -1,
+      index: origins?.indexes[r] ?? -1,
+      value,
+    };
+    this.#current = found.offset >= this.#nextInputOffset ? null : found;
+  }
+
+  /** Compares the next records with those expected. */
+  async compare(expected: LogRecords, differences: Differences): Promise<void> {
+    const offsets = expected.origins?.offsets ?? [];
+    const indexes = expected.origins?.indexes ?? [];
+    for (let r = 0, start = 0; r < expected.count; start = expected.valueEnds[r++]) {
+      const value = expected.values.subarray(start, expected.valueEnds[r]);
+      let order = orderOf(this.#current, offsets[r], indexes[r]);
+      while (order < 0) {
+        this.#extra(differences);
+        await this.advance();
+        order = orderOf(this.#current, offsets[r], indexes[r]);
+      }
+      const base = { topic: this.#topic, inputOffset: offsets[r] };
+      if (order > 0) {
+        const text = textOf(value);
+        differences.add({ ...base, problem: "missing", expected: text, found: null });
+        continue;
+      }
+      if (!isSame(value, this.#current?.value)) {
+        const found = textOf(this.#current?.value ?? null);
+        differences.add({ ...base, problem: "different", expected: textOf(value), found });
+      }
+      await this.advance();
+    }
+  }
+
+  /** What is left is more than there should be. */
+  async end(differences: Differences): Promise<void> {
+    while (this.#current !== null) {
+      this.#extra(differences);
+      await this.advance();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return(undefined);
+  }
+
+  #extra(differences: Differences): void {
+    differences.add({
+      topic: this.#topic,
+      inputOffset: this.#current?.offset ?? -1,
+      problem: "extra",
+      expected: null,
+      found: textOf(this.#current?.value ?? null),
+    });
+  }
+}
+
+/** Below 0: the record found comes before the one expected; above: behind it, or there is none. */
+function orderOf(found: Found | null, offset: number, index: number): number {
+  if (found === null) return 1;
+  return found.offset - offset || found.index - index;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  if (b === undefined || a.length !== b.length) return false;
+  for (let p = 0; p < a.length; p++) if (a[p] !== b[p]) return false;
+  return true;
+}
+
+const TEXT_LENGTH_MAX = 300;
+
+function textOf(value: Uint8Array | null): string | null {
+  return value === null ? null : decoder.decode(value.subarray(0, TEXT_LENGTH_MAX));
+}
+
+/** The first differences, and how many there are. */
+class Differences {
+  readonly #partition: number;
+  readonly #kept: LogDifference[] = [];
+  #more = 0;
+
+  constructor(partition: number) {
+    this.#partition = partition;
+  }
+
+  add(difference: Omit<LogDifference, "partition">): void {
+    if (this.#kept.length >= DIFFERENCES_MAX) this.#more++;
+    else this.#kept.push({ partition: this.#partition, ...difference });
+  }
+
+  all(): { differences: readonly LogDifference[]; moreDifferences: number } {
+    return { differences: this.#kept, moreDifferences: this.#more };
+  }
+}
+
+/** Metrics that count records, by type and tags, summed over all commits. */
+class MetricSums {
+  readonly #expected = new Map<string, number>();
+  readonly #found = new Map<string, number>();
+
+  expect({ metrics }: Outputs): void {
+    for (const { metricType, tags, value } of metrics) {
+      add(this.#expected, metricType, tags, value);
+    }
+  }
+
+  async read(cursor: OutputCursor, nextOffset: number): Promise<void> {
+    for (; cursor.current !== null; await cursor.advance()) {
+      if (cursor.current.offset > nextOffset) continue;
+      const metric = JSON.parse(decoder.decode(cursor.current.value));
+      add(this.#found, metric.metric_type, metric.tags, metric.value);
+    }
+  }
+
+  compare(topic: string, differences: Differences): void {
+    for (const key of new Set([...this.#expected.keys(), ...this.#found.keys()])) {
+      const expected = this.#expected.get(key) ?? 0;
+      const found = this.#found.get(key) ?? 0;
+      if (expected === found) continue;
+      differences.add({
+        topic,
+        inputOffset: null,
+        problem: "different",
+        expected: `${key}: ${expected}`,
+        found: `${key}: ${found}`,
+      });
+    }
+  }
+}
+
+const COUNTED = new Set([
+  ...["event_processed", "invalid_event", "too_late_event", "duplicate_event", "gap_detected"],
+]);
+
+function add(
+  sums: Map<string, number>,
+  type: string,
+  tags: Readonly<Record<string, string>>,
+  value: number,
+): void {
+  if (!COUNTED.has(type)) return;
+  const key = `${type} ${JSON.stringify(tags)}`;
+  sums.set(key, (sums.get(key) ?? 0) + value);
+}
+
+function compareLedgers(
+  expected: Ledger,
+  found: Ledger,
+  topic: string,
+  differences: Differences,
+): void {
+  for (const name of ["raw", ...DISPOSITIONS] as const) {
+    if (expected[name] === found[name]) continue;
+    differences.add({
+      topic,
+      inputOffset: null,
+      problem: "ledger",
+      expected: `${name}: ${expected[name]}`,
+      found: `${name}: ${found[name]}`,
+    });
+  }
+}

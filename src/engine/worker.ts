@@ -1,0 +1,364 @@
+import { encodeTick, idleTickMs } from "./idle.ts";
+import type {
+  GroupHandlers,
+  LogAdmin,
+  LogBatch,
+  LogCommitter,
+  LogGroup,
+  LogProducer,
+  LogReader,
+  Membership,
+} from "./log_ports.ts";
+import type { Topics } from "./log_records.ts";
+import { LogStore } from "./log_store.ts";
+import { type Clock, FencedError } from "./ports.ts";
+import { Task } from "./task.ts";
+import type { ProcessorOptions } from "../core/options.ts";
+
+/** What a worker says of itself: one structured log line an event. */
+export type WorkerEvent = {
+  readonly level: "info" | "warn" | "error";
+  readonly event: string;
+  readonly fields: Readonly<Record<string, string | number | null>>;
+};
+
+/** The log that a worker works on. */
+export type WorkerLog = {
+  readonly admin: LogAdmin;
+  readonly reader: LogReader;
+  readonly producer: LogProducer;
+  openChangelogReader(): LogReader;
+  committer(partition: number): LogCommitter;
+  join(handlers: GroupHandlers): LogGroup;
+};
+
+export type WorkerOptions = {
+  readonly topics: Topics;
+  readonly group: string;
+  readonly processorOptions: (partition: number) => ProcessorOptions;
+  readonly commitRecordsMax: number;
+  readonly commitIntervalMs: number;
+  /** While more than `commitRecordsMax` records wait, a commit may take this long. */
+  readonly commitIntervalBehindMs: number;
+  /** A partition without a record for this long gets a tick; 0: never. */
+  readonly idleTimeoutMs: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: WorkerEvent) => void;
+};
+
+/** How a partition stands, for health and metrics. */
+export type PartitionStatus = {
+  readonly partition: number;
+  readonly state: PartitionState;
+  readonly nextOffset: number;
+  readonly lagRecords: number;
+  readonly watermarkMs: number | null;
+  readonly meters: number;
+  readonly lastProgressAtMs: number;
+};
+
+/** restoring → running → (failed → restoring | stopped). */
+type PartitionState = "restoring" | "running" | "failed" | "stopped";
+
+type Running = {
+  readonly partition: number;
+  readonly committer: LogCommitter;
+  state: PartitionState;
+  task: Task | null;
+  /** The commit under way. */
+  pending: Promise<void> | null;
+  foldedRecords: number;
+  commitDueAtMs: number;
+  commitDurationMs: number | null;
+  lagRecords: number;
+  /** Everything up to here is read: records, and what stands between them. */
+  readOffset: number;
+  lastRecordAtMs: number;
+  lastRecordTimeMs: number;
+  lastProgressAtMs: number;
+  retryAtMs: number;
+  failures: number;
+  opening: Promise<void> | null;
+};
+
+const READ_WAIT_MS = 20;
+const RETRY_MS_MAX = 10_000;
+
+/**
+ * Shares the partitions of the raw topic with the other members of its group and works on its own:
+ * restore, then read, fold, commit. A commit that failed, or whose outcome nobody knows, drops the
+ * partition's task, which is restored from what the log holds; one that was fenced stops it without
+ * a word. Nothing that is not committed is ever visible.
+ */
+export class Worker {
+  readonly #log: WorkerLog;
+  readonly #options: WorkerOptions;
+  readonly #running = new Map<number, Running>();
+  #group: LogGroup | null = null;
+
+  constructor(log: WorkerLog, options: WorkerOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /** Works until the signal, then commits, gives its partitions back and leaves the group. */
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    this.#group = this.#log.join({
+      onAssigned: (partitions) => partitions.forEach((partition) => this.#assign(partition)),
+      onRevoked: async (partitions) => {
+        await Promise.all(partitions.map((partition) => this.#revoke(partition)));
+      },
+      onLost: (partitions) => partitions.forEach((partition) => this.#drop(partition, "lost")),
+    });
+    const groupFailed = this.#group.failed.catch((error) => {
+      throw error;
+    });
+    groupFailed.catch(() => {});
+    try {
+      await Promise.race([groupFailed, this.#work(signal)]);
+    } finally {
+      await this.#group.leave();
+      for (const running of [...this.#running.values()]) this.#drop(running.partition, "ended");
+      await this.#log.reader.close();
+    }
+  }
+
+  /** How each partition held stands. */
+  status(): PartitionStatus[] {
+    return [...this.#running.values()].map((running) => ({
+      partition: running.partition,
+      state: running.state,
+      nextOffset: running.task?.nextOffset ?? 0,
+      lagRecords: running.lagRecords,
+      watermarkMs: running.task?.processor.watermarkMs ?? null,
+      meters: running.task?.processor.meters.count ?? 0,
+      lastProgressAtMs: running.lastProgressAtMs,
+    }));
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { reader } = this.#log;
+    while (!signal.aborted) {
+      const batch = await reader.next(READ_WAIT_MS, signal);
+      if (batch !== null) this.#fold(batch);
+      const nowMs = this.#options.clock.nowMs();
+      for (const running of this.#running.values()) {
+        if (running.state === "failed" && nowMs >= running.retryAtMs) this.#open(running);
+        if (running.state !== "running") continue;
+        this.#commitWhenDue(running, nowMs);
+        await this.#tickWhenIdle(running, nowMs);
+      }
+    }
+  }
+
+  #assign(partition: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    const running: Running = {
+      partition,
+      committer: this.#log.committer(partition),
+      state: "restoring",
+      task: null,
+      pending: null,
+      foldedRecords: 0,
+      commitDueAtMs: Infinity,
+      commitDurationMs: null,
+      lagRecords: 0,
+      readOffset: 0,
+      lastRecordAtMs: nowMs,
+      lastRecordTimeMs: NaN,
+      lastProgressAtMs: nowMs,
+      retryAtMs: nowMs,
+      failures: 0,
+      opening: null,
+    };
+    this.#running.set(partition, running);
+    this.#open(running);
+  }
+
+  /** Restores a partition's task, and reads on from there. */
+  #open(running: Running): void {
+    running.state = "restoring";
+    running.opening = this.#restore(running).catch((error) => this.#fail(running, error));
+  }
+
+  async #restore(running: Running): Promise<void> {
+    const { partition } = running;
+    const { topics, group, clock, signal, processorOptions } = this.#options;
+    const startedAtMs = clock.nowMs();
+    const store = new LogStore({
+      partition,
+      topics,
+      group,
+      membership: () => this.#membership(partition),
+      committer: running.committer,
+      admin: this.#log.admin,
+      openReader: () => this.#log.openChangelogReader(),
+      clock,
+      signal,
+      onRestore: () => running.lastProgressAtMs = clock.nowMs(),
+    });
+    const task = await Task.open(processorOptions(partition), store);
+    if (this.#running.get(partition) !== running || running.state !== "restoring") return;
+    running.task = task;
+    this.#stores.set(running, store);
+    running.foldedRecords = 0;
+    running.readOffset = task.nextOffset;
+    running.commitDueAtMs = Infinity;
+    running.state = "running";
+    running.lastProgressAtMs = running.lastRecordAtMs = clock.nowMs();
+    this.#log.reader.assign({ topic: topics.raw, partition, offset: task.nextOffset });
+    this.#say("info", "partition_restored", {
+      partition,
+      next_offset: task.nextOffset,
+      meters: task.processor.meters.count,
+      duration_ms: Math.round(clock.nowMs() - startedAtMs),
+    });
+  }
+
+  readonly #stores = new WeakMap<Running, LogStore>();
+
+  #membership(partition: number): Membership | null {
+    return this.#group?.membership(partition) ?? null;
+  }
+
+  #fold(batch: LogBatch): void {
+    const running = this.#running.get(batch.partition);
+    if (running?.state !== "running" || running.task === null) return;
+    const { task } = running;
+    const nowMs = this.#options.clock.nowMs();
+    const { bytes, values, offsets, timesMs, count } = batch;
+    for (let r = 0; r < count; r++) {
+      if (offsets[r] < task.nextOffset) continue;
+      const start = Math.max(0, values.starts[r]);
+      const end = values.starts[r] < 0 ? start : values.ends[r];
+      task.fold(bytes, start, end, timesMs[r], offsets[r]);
+      running.foldedRecords++;
+    }
+    if (count > 0) {
+      running.lastRecordAtMs = nowMs;
+      running.lastRecordTimeMs = timesMs[count - 1];
+    }
+    running.readOffset = batch.nextOffset;
+    running.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
+    running.lastProgressAtMs = nowMs;
+    if (running.foldedRecords > 0 && running.commitDueAtMs === Infinity) {
+      const { commitIntervalMs, commitIntervalBehindMs, commitRecordsMax } = this.#options;
+      const isBehind = running.lagRecords > commitRecordsMax;
+      running.commitDueAtMs = nowMs + (isBehind ? commitIntervalBehindMs : commitIntervalMs);
+    }
+    this.#commitWhenDue(running, nowMs);
+  }
+
+  #commitWhenDue(running: Running, nowMs: number): void {
+    const { commitRecordsMax, topics } = this.#options;
+    const isFull = running.foldedRecords >= commitRecordsMax;
+    if (!isFull && nowMs < running.commitDueAtMs) return;
+    if (running.pending === null) return this.#commit(running);
+    // One commit may be under way and one be folded behind it: then the partition waits.
+    if (isFull) this.#log.reader.pause({ topic: topics.raw, partition: running.partition });
+  }
+
+  #commit(running: Running): void {
+    const store = this.#stores.get(running);
+    const commit = running.task?.takeCommit() ?? null;
+    running.foldedRecords = 0;
+    running.commitDueAtMs = Infinity;
+    if (commit === null || store === undefined) return;
+    const { clock, topics } = this.#options;
+    const { outputs, nextOffset: offset, watermarkMs } = commit;
+    const timestampMs = watermarkMs ?? 0;
+    const add = (metricType: string, value: number) =>
+      outputs.metrics.push({ offset, metricType, meterId: null, timestampMs, value, tags: {} });
+    add("consumer_lag_records", running.lagRecords);
+    if (running.commitDurationMs !== null) add("commit_duration_ms", running.commitDurationMs);
+    const startedAtMs = clock.nowMs();
+    running.pending = store.commit(commit).then(
+      () => {
+        running.pending = null;
+        running.failures = 0;
+        running.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
+        running.lastProgressAtMs = clock.nowMs();
+        this.#log.reader.resume({ topic: topics.raw, partition: running.partition });
+      },
+      (error) => {
+        running.pending = null;
+        this.#fail(running, error);
+      },
+    );
+  }
+
+  /** A partition given up in peace: what is folded is committed first. */
+  async #revoke(partition: number): Promise<void> {
+    const running = this.#running.get(partition);
+    if (running === undefined) return;
+    this.#log.reader.unassign({ topic: this.#options.topics.raw, partition });
+    await running.pending;
+    if (running.state === "running") this.#commit(running);
+    await running.pending;
+    this.#drop(partition, "revoked");
+    await running.opening?.catch(() => {});
+    await running.committer.close();
+  }
+
+  /** Forgets a partition's task; nothing of it that is not committed will be. */
+  #drop(partition: number, why: string): void {
+    const running = this.#running.get(partition);
+    if (running === undefined) return;
+    running.state = "stopped";
+    running.task = null;
+    this.#running.delete(partition);
+    this.#log.reader.unassign({ topic: this.#options.topics.raw, partition });
+    this.#say("info", "partition_stopped", { partition, why });
+    if (why !== "revoked") running.committer.close().catch(() => {});
+  }
+
+  #fail(running: Running, error: unknown): void {
+    if (this.#running.get(running.partition) !== running || this.#options.signal.aborted) return;
+    const { partition } = running;
+    if (error instanceof FencedError) return this.#drop(partition, "fenced");
+    this.#log.reader.unassign({ topic: this.#options.topics.raw, partition });
+    running.task = null;
+    running.state = "failed";
+    const retryMs = Math.min(RETRY_MS_MAX, 100 * 2 ** running.failures++);
+    running.retryAtMs = this.#options.clock.nowMs() + retryMs;
+    this.#say("warn", "partition_failed", {
+      partition,
+      error: error instanceof Error ? error.message : String(error),
+      retry_ms: retryMs,
+    });
+  }
+
+  /** Tells an idle partition that time goes on, as a record of its own log. */
+  async #tickWhenIdle(running: Running, nowMs: number): Promise<void> {
+    const { idleTimeoutMs, topics } = this.#options;
+    const idleMs = nowMs - running.lastRecordAtMs;
+    if (idleTimeoutMs === 0 || idleMs < idleTimeoutMs || running.task === null) return;
+    running.lastRecordAtMs = nowMs;
+    const { partition } = running;
+    const ends = this.#log.reader.ends({ topic: topics.raw, partition });
+    if (ends === null || ends.logEndOffset > running.readOffset) return;
+    const { processor } = running.task;
+    const { lastRecordTimeMs } = running;
+    const recordTimeMs = Number.isNaN(lastRecordTimeMs) ? nowMs - idleMs : lastRecordTimeMs;
+    const tickMs = idleTickMs(processor, { recordTimeMs, idleMs });
+    if (tickMs === null) return;
+    const values = encodeTick(tickMs);
+    await this.#log.producer.send([{
+      topic: topics.raw,
+      partition,
+      count: 1,
+      values,
+      valueEnds: [values.length],
+      keys: null,
+      keyEnds: null,
+      timesMs: tickMs,
+      origins: null,
+    }]);
+  }
+
+  #say(level: WorkerEvent["level"], event: string, fields: WorkerEvent["fields"]): void {
+    this.#options.onEvent({ level, event, fields });
+  }
+}

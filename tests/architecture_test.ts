@@ -1,0 +1,256 @@
+/** Holds the arrows of the architecture, by reading what every file under src/ imports. */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../", import.meta.url);
+const LINES_MAX = 400;
+
+/** Which folders (or files) under src/ each may import, and which packages; null: any package. */
+const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
+  core: { from: ["core"], packages: /^$/ },
+  formats: { from: ["core", "formats"], packages: /^$/ },
+  engine: { from: ["core", "engine"], packages: /^$/ },
+  replay: { from: ["core", "formats", "engine", "replay"], packages: /^$/ },
+  api: { from: ["core", "engine", "api"], packages: /^hono(\/|$)/ },
+  adapters: { from: ["core", "engine", "formats", "adapters"], packages: null },
+  "config.ts": { from: ["core"], packages: /^yaml$/ },
+  commands: {
+    from: ["core", "formats", "engine", "replay", "api", "adapters", "commands", "config.ts"],
+    packages: null,
+  },
+};
+/** Adapters that every other may use: no vendor of their own. */
+const SHARED_ADAPTERS = ["directory_lock.ts", "migrations.ts"];
+
+type Source = { path: string; text: string };
+
+/** Every code file under src/, by its path there. */
+function sources(): Source[] {
+  const found: Source[] = [];
+  const visit = (folder: string) => {
+    for (const entry of Deno.readDirSync(new URL(`src/${folder}`, ROOT))) {
+      const path = folder + entry.name;
+      if (entry.isDirectory) visit(`${path}/`);
+      else if (/\.(ts|tsx|js)$/.test(path)) {
+        found.push({ path, text: Deno.readTextFileSync(new URL(`src/${path}`, ROOT)) });
+      }
+    }
+  };
+  visit("");
+  return found.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+const SOURCES = sources();
+
+/** The code without its comments. */
+function codeOf(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "$1");
+}
+
+/** What a file imports, whichever way: also a worker it starts or a file it resolves. */
+function importsOf(text: string): string[] {
+  const patterns = [
+    /\b(?:import|export)\b[^;"'()]*?\bfrom\s*["']([^"']+)["']/g,
+    /\bimport\s*["']([^"']+)["']/g,
+    /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/g,
+    /\bimport\.meta\.resolve\(\s*["'`]([^"'`]+)["'`]/g,
+    /\bnew URL\(\s*["'`](\.[^"'`]+)["'`]\s*,\s*import\.meta\.url/g,
+  ];
+  const code = codeOf(text);
+  return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
+}
+
+/** A relative import as a path from the root of the repository. */
+function resolvePath(path: string, specifier: string): string {
+  return new URL(specifier, `file:///src/${path}`).pathname.slice(1);
+}
+
+const homeOf = (path: string) => path.split("/")[0];
+
+/** Whether an adapter may import another: of its own vendor, or a shared one. */
+function mayUseAdapter(path: string, other: string): boolean {
+  const name = (file: string) => file.slice("adapters/".length);
+  const vendor = (file: string) => name(file).split(/[_./]/)[0];
+  return SHARED_ADAPTERS.includes(name(other)) ||
+    (vendor(path) === vendor(other) && !SHARED_ADAPTERS.includes(name(path)));
+}
+
+/** What is wrong with one import, or null. */
+function importFault({ path }: Source, specifier: string): string | null {
+  const home = homeOf(path);
+  const arrow = ARROWS[home];
+  if (arrow === undefined) return `${path}: no arrow is drawn for src/${home}`;
+  const refused = `${path} imports "${specifier}"`;
+  if (!specifier.startsWith(".")) {
+    const allowed = specifier === "yaml" ? home === "config.ts" : arrow.packages?.test(specifier);
+    return allowed ?? true ? null : refused;
+  }
+  const target = resolvePath(path, specifier);
+  if (!target.startsWith("src/")) {
+    const isData = /\.(sql|json|csv|html|css|svg)$/.test(target);
+    return isData && arrow.packages === null ? null : refused;
+  }
+  const other = target.slice("src/".length);
+  if (!arrow.from.includes(homeOf(other))) return refused;
+  if (home === "adapters" && homeOf(other) === "adapters" && !mayUseAdapter(path, other)) {
+    return refused;
+  }
+  return null;
+}
+
+function importFaults(files: readonly Source[]): string[] {
+  return files.flatMap((file) =>
+    importsOf(file.text).map((specifier) => importFault(file, specifier))
+  ).filter((fault) => fault !== null);
+}
+
+/** What a pure function cannot know: the runtime, the time, chance, the world outside. */
+const IMPURE = [
+  ...[/\bDeno\b/, /\bprocess\b/, /\bglobalThis\b/, /\bnavigator\b/, /\bconsole\b/, /\bfetch\b/],
+  ...[/\bDate\.now\b/, /\bnew Date\(\s*\)/, /\bDate\(\s*\)/, /\bperformance\b/, /\bTemporal\b/],
+  ...[
+    /\bMath\.random\b/,
+    /\bcrypto\b/,
+    /(?<!\.)\bset(Timeout|Interval)\(\s*(\(|function|async|\w+\s*=>)/,
+    /\bqueueMicrotask\b/,
+  ],
+  ...[/\basync\b/, /\bawait\b/, /\bPromise\b/, /\blocalStorage\b/, /\bWorker\b/],
+];
+
+function wordsIn(files: readonly Source[], patterns: readonly RegExp[]): string[] {
+  return files.flatMap(({ path, text }) => {
+    const code = codeOf(text);
+    return patterns.flatMap((pattern) => {
+      const found = pattern.exec(code);
+      return found === null ? [] : [`${path} uses ${found[0]}`];
+    });
+  });
+}
+
+/** Reads of the environment, but for those that a command hands to readConfig(). */
+function environmentReads(files: readonly Source[]): string[] {
+  return files.flatMap(({ path, text }) => {
+    if (path === "config.ts") return [];
+    let code = codeOf(text);
+    if (homeOf(path) === "commands") {
+      const passed = /\breadConfig\((?:[^()]|\([^()]*\))*\)/g;
+      code = code.replace(passed, (call) => call.replace(/\bDeno\.env\.get\b/g, ""));
+    }
+    return /\bDeno\s*\.\s*env\b|\bDeno\s*\[|\bprocess\.env\b|=\s*Deno\s*[;,]/.test(code)
+      ? [`${path} reads the environment`]
+      : [];
+  });
+}
+
+/** Exports without a JSDoc comment right above them. */
+function undocumentedExports({ path, text }: Source): string[] {
+  const lines = text.split("\n");
+  return lines.flatMap((line, n) => {
+    if (!/^export\b/.test(line)) return [];
+    if (n > 0 && lines[n - 1].trimEnd().endsWith("*/")) {
+      let first = n - 1;
+      while (first > 0 && !lines[first].includes("/*")) first--;
+      if (lines[first].trimStart().startsWith("/**")) return [];
+    }
+    return [`${path}:${n + 1} ${line}`];
+  });
+}
+
+const inFolder = (folder: string) => SOURCES.filter(({ path }) => homeOf(path) === folder);
+
+Deno.test("Every file under src/ imports along the arrows only", () => {
+  assert.ok(SOURCES.length > 30, `only ${SOURCES.length} files were found`);
+  assert.deepEqual(importFaults(SOURCES), []);
+});
+
+Deno.test("src/core is pure: no runtime, clock, chance, or promise", () => {
+  assert.deepEqual(wordsIn(inFolder("core"), IMPURE), []);
+});
+
+Deno.test("src/api runs on any edge runtime: no Deno global", () => {
+  assert.deepEqual(wordsIn(inFolder("api"), [/\bDeno\b/]), []);
+});
+
+Deno.test("Only src/config.ts reads the environment", () => {
+  assert.deepEqual(environmentReads(SOURCES), []);
+});
+
+Deno.test("No file under src/ is longer than 400 lines", () => {
+  const long = SOURCES.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }))
+    .filter(({ lines }) => lines > LINES_MAX);
+  assert.deepEqual(long, []);
+});
+
+Deno.test("No file under src/ is a barrel or a drawer of utilities", () => {
+  const barrels = SOURCES.filter(({ text }) => /^export\s*\*/m.test(codeOf(text)));
+  assert.deepEqual(barrels.map(({ path }) => path), []);
+  const drawers = SOURCES.filter(({ path }) => /(^|[/_])(utils?|mod|index)\.\w+$/.test(path));
+  assert.deepEqual(drawers.map(({ path }) => path), []);
+});
+
+Deno.test("Every export of src/core has a JSDoc comment", () => {
+  assert.deepEqual(inFolder("core").flatMap(undocumentedExports), []);
+});
+
+/** `[path, code, whether it is refused]`: what this file itself must notice, and must let be. */
+const SAMPLES: [path: string, text: string, refused: boolean][] = [
+  ["core/a.ts", `import { x } from "./b.ts";`, false],
+  ["core/a.ts", `import type { X } from "../engine/ports.ts";`, true],
+  ["core/a.ts", `import {\n  x,\n  y,\n} from "node:assert";`, true],
+  ["core/a.ts", `const x = await import("npm:yaml@2");`, true],
+  ["core/a.ts", `export { x } from "../config.ts";`, true],
+  ["core/a.ts", `import "../../cli.ts";`, true],
+  ["core/a.ts", `// import { x } from "node:fs";\n/* import "npm:y"; */`, false],
+  ["formats/a.ts", `import { x } from "../core/time.ts";`, false],
+  ["formats/a.ts", `import { x } from "../replay/block.ts";`, true],
+  ["engine/a.ts", `import { x } from "../adapters/pglite_store.ts";`, true],
+  ["replay/a.ts", `import { x } from "../engine/ports.ts";`, false],
+  ["replay/a.ts", `import { x } from "../adapters/memory_store.ts";`, true],
+  ["api/a.ts", `import { Hono } from "hono";`, false],
+  ["api/a.ts", `import { x } from "hono/streaming";`, false],
+  ["api/a.ts", `import { x } from "honolulu";`, true],
+  ["api/a.ts", `import { x } from "../formats/csv.ts";`, true],
+  ["api/a.ts", `import { x } from "../../sql/001_init.sql";`, true],
+  ["api/a.ts", `import css from "./page/page.css" with { type: "text" };`, false],
+  ["adapters/pglite_store.ts", `import { x } from "./pglite_client.ts";`, false],
+  ["adapters/pglite_store.ts", `import { x } from "./directory_lock.ts";`, false],
+  ["adapters/pglite_store.ts", `import { x } from "./kafka_log.ts";`, true],
+  ["adapters/kafka_log.ts", `new Worker(import.meta.resolve("./pglite_worker.ts"))`, true],
+  ["adapters/kafka_log.ts", `new Worker(new URL("./pglite_worker.ts", import.meta.url))`, true],
+  ["adapters/directory_lock.ts", `import { x } from "./pglite_client.ts";`, true],
+  [
+    "adapters/migrations.ts",
+    `import x from "../../sql/001_init.sql" with { type: "text" };`,
+    false,
+  ],
+  ["adapters/pglite_store.ts", `import { x } from "../config.ts";`, true],
+  ["config.ts", `import { parse } from "yaml";`, false],
+  ["config.ts", `import { x } from "./formats/csv.ts";`, true],
+  ["commands/run.ts", `import { parse } from "yaml";`, true],
+  ["commands/run.ts", `import { x } from "../config.ts";`, false],
+  ["commands/run.ts", `import { x } from "../../server.ts";`, true],
+  ["elsewhere/a.ts", `import { x } from "./b.ts";`, true],
+];
+
+Deno.test("The arrows are seen in every way of importing, and not in comments", () => {
+  for (const [path, text, refused] of SAMPLES) {
+    assert.equal(importFaults([{ path, text }]).length > 0, refused, `${path}: ${text}`);
+  }
+});
+
+Deno.test("Reads of the environment are seen, but for what a command gives to readConfig()", () => {
+  const samples: [path: string, text: string, reads: boolean][] = [
+    ["config.ts", `Deno.env.get("X")`, false],
+    ["engine/a.ts", `Deno.env.get("X")`, true],
+    ["commands/run.ts", `Deno.env.get("X")`, true],
+    ["commands/run.ts", `readConfig(null, Deno.env.get)`, false],
+    ["commands/run.ts", `readConfig(yaml, (name) => Deno.env.get(name))`, false],
+    ["commands/run.ts", `readConfig(yaml, Deno.env.get); Deno.env.toObject()`, true],
+    ["adapters/a.ts", `readConfig(yaml, Deno.env.get)`, true],
+    ["adapters/a.ts", `process.env.HOME`, true],
+    ["adapters/a.ts", `const { env } = Deno;`, true],
+    ["adapters/a.ts", `// Deno.env is for config.ts`, false],
+  ];
+  for (const [path, text, reads] of samples) {
+    assert.equal(environmentReads([{ path, text }]).length > 0, reads, `${path}: ${text}`);
+  }
+});

@@ -1,0 +1,93 @@
+import type { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import { emptyLedger } from "../../src/core/ledger.ts";
+import type { GapState, Outputs, RejectReason } from "../../src/core/outputs.ts";
+import { type GoldenFile, messageLines, positionLine } from "./golden.ts";
+
+type Row = Record<string, unknown>;
+
+const ms = (value: unknown): number => (value as Date).getTime();
+const msOrNull = (value: unknown): number | null => value === null ? null : ms(value);
+const numberOrNull = (value: unknown): number | null => value === null ? null : Number(value);
+const textOrNull = (value: unknown): string | null => value === null ? null : String(value);
+
+/** What the tables hold of a partition, in the messages' form: each gap as it stands, by id. */
+export async function readTables(
+  store: PgliteStore,
+  partition: number,
+): Promise<Record<GoldenFile, string>> {
+  const outputs = await readOutputs(store, partition);
+  const { rows: [position] } = await store.query(
+    "SELECT * FROM positions JOIN ledger USING (partition) WHERE partition = $1",
+    [partition],
+  );
+  const ledger = emptyLedger();
+  for (const key of Object.keys(ledger) as (keyof typeof ledger)[]) {
+    ledger[key] = Number(position[key]);
+  }
+  const nextOffset = Number(position.next_offset);
+  const watermarkMs = msOrNull(position.watermark);
+  return {
+    ...messageLines(outputs, partition),
+    position: positionLine({ nextOffset, watermarkMs, ledger }),
+  };
+}
+
+/** The rows of a partition as the outputs they were written from. */
+export async function readOutputs(store: PgliteStore, partition: number): Promise<Outputs> {
+  const select = async (table: string, order: string): Promise<Row[]> => {
+    const sql = `SELECT * FROM ${table} WHERE source_partition = $1 ORDER BY ${order}`;
+    return (await store.query(sql, [partition])).rows;
+  };
+  return {
+    validated: (await select("validated_readings", "source_offset")).map((row) => ({
+      offset: Number(row.source_offset),
+      meterId: String(row.meter_id),
+      timestampMs: ms(row.time),
+      consumptionKwh: Number(row.consumption_kwh),
+      status: row.status as "OK" | "LATE",
+      flags: row.flags as string[],
+      delayMs: Math.round(Number(row.delay_seconds) * 1000),
+    })),
+    gaps: (await select("gap_alerts", `gap_id COLLATE "C"`)).map((row) => ({
+      offset: Number(row.source_offset),
+      meterId: String(row.meter_id),
+      idMs: ms(row.time),
+      missingFromMs: ms(row.missing_from),
+      missingToMs: ms(row.missing_to),
+      missingIntervals: Number(row.missing_intervals),
+      rejectedIntervals: Number(row.rejected_intervals),
+      state: row.state as GapState,
+      detectedAtMs: ms(row.detected_at),
+    })),
+    late: (await select("late_events", "source_offset")).map((row) => ({
+      offset: Number(row.source_offset),
+      meterId: String(row.meter_id),
+      timestampMs: ms(row.event_timestamp),
+      consumptionKwh: Number(row.consumption_kwh),
+      delayMs: Math.round(Number(row.delay_seconds) * 1000),
+    })),
+    rejected: (await select("rejected_readings", "source_offset")).map((row) => ({
+      offset: Number(row.source_offset),
+      reason: row.reason as RejectReason,
+      detail: String(row.detail),
+      raw: rawBytes(row),
+      meterId: textOrNull(row.meter_id),
+      timestampMs: msOrNull(row.event_timestamp),
+      consumptionKwh: numberOrNull(row.consumption_kwh),
+      atMs: ms(row.time),
+    })),
+    metrics: (await select("metrics", "source_offset, metric_type, value")).map((row) => ({
+      offset: Number(row.source_offset),
+      metricType: String(row.metric_type),
+      meterId: textOrNull(row.meter_id),
+      timestampMs: ms(row.time),
+      value: Number(row.value),
+      tags: row.tags as Record<string, string>,
+    })),
+  };
+}
+
+function rawBytes({ raw, raw_encoding: encoding }: Row): Uint8Array {
+  const text = String(raw);
+  return encoding === "base64" ? Uint8Array.fromBase64(text) : new TextEncoder().encode(text);
+}
