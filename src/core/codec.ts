@@ -11,6 +11,9 @@ import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
  */
 export const CODEC_VERSION = 1;
 
+/** The longest interval that fits its column. */
+const INTERVAL_MS_MAX = 2 ** 31 - 1;
+
 /** Bytes that this build cannot read: a newer version wrote them, or they are damaged. */
 export class CodecError extends Error {
   override name = "CodecError";
@@ -88,7 +91,10 @@ export function applyChanges(payload: Uint8Array, processor: Processor): void {
     const length = reader.u32();
     const known = meters.find(id);
     if (known >= 0) meters.remove(known);
-    if (length > 0) readMeter(reader, processor, id);
+    if (length === 0) continue;
+    const end = reader.position + length;
+    readMeter(reader, processor, id);
+    if (reader.position !== end) throw new CodecError(`state of "${id}" has another length`);
   }
 }
 
@@ -158,6 +164,7 @@ function readMeter(reader: ByteReader, { meters }: Processor, id: string): void 
     meters.learning.set(i, { timesMs, values });
     return;
   }
+  if (intervalMs > INTERVAL_MS_MAX) throw new CodecError(`an interval of ${intervalMs} ms`);
   meters.setInterval(i, intervalMs);
   meters.ordinal[i] = reader.i32();
   meters.firstOrdinal[i] = reader.i32();
@@ -203,7 +210,7 @@ function readHole(reader: ByteReader): Hole {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class ByteWriter {
   length = 0;
@@ -272,6 +279,10 @@ class ByteReader {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get position(): number {
+    return this.#at;
   }
 
   get atEnd(): boolean {

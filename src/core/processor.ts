@@ -5,6 +5,7 @@ import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord } from "./reading.ts";
+import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
 
 /** What a partition knows besides its meters: enough, with them, to go on where it stopped. */
 export type TaskState = {
@@ -98,7 +99,6 @@ export class Processor {
       return;
     }
     const arrivedMs = this.#arrival(parsed.receivedMs, recordTimeMs);
-    if (arrivedMs > state.clockMs) state.clockMs = arrivedMs;
     const reason = parsed.kind === "reading" ? this.#fault(arrivedMs) : parsed.reason;
     const i = parsed.idEnd > 0
       ? this.meters.findBytes(bytes, parsed.idStart, parsed.idEnd)
@@ -107,6 +107,7 @@ export class Processor {
       : this.meters.find(parsed.meterId);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
     if (reason !== null) return this.#reject(reason, i, arrivedMs, bytes, start, end);
+    if (arrivedMs > state.clockMs) state.clockMs = arrivedMs;
     const id = i < 0 ? parsed.meterId ?? "" : "";
     this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh, bytes, start, end);
   }
@@ -138,6 +139,7 @@ export class Processor {
 
   /** Sets a restored meter's timer. */
   resume(i: number): void {
+    this.#step.offset = Math.max(0, this.state.nextOffset - 1);
     judgeMeter(this.#step, i, this.#watermarkOf(i));
   }
 
@@ -305,11 +307,13 @@ export class Processor {
     end: number,
   ): void {
     this.state.ledger.duplicate++;
+    const cutEnd = cutBetweenCharacters(raw, start, end, this.options.rejectedRawBytesMax);
+    const detail = same ? "its interval is taken" : `its interval is taken by ${takenBy}`;
     this.#step.outputs.rejected.push({
       offset: this.#step.offset,
       reason: same ? "DUPLICATE" : "CONFLICT",
-      detail: same ? "its interval is taken" : `its interval is taken by ${takenBy}`,
-      raw: raw.slice(start, Math.min(end, start + this.options.rejectedRawBytesMax)),
+      detail: detail + cutNote(start, cutEnd, end),
+      raw: raw.slice(start, cutEnd),
       meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh: value,
@@ -338,16 +342,13 @@ export class Processor {
         judgeMeter(this.#step, i, this.#watermarkOf(i));
       }
     }
-    const length = end - start;
-    const cut = length > options.rejectedRawBytesMax;
+    const cutEnd = cutBetweenCharacters(bytes, start, end, options.rejectedRawBytesMax);
     const atMs = Number.isNaN(timestampMs) || future ? arrivedMs : timestampMs;
     this.#step.outputs.rejected.push({
       offset: this.#step.offset,
       reason,
-      detail: cut
-        ? `${parsed.detail} (first ${options.rejectedRawBytesMax} of ${length} bytes kept)`
-        : parsed.detail,
-      raw: bytes.slice(start, cut ? start + options.rejectedRawBytesMax : end),
+      detail: parsed.detail + cutNote(start, cutEnd, end),
+      raw: bytes.slice(start, cutEnd),
       meterId: i >= 0 ? this.meters.idOf(i) : parsed.meterId,
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
@@ -387,10 +388,4 @@ export class Processor {
 function isOfItsSlot(reason: RejectReason, valueMissing: boolean): boolean {
   if (reason === "MISSING_FIELD") return valueMissing;
   return reason === "BAD_VALUE" || reason === "NEGATIVE" || reason === "TOO_LARGE";
-}
-
-function asciiText(bytes: Uint8Array, start: number, end: number): string {
-  let text = "";
-  for (let p = start; p < end; p++) text += String.fromCharCode(bytes[p]);
-  return text;
 }

@@ -137,6 +137,7 @@ function parseOwnTick(
   if (Number.isNaN(timestampMs)) return false;
   into.kind = "tick";
   into.timestampMs = timestampMs;
+  into.consumptionKwh = NaN;
   into.final = final;
   return true;
 }
@@ -206,11 +207,20 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
 function readMeterId(value: unknown): string | null {
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
   if (typeof value !== "string") return null;
-  const id = value.replace(/^ +| +$/g, "");
+  const id = trimSpaces(value);
   if (id.length === 0 || id.length > METER_ID_LENGTH_MAX) return null;
   // deno-lint-ignore no-control-regex -- control characters are what is refused
   if (/[\u0000-\u001f\u007f]/.test(id) || !id.isWellFormed()) return null;
   return id;
+}
+
+/** Without the spaces around; a regular expression would take the square of their number. */
+function trimSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && text.charCodeAt(start) === 0x20) start++;
+  while (end > start && text.charCodeAt(end - 1) === 0x20) end--;
+  return text.slice(start, end);
 }
 
 function readTimestamp(value: unknown, zone: Zone): number {
@@ -218,7 +228,7 @@ function readTimestamp(value: unknown, zone: Zone): number {
   return typeof value === "string" ? parseTimestamp(value, zone) : NaN;
 }
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
 /** A finite number, also one written as text; NaN: none. */
 function readNumber(value: unknown): number {
@@ -241,10 +251,18 @@ const PREVIEW_LENGTH_MAX = 60;
 
 /** A value as JSON, cut. */
 function preview(value: unknown): string {
-  const cut = typeof value === "string" ? value.slice(0, PREVIEW_LENGTH_MAX + 1) : value;
+  const cut = typeof value === "string" ? value.slice(0, PREVIEW_LENGTH_MAX + 2) : value;
   if (typeof cut === "object" && cut !== null) return Array.isArray(cut) ? "an array" : "an object";
-  const text = cut === Infinity ? "too large for a number" : JSON.stringify(cut) ?? "absent";
-  return text.length > PREVIEW_LENGTH_MAX ? `${text.slice(0, PREVIEW_LENGTH_MAX)}…` : text;
+  if (cut === Infinity || cut === -Infinity) return "too large for a number";
+  const text = JSON.stringify(cut) ?? "absent";
+  if (text.length <= PREVIEW_LENGTH_MAX) return text;
+  const end = PREVIEW_LENGTH_MAX - (isHighSurrogate(text, PREVIEW_LENGTH_MAX - 1) ? 1 : 0);
+  return `${text.slice(0, end)}…`;
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0xd800 && code <= 0xdbff;
 }
 
 const POWERS_OF_TEN = Array.from({ length: 23 }, (_, power) => 10 ** power);

@@ -304,7 +304,8 @@ let lastTextDate = "";
 export function formatTimestamp(ms: number): string {
   const day = Math.floor(ms / DAY_MS);
   if (day !== lastTextDay) {
-    lastTextDate = new Date(day * DAY_MS).toISOString().slice(0, 11);
+    const text = new Date(day * DAY_MS).toISOString();
+    lastTextDate = text.slice(0, text.indexOf("T") + 1);
     lastTextDay = day;
   }
   const ofDayMs = (ms - day * DAY_MS) | 0;

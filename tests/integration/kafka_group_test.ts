@@ -13,7 +13,7 @@ Deno.test.beforeAll(async () => {
   kafka = await startKafka();
 });
 
-Deno.test.afterAll(() => kafka.stop());
+Deno.test.afterAll(() => kafka?.stop()); // undefined when it did not start
 
 /** A member, and what it was told. */
 type Member = { readonly group: LogGroup; readonly events: string[] };

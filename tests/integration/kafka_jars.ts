@@ -12,7 +12,7 @@ export async function kafkaJars(version: string): Promise<string> {
   try {
     await Deno.writeTextFile(`${building}/pom.xml`, pom(version));
     const { success, stdout } = await new Deno.Command("mvn", {
-      args: ["-q", "-B", "dependency:copy-dependencies", `-DoutputDirectory=${building}/jars`],
+      args: ["-q", "-B", "-U", "dependency:copy-dependencies", `-DoutputDirectory=${building}/jars`],
       cwd: building,
       stdout: "piped",
       stderr: "inherit",
@@ -45,20 +45,42 @@ async function isFolder(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isDirectory, () => false);
 }
 
-/** Kafka logs through slf4j: one binding only, the simple one, of the API's own generation. */
+/** Not needed by a broker or the console tools: other logging bindings, Connect's web server. */
+const EXCLUDED = [
+  "org.slf4j:slf4j-reload4j",
+  "org.apache.logging.log4j:log4j-slf4j-impl",
+  "org.apache.logging.log4j:log4j-slf4j2-impl",
+  "org.eclipse.jetty:*",
+  "org.eclipse.jetty.ee10:*",
+  "org.glassfish.jersey.core:*",
+  "org.glassfish.jersey.containers:*",
+  "org.glassfish.jersey.inject:*",
+];
+
+/** Kafka logs through slf4j, 1.7 of it; the simple binding is to be the only one. */
 function pom(version: string): string {
+  const exclusions = EXCLUDED.map((excluded) => {
+    const [group, artifact] = excluded.split(":");
+    return `<exclusion>${coordinate("groupId", group)}${coordinate("artifactId", artifact)}</exclusion>`;
+  }).join("");
   const kafka = (artifact: string) =>
-    `<dependency><groupId>org.apache.kafka</groupId><artifactId>${artifact}</artifactId>
-      <version>${version}</version><exclusions>
-        <exclusion><groupId>org.slf4j</groupId><artifactId>slf4j-reload4j</artifactId></exclusion>
-        <exclusion><groupId>org.apache.logging.log4j</groupId>
-          <artifactId>log4j-slf4j-impl</artifactId></exclusion>
-      </exclusions></dependency>`;
+    dependency("org.apache.kafka", artifact, version, `<exclusions>${exclusions}</exclusions>`);
   return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
     <groupId>gridwatch</groupId><artifactId>kafka-tests</artifactId><version>1</version>
-    <packaging>pom</packaging><dependencies>
-    ${kafka("kafka_2.13")}${kafka("kafka-tools")}
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version></dependency>
+    <packaging>pom</packaging>
+    <dependencies>
+      ${kafka("kafka_2.13")}
+      ${kafka("kafka-tools")}
+      ${dependency("org.slf4j", "slf4j-simple", "1.7.36", "")}
     </dependencies></project>`;
+}
+
+function dependency(group: string, artifact: string, version: string, more: string): string {
+  const coordinates = coordinate("groupId", group) + coordinate("artifactId", artifact) +
+    coordinate("version", version);
+  return `<dependency>${coordinates}${more}</dependency>`;
+}
+
+function coordinate(tag: string, value: string): string {
+  return `<${tag}>${value}</${tag}>`;
 }
