@@ -128,7 +128,7 @@ export class KafkaAdmin implements LogAdmin {
           true,
         ),
     );
-    return groups.flatMap(({ topics }) =>
+    const stored = groups.flatMap(({ topics }) =>
       topics.flatMap(({ name, partitions }) =>
         partitions.map(({ partitionIndex, committedOffset, metadata }) => ({
           topic: name,
@@ -138,6 +138,7 @@ export class KafkaAdmin implements LogAdmin {
         }))
       )
     );
+    return inOrderOf(partitions, stored);
   }
 
   async close(): Promise<void> {
@@ -170,7 +171,7 @@ export class KafkaAdmin implements LogAdmin {
       const isolation = at === "committedEnd" ? 1 : 0;
       return this.#cluster.ask({ lane: LANE, broker }, listOffsetsV7, -1, isolation, topics);
     }));
-    return answers.flatMap(({ topics }) =>
+    const listed = answers.flatMap(({ topics }) =>
       topics.flatMap(({ name, partitions }) =>
         partitions.map(({ partitionIndex, offset }) => ({
           topic: name,
@@ -179,9 +180,17 @@ export class KafkaAdmin implements LogAdmin {
         }))
       )
     );
+    return inOrderOf(partitions, listed);
   }
 
   async #retry<T>(what: string, operation: () => Promise<T>): Promise<T> {
     return await this.#cluster.retry({ what, deadlineMs: this.#deadlineMs }, operation);
   }
+}
+
+/** Brokers answer in an order of their own. */
+function inOrderOf<T extends PartitionRef>(asked: readonly PartitionRef[], found: T[]): T[] {
+  return asked.flatMap(({ topic, partition }) =>
+    found.filter((one) => one.topic === topic && one.partition === partition)
+  );
 }

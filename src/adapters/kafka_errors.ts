@@ -23,6 +23,7 @@ type LibraryError = {
   readonly errors?: unknown;
   readonly cause?: unknown;
   readonly message?: unknown;
+  readonly serverErrorMessage?: unknown;
 };
 
 /** The broker's own name for an error, such as `NOT_COORDINATOR`; null: it is not the broker's. */
@@ -71,8 +72,11 @@ export function isRetriable(error: unknown): boolean {
 /** The cause in a few words, the innermost that says something. */
 export function reasonOf(error: unknown): string {
   let reason = "";
-  for (const { apiId, code, message } of chainOf(error)) {
-    if (typeof apiId === "string") return apiId.toLowerCase().replaceAll("_", " ");
+  for (const { apiId, code, message, serverErrorMessage } of chainOf(error)) {
+    if (typeof apiId === "string") {
+      const name = apiId.toLowerCase().replaceAll("_", " ");
+      return serverErrorMessage ? `${name} (${serverErrorMessage})` : name;
+    }
     if (code === "PLT_KFK_AUTHENTICATION") return "it refuses the name or password (SASL)";
     const known = KNOWN_CAUSES.find(({ pattern }) => pattern.test(`${code ?? ""} ${message}`));
     if (known !== undefined) reason = known.reason;

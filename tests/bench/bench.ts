@@ -1,13 +1,15 @@
 /**
- * `deno task bench [core|embedded]`: speed and memory, with the figures printed. Quote CPU seconds
+ * `deno task bench [core|embedded|kafka]`: speed and memory, with the figures printed. Quote CPU seconds
  * and ratios of one run: wall times on a shared machine wander.
  */
 import { benchCore } from "./core_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
+import { benchKafka } from "./kafka_bench.ts";
 
 const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
   embedded: benchEmbedded,
+  kafka: benchKafka,
 };
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);

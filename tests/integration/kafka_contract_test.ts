@@ -170,7 +170,9 @@ contractTest("reading goes over the holes of compaction, from any offset", async
   for (let round = 0; round < 30; round++) {
     const keys = Array.from({ length: 20 }, (_, i) => `key-${(i * 7 + round) % 25}`);
     const values = keys.map((key, i) => round === 29 && i === 3 ? null : `${key}-${round}`);
-    await producer.send([recordsOf(topic, values, { keys })]);
+    // Segments are rolled, and then cleaned, by the records' own times.
+    const timesMs = 1_700_000_000_000 + round * 1000;
+    await producer.send([{ ...recordsOf(topic, values, { keys }), timesMs }]);
   }
   await producer.close();
   const whole = await until("the cleaner leaves holes", async () => {
@@ -189,7 +191,7 @@ contractTest("reading goes over the holes of compaction, from any offset", async
 }, {
   configs: {
     "cleanup.policy": "compact",
-    "segment.bytes": "4096",
+    "segment.ms": "100",
     "min.cleanable.dirty.ratio": "0.01",
     "max.compaction.lag.ms": "100",
     "delete.retention.ms": "100000000",
@@ -300,7 +302,7 @@ for (const compression of ["gzip", "snappy", "lz4", "zstd"] as const) {
     const seen = await kafka.java(consoleTool(kafka, "Consumer"), [
       ...["--bootstrap-server", kafka.brokers[0], "--topic", topic, "--from-beginning"],
       ...["--max-messages", "6000", "--timeout-ms", "20000"],
-      ...["--consumer-property", "isolation.level=read_committed"],
+      ...["--isolation-level", "read_committed"],
     ]);
     assert.deepEqual(seen.trimEnd().split("\n"), [...lines, ...lines]);
   });

@@ -1,4 +1,5 @@
 import { kafkaJars } from "./kafka_jars.ts";
+import { makeCertificate, SCRAM_USERS, securedProperties } from "./kafka_secured.ts";
 
 /**
  * A real Kafka for tests: its own Java process, free ports and a temporary folder each time, KRaft
@@ -21,6 +22,8 @@ export type KafkaOptions = {
   readonly owned?: boolean;
   /** Lines of server.properties, over the harness's own. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** True: brokers have a second listener, with TLS and SASL (`kafka_secured.ts`). */
+  readonly secured?: boolean;
   /** Heap of each broker, MiB. */
   readonly heapMib?: number;
 };
@@ -44,6 +47,8 @@ export type KafkaNode = {
 
 export type Kafka = AsyncDisposable & {
   readonly brokers: string[];
+  /** Where they ask for TLS and SASL, and the certificate they show; null unless asked for. */
+  readonly secured: { readonly brokers: string[]; readonly ca: string } | null;
   /** Of the brokers, or at least of the tools: those of KAFKA_BROKERS may be of another. */
   readonly version: string;
   readonly nodes: readonly KafkaNode[];
@@ -73,9 +78,12 @@ export async function startCluster(options: ClusterOptions): Promise<Kafka> {
   const version = options.version ?? KAFKA_VERSION;
   const jars = await kafkaJars(version);
   const folder = await Deno.makeTempDir({ prefix: "gridwatch-kafka-" });
-  const ports = freePorts(options.brokers * 2);
-  const brokers = ports.slice(0, options.brokers).map((port) => `127.0.0.1:${port}`);
-  const controllers = ports.slice(options.brokers);
+  const ports = freePorts(options.brokers * 3);
+  const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  const brokers = addresses.slice(0, options.brokers);
+  const controllers = addresses.slice(options.brokers, options.brokers * 2);
+  const securedBrokers = options.secured ? addresses.slice(options.brokers * 2) : [];
+  const ca = options.secured ? await makeCertificate(folder) : "";
   const nodes = brokers.map((address, index) =>
     new BrokerProcess({
       id: index + 1,
@@ -83,11 +91,18 @@ export async function startCluster(options: ClusterOptions): Promise<Kafka> {
       folder: `${folder}/${index + 1}`,
       jars,
       heapMib: options.heapMib ?? 512,
-      properties: serverProperties(index, { folder, ports, controllers, options }),
+      properties: serverProperties(index, {
+        folder,
+        brokers,
+        controllers,
+        securedBrokers,
+        options,
+      }),
       clusterSize: options.brokers,
     })
   );
-  const cluster = ownedKafka({ version, brokers, nodes, folder, jars });
+  const secured = options.secured ? { brokers: securedBrokers, ca } : null;
+  const cluster = ownedKafka({ version, brokers, secured, nodes, folder, jars });
   try {
     await Promise.all(nodes.map((node) => node.start()));
   } catch (error) {
@@ -138,9 +153,10 @@ export function consoleTool({ version }: Kafka, kind: "Producer" | "Consumer"): 
 }
 
 function ownedKafka(
-  { version, brokers, nodes, folder, jars }: {
+  { version, brokers, secured, nodes, folder, jars }: {
     version: string;
     brokers: string[];
+    secured: Kafka["secured"];
     nodes: BrokerProcess[];
     folder: string;
     jars: string;
@@ -153,6 +169,7 @@ function ownedKafka(
   };
   return {
     brokers,
+    secured,
     version,
     nodes,
     kill,
@@ -172,6 +189,7 @@ async function externalKafka(brokers: string[]): Promise<Kafka> {
   const jars = await kafkaJars(KAFKA_VERSION);
   return {
     brokers,
+    secured: null,
     version: KAFKA_VERSION,
     nodes: [],
     kill: refuse,
@@ -297,23 +315,26 @@ class BrokerProcess implements KafkaNode {
 
 function serverProperties(
   index: number,
-  { folder, ports, controllers, options }: {
+  { folder, brokers, controllers, securedBrokers, options }: {
     folder: string;
-    ports: number[];
-    controllers: number[];
+    brokers: string[];
+    controllers: string[];
+    securedBrokers: string[];
     options: ClusterOptions;
   },
 ): string {
   const replication = Math.min(3, options.brokers);
   const inSync = Math.max(1, replication - 1);
-  const listener = `127.0.0.1:${ports[index]}`;
+  const listeners = [`PLAINTEXT://${brokers[index]}`];
+  if (options.secured) listeners.push(`SECURED://${securedBrokers[index]}`);
   const properties: Record<string, string | number> = {
     "process.roles": "broker,controller",
     "node.id": index + 1,
-    "controller.quorum.voters": controllers.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(),
+    "controller.quorum.voters": controllers.map((address, i) => `${i + 1}@${address}`).join(),
     "controller.listener.names": "CONTROLLER",
-    "listeners": `PLAINTEXT://${listener},CONTROLLER://127.0.0.1:${controllers[index]}`,
-    "advertised.listeners": `PLAINTEXT://${listener}`,
+    "listeners": [...listeners, `CONTROLLER://${controllers[index]}`].join(),
+    "advertised.listeners": listeners.join(),
+    ...(options.secured ? securedProperties(folder) : {}),
     "log.dirs": `${folder}/${index + 1}/data`,
     "auto.create.topics.enable": "false",
     "num.network.threads": 2,

@@ -12,7 +12,13 @@ export async function kafkaJars(version: string): Promise<string> {
   try {
     await Deno.writeTextFile(`${building}/pom.xml`, pom(version));
     const { success, stdout } = await new Deno.Command("mvn", {
-      args: ["-q", "-B", "-U", "dependency:copy-dependencies", `-DoutputDirectory=${building}/jars`],
+      args: [
+        "-q",
+        "-B",
+        "-U",
+        "dependency:copy-dependencies",
+        `-DoutputDirectory=${building}/jars`,
+      ],
       cwd: building,
       stdout: "piped",
       stderr: "inherit",
@@ -61,7 +67,9 @@ const EXCLUDED = [
 function pom(version: string): string {
   const exclusions = EXCLUDED.map((excluded) => {
     const [group, artifact] = excluded.split(":");
-    return `<exclusion>${coordinate("groupId", group)}${coordinate("artifactId", artifact)}</exclusion>`;
+    return `<exclusion>${coordinate("groupId", group)}${
+      coordinate("artifactId", artifact)
+    }</exclusion>`;
   }).join("");
   const kafka = (artifact: string) =>
     dependency("org.apache.kafka", artifact, version, `<exclusions>${exclusions}</exclusions>`);

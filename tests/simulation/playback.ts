@@ -21,8 +21,12 @@ export type RawRecord = {
   readonly timeMs?: number;
 };
 
-/** One record of a partition's log; NaN: it has no time. */
-export type LogRecord = { readonly text: string; readonly timeMs: number };
+/** One record of a partition's log; time NaN: it has none. */
+export type LogRecord = {
+  readonly offset: number;
+  readonly timeMs: number;
+  readonly text: string;
+};
 
 const encoder = new TextEncoder();
 
@@ -58,17 +62,23 @@ export async function* toChunks(
 export function toLogs(records: readonly RawRecord[], partitionCount: number): LogRecord[][] {
   const logs: LogRecord[][] = Array.from({ length: partitionCount }, () => []);
   for (const { partition, text, timeMs = NaN } of records) {
-    if (partition >= 0) logs[partition].push({ text, timeMs });
-    else logs.forEach((log) => log.push({ text, timeMs }));
+    const to = partition >= 0 ? [logs[partition]] : logs;
+    for (const log of to) log.push({ offset: log.length, timeMs, text });
   }
   return logs;
 }
 
+/** Where in a log, which may have holes, the record of this or the next offset lies. */
+export function indexOf(log: readonly LogRecord[], offset: number): number {
+  const at = log.findIndex((record) => record.offset >= offset);
+  return at < 0 ? log.length : at;
+}
+
 /** Folds records of a partition's log into its task. */
 export function foldLog(task: Task, records: readonly LogRecord[]): void {
-  for (const { text, timeMs } of records) {
+  for (const { offset, timeMs, text } of records) {
     const bytes = encoder.encode(text);
-    task.fold(bytes, 0, bytes.length, timeMs);
+    task.fold(bytes, 0, bytes.length, timeMs, offset);
   }
 }
 

@@ -29,11 +29,13 @@ import { oracle, type OracleOptions } from "./oracle.ts";
 import {
   fakeClock,
   foldLog,
+  indexOf,
   type LogRecord,
   openTasks,
   pipelineOptions,
   type RawRecord,
   toChunks,
+  toLogs,
 } from "./playback.ts";
 import { expectAnswer } from "./expectation.ts";
 
@@ -286,7 +288,7 @@ class Cluster {
       const owner = this.#open(partition);
       await this.#settle();
       let steps = 0;
-      while (owner.task !== null && owner.task.nextOffset < this.#logs[partition].length) {
+      while (owner.task !== null && !this.#isAtEnd(owner.task)) {
         assert.ok(++steps < HEALED_STEPS_MAX, "not done within the step budget");
         this.#fold(owner);
         this.#commit(owner);
@@ -307,6 +309,11 @@ class Cluster {
     }
   }
 
+  #isAtEnd({ partition, nextOffset }: Task): boolean {
+    const log = this.#logs[partition];
+    return indexOf(log, nextOffset) === log.length;
+  }
+
   #open(partition: number): Slot {
     const slot: Slot = { partition, task: null, isCommitting: false, isLost: false };
     const older = this.#slots.filter((other) => other.partition === partition);
@@ -322,8 +329,9 @@ class Cluster {
   #fold({ task, partition }: Slot): void {
     if (task === null) return;
     const log = this.#logs[partition];
+    const at = indexOf(log, task.nextOffset);
     const count = Math.round(randomLogUniform(this.#scenario.random, 1, 100));
-    foldLog(task, log.slice(task.nextOffset, task.nextOffset + count));
+    foldLog(task, log.slice(at, at + count));
   }
 
   #commit(slot: Slot): void {
