@@ -5,6 +5,7 @@ import {
   brokerErrorOf,
   isNetworkError,
   isRetriable,
+  isTurnedAway,
   reasonOf,
   unreachable,
 } from "./kafka_errors.ts";
@@ -192,7 +193,9 @@ export class KafkaCluster {
           await backOff(tries, options.signal);
           continue;
         }
-        if (isNetworkError(error)) throw unreachable(this.options.brokers, error);
+        if (isNetworkError(error) || isTurnedAway(error)) {
+          throw unreachable(this.options.brokers, error);
+        }
         throw new LogError(`Cannot ${options.what}: ${reasonOf(error)}`, { cause: error });
       }
     }

@@ -76,7 +76,7 @@ export class KafkaConnections {
       connectTimeout: connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
       maxInflights: IN_FLIGHT_MAX,
-      ...(tls === null ? {} : { tls: { ...tls }, tlsServerName: true }),
+      ...(tls === null ? {} : { tls: { ...tls } }),
       ...(sasl === null ? {} : { sasl: { ...sasl } }),
     });
     // Every request gets its own error; unheard, this event would end the process.

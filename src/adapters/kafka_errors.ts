@@ -49,10 +49,15 @@ export function isMembershipMoved(error: unknown): boolean {
 
 /** A connection that failed, or no answer in time: whether the broker acted is not known. */
 export function isNetworkError(error: unknown): boolean {
-  if (brokerErrorOf(error) !== null) return false;
+  if (brokerErrorOf(error) !== null || isTurnedAway(error)) return false;
+  for (const { code } of chainOf(error)) if (code === "PLT_KFK_NETWORK") return true;
+  return false;
+}
+
+/** A broker that was reached, and will have none of us: wrong password, no TLS. */
+export function isTurnedAway(error: unknown): boolean {
   for (const { code } of chainOf(error)) {
-    if (code === "PLT_KFK_AUTHENTICATION" || code === "PLT_KFK_USER") return false;
-    if (code === "PLT_KFK_NETWORK") return true;
+    if (code === "PLT_KFK_AUTHENTICATION" || code === "PLT_KFK_USER") return true;
   }
   return false;
 }
@@ -73,11 +78,11 @@ export function isRetriable(error: unknown): boolean {
 export function reasonOf(error: unknown): string {
   let reason = "";
   for (const { apiId, code, message, serverErrorMessage } of chainOf(error)) {
+    if (apiId === "SASL_AUTHENTICATION_FAILED") return WRONG_PASSWORD;
     if (typeof apiId === "string") {
       const name = apiId.toLowerCase().replaceAll("_", " ");
       return serverErrorMessage ? `${name} (${serverErrorMessage})` : name;
     }
-    if (code === "PLT_KFK_AUTHENTICATION") return "it refuses the name or password (SASL)";
     const known = KNOWN_CAUSES.find(({ pattern }) => pattern.test(`${code ?? ""} ${message}`));
     if (known !== undefined) reason = known.reason;
     else if (reason === "" && typeof message === "string") reason = message;
@@ -85,7 +90,10 @@ export function reasonOf(error: unknown): string {
   return reason;
 }
 
+const WRONG_PASSWORD = "it refuses the name or password (SASL)";
+
 const KNOWN_CAUSES = [
+  { pattern: /SASL authentication failed/i, reason: WRONG_PASSWORD },
   { pattern: /ECONNREFUSED|connection refused/i, reason: "connection refused" },
   { pattern: /ENOTFOUND|EAI_AGAIN|failed to lookup/i, reason: "no such host" },
   { pattern: /ECONNRESET|EPIPE|Connection closed|closed while/i, reason: "connection closed" },

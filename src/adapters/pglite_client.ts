@@ -66,8 +66,11 @@ export class PgliteClient {
 
   /** Closes the database and ends the thread. */
   async close(): Promise<void> {
+    if (this.#failure !== null) return this.#worker.terminate();
+    const closing = this.#ask({ kind: "close" });
+    this.#failure = new Error("the database is closed");
     try {
-      if (this.#failure === null) await this.#ask({ kind: "close" });
+      await closing;
     } finally {
       this.#worker.terminate();
     }

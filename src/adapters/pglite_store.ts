@@ -50,14 +50,16 @@ export class PgliteStore implements CommitStore {
    */
   static async open(directory: string | null): Promise<PgliteStore> {
     const lock = directory === null ? null : await lockDirectory(directory);
+    let client: PgliteClient | null = null;
     try {
-      const client = await PgliteClient.open(directory === null ? null : `${directory}/pg`);
+      client = await PgliteClient.open(directory === null ? null : `${directory}/pg`);
       const store = new PgliteStore(client, lock);
       await client.script("SET TIME ZONE 'UTC'");
       await migrate(client);
       await client.script(GAP_STAGE);
       return store;
     } catch (error) {
+      await client?.close();
       lock?.release();
       throw error;
     }

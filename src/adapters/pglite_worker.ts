@@ -82,7 +82,7 @@ async function handle(request: Request): Promise<QueryAnswer | null> {
       await transact(opened(), request.statements);
       return null;
     case "script":
-      await opened().exec(request.sql);
+      await runScript(opened(), request.sql);
       return null;
     case "query":
       return await query(opened(), request.sql, request.params, request.readOnly);
@@ -98,6 +98,16 @@ async function handle(request: Request): Promise<QueryAnswer | null> {
 function opened(): PGlite {
   if (database === null) throw new Error("the database is not open");
   return database;
+}
+
+/** A script may open a transaction of its own: one that fails is rolled back. */
+async function runScript(pg: PGlite, sql: string): Promise<void> {
+  try {
+    await pg.exec(sql);
+  } catch (error) {
+    await pg.exec("ROLLBACK");
+    throw error;
+  }
 }
 
 async function transact(pg: PGlite, statements: readonly Statement[]): Promise<void> {

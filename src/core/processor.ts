@@ -105,9 +105,9 @@ export class Processor {
       : parsed.meterId === null
       ? -1
       : this.meters.find(parsed.meterId);
+    this.#noteClock(reason === null ? parsed.receivedMs : NaN, recordTimeMs);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
     if (reason !== null) return this.#reject(reason, i, arrivedMs, bytes, start, end);
-    if (arrivedMs > state.clockMs) state.clockMs = arrivedMs;
     const id = i < 0 ? parsed.meterId ?? "" : "";
     this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh, bytes, start, end);
   }
@@ -154,6 +154,13 @@ export class Processor {
     if (!Number.isNaN(receivedMs)) return receivedMs;
     if (this.state.replaying) return this.state.tickMaxMs;
     return Number.isNaN(recordTimeMs) ? this.options.nowMs ?? NaN : recordTimeMs;
+  }
+
+  /** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
+  #noteClock(receivedMs: number, recordTimeMs: number): void {
+    const { state } = this;
+    if (receivedMs > state.clockMs) state.clockMs = receivedMs;
+    if (!state.replaying && recordTimeMs > state.clockMs) state.clockMs = recordTimeMs;
   }
 
   /** What is wrong with a reading that could be read. */

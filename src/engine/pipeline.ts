@@ -1,3 +1,4 @@
+import { formatTimestamp, LATEST_MS } from "../core/time.ts";
 import type { Clock, CommitStore, RecordChunk } from "./ports.ts";
 import type { Task } from "./task.ts";
 
@@ -106,7 +107,7 @@ class Player {
     const { endsAfterMs } = this.#options;
     const readingMaxMs = Math.max(...this.#tasks.map((t) => t.processor.state.readingMaxMs));
     if (readingMaxMs === -Infinity) return;
-    const timestamp = new Date(readingMaxMs + (endsAfterMs ?? 0)).toISOString();
+    const timestamp = formatTimestamp(Math.min(LATEST_MS, readingMaxMs + (endsAfterMs ?? 0)));
     const tick = encoder.encode(`{"type":"tick","timestamp":"${timestamp}","final":true}`);
     this.#route(-1, tick, 0, tick.length);
   }

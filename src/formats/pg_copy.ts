@@ -54,7 +54,12 @@ export class CopyWriter {
 
   /** Epoch milliseconds as timestamptz. */
   timestamp(ms: number): void {
-    this.int64((ms - POSTGRES_EPOCH_MS) * 1000);
+    const sinceMs = ms - POSTGRES_EPOCH_MS;
+    if (Math.abs(sinceMs) < EXACT_MS) return this.int64(sinceMs * 1000);
+    this.#reserve(12);
+    this.#view.setInt32(this.#length, 8);
+    this.#view.setBigInt64(this.#length + 4, BigInt(sinceMs) * 1000n);
+    this.#length += 12;
   }
 
   text(text: string): void {
@@ -133,5 +138,7 @@ const HEADER = Uint8Array.from([
   ...[0, 0, 0, 0, 0, 0, 0, 0],
 ]);
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
+/** Milliseconds whose microseconds a double holds exactly: up to the year 2285. */
+const EXACT_MS = Number.MAX_SAFE_INTEGER / 1000;
 const TEXT_OID = 25;
 const encoder = new TextEncoder();

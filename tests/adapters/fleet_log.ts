@@ -37,7 +37,7 @@ const logs = toLogs(
   fleetStream(createRandom(5), {
     settings: SETTINGS,
     partitionCount: PARTITIONS,
-    meterCount: 30,
+    meterCount: 10,
     recordsMax: RECORDS_MAX,
   }),
   PARTITIONS,

@@ -20,11 +20,13 @@ import type { OracleOptions } from "../simulation/oracle.ts";
 import {
   answerOf,
   assertSameAnswer,
+  foldLog,
   openTasks,
   pipelineOptions,
   stateLines,
   toChunk,
   toChunks,
+  toLogs,
 } from "../simulation/playback.ts";
 
 const MINUTE_MS = 60_000;
@@ -181,6 +183,20 @@ Deno.test("Task restored from the store has the state of the one that went on", 
       assert.equal(task.processor.watermarkMs, live[p].processor.watermarkMs, context);
     });
   }
+});
+
+Deno.test("Task restored from the store keeps apart ids that differ by a byte order mark", async () => {
+  const store = new MemoryStore();
+  const live = await Task.open(options[0], store);
+  const readings = ["M2", "\ufeffM2"].map((id, r) => ({
+    partition: 0,
+    text: JSON.stringify({ meter_id: id, timestamp: "2024-01-01T00:00:00Z", consumption_kwh: r }),
+  }));
+  foldLog(live, toLogs(readings, 1)[0]);
+  await store.commit(live.takeCommit()!);
+  const restored = await Task.open(options[0], store);
+  assert.equal(restored.processor.meters.count, 2);
+  assertSameAnswer(stateLines(restored.processor), stateLines(live.processor), "restored");
 });
 
 /** A task of partition 0 and the records of that partition, up to `count`. */

@@ -231,12 +231,8 @@ class BrokerProcess implements KafkaNode {
       await Deno.mkdir(folder, { recursive: true });
       await Deno.writeTextFile(configPath, properties);
       await runJava(jars, [
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        CLUSTER_ID,
-        "-c",
-        configPath,
+        ...["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", configPath],
+        ...SCRAM_USERS.flatMap((user) => ["--add-scram", user]),
       ]);
     }
     // The shell gives the log file and its own process id to Java.

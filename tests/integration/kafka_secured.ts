@@ -1,7 +1,7 @@
 /** What a listener with TLS and SASL takes: a certificate made for the test, and users. */
 
 export const USER = "alice";
-export const PASSWORD = "alice's secret";
+export const PASSWORD = "alices-secret";
 
 const STORE_PASSWORD = "changeit";
 

@@ -9,13 +9,7 @@ import type { Processor } from "../../src/core/processor.ts";
 import { Task } from "../../src/engine/task.ts";
 import { coreOptions, dispositionsOf, gapTable, plainGap } from "./fold.ts";
 import { oracle, type OracleOptions } from "./oracle.ts";
-import {
-  answerOf,
-  assertSameAnswer,
-  foldLog,
-  type LogRecord,
-  metricSums,
-} from "./playback.ts";
+import { answerOf, assertSameAnswer, foldLog, type LogRecord, metricSums } from "./playback.ts";
 
 /** The oracle takes the square of the records, and more. */
 const ORACLE_RECORDS_MAX = 120;

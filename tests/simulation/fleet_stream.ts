@@ -19,6 +19,9 @@ const MINUTE_MS = 60_000;
 const USUAL_INTERVALS_MS = [10, 30, 15, 60].map((minutes) => minutes * MINUTE_MS);
 const STEP_MS = 10 * MINUTE_MS;
 
+/** Ids that are easily taken for another one. */
+const HOSTILE_IDS = ["\ufeffM1", "M1@2024-01-01T00:00:00Z", "m1", "\u00c4 \u2606", "0".repeat(256)];
+
 type Meter = {
   readonly id: string;
   readonly intervalMs: number;
@@ -72,7 +75,7 @@ function newFleet(random: Random, shape: FleetShape): Fleet {
   const { settings, meterCount } = shape;
   const learnedMs = USUAL_INTERVALS_MS[randomInteger(random, 0, 3)];
   const meters = Array.from({ length: meterCount }, (_, m): Meter => {
-    const id = METER_IDS[m] ?? `MAC${String(m).padStart(6, "0")}`;
+    const id = METER_IDS[m] ?? HOSTILE_IDS[m - 10] ?? `MAC${String(m).padStart(6, "0")}`;
     const intervalMs = settings.intervalMsByMeter.get(id) ?? settings.expectedIntervalMs;
     return {
       id,

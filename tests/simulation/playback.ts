@@ -14,12 +14,7 @@ import type { Clock, CommitStore, RecordChunk } from "../../src/engine/ports.ts"
 import { Task } from "../../src/engine/task.ts";
 
 /** One record of the raw stream; partition -1: a tick, for every partition. */
-export type RawRecord = {
-  readonly partition: number;
-  readonly text: string;
-  /** The log's own time, where it has one; `playRecords` knows none. */
-  readonly timeMs?: number;
-};
+export type RawRecord = { readonly partition: number; readonly text: string };
 
 /** One record of a partition's log; time NaN: it has none. */
 export type LogRecord = {
@@ -61,9 +56,9 @@ export async function* toChunks(
 /** The log of each partition: ticks go to all of them. */
 export function toLogs(records: readonly RawRecord[], partitionCount: number): LogRecord[][] {
   const logs: LogRecord[][] = Array.from({ length: partitionCount }, () => []);
-  for (const { partition, text, timeMs = NaN } of records) {
+  for (const { partition, text } of records) {
     const to = partition >= 0 ? [logs[partition]] : logs;
-    for (const log of to) log.push({ offset: log.length, timeMs, text });
+    for (const log of to) log.push({ offset: log.length, timeMs: NaN, text });
   }
   return logs;
 }

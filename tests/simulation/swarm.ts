@@ -5,27 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import fc from "fast-check";
 import { MemoryStore } from "../../src/adapters/memory_store.ts";
-import { ledgerDifference } from "../../src/core/ledger.ts";
-import { partitionOf } from "../../src/core/partitioner.ts";
-import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
-import type { ProcessorOptions } from "../../src/core/options.ts";
+import { ledgerDifference, sumLedgers } from "../../src/core/ledger.ts";
 import { playRecords } from "../../src/engine/pipeline.ts";
 import { type Commit, FencedError } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
-import {
-  createRandom,
-  type Random,
-  randomInteger,
-  randomLogUniform,
-} from "../../src/formats/random.ts";
-import { optionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { randomInteger, randomLogUniform } from "../../src/formats/random.ts";
 import { FAULT_KINDS, FaultyStore, isStoreFailure } from "./faulty_store.ts";
-import { fleetStream } from "./fleet_stream.ts";
-import { coreOptions } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
 import {
   fakeClock,
   foldLog,
@@ -33,11 +19,10 @@ import {
   type LogRecord,
   openTasks,
   pipelineOptions,
-  type RawRecord,
   toChunks,
-  toLogs,
 } from "./playback.ts";
 import { expectAnswer } from "./expectation.ts";
+import { newScenario, type Scenario } from "./scenario.ts";
 
 /** What a seed turned out to be. */
 export type SwarmReport = {
@@ -55,27 +40,6 @@ export type SwarmReport = {
   readonly compactions: number;
 };
 
-export type Scenario = {
-  readonly seed: number;
-  /** One process that plays all partitions, or workers that share them. */
-  readonly isPipeline: boolean;
-  readonly random: Random;
-  readonly settings: OracleOptions;
-  readonly options: readonly ProcessorOptions[];
-  readonly records: readonly RawRecord[];
-  /** Disturbances end after so many steps. */
-  readonly stepsMax: number;
-  readonly changelogBytesMin: number;
-  /** How likely an I/O step fails. */
-  readonly faultProbability: number;
-  /** How likely, at a step of the scheduler, a partition is given to another worker. */
-  readonly rebalanceProbability: number;
-};
-
-const PARTITIONS_MAX = 6;
-const METERS_MAX = 50;
-const RECORDS_MAX = 3000;
-const STEPS_MAX = 3000;
 const SLOTS_MAX = 4;
 /** Once healed, a partition is folded and committed to its end in so many steps at most. */
 const HEALED_STEPS_MAX = 200_000;
@@ -85,7 +49,7 @@ export async function runSwarm(seed: number, stepsMax: number | null): Promise<S
   const scenario = newScenario(seed, stepsMax);
   const { isPipeline } = scenario;
   const expectation = await expectAnswer(scenario);
-  const store = new CountingStore();
+  const store = new CountingStore(expectation.logs);
   const run = isPipeline ? runPipeline : runWorkers;
   const outcome = await run(scenario, store, expectation.logs);
   await expectation.check(store);
@@ -101,94 +65,34 @@ export async function runSwarm(seed: number, stepsMax: number | null): Promise<S
 
 /** Checks the account of every commit, and counts the compacting ones. */
 class CountingStore extends MemoryStore {
+  readonly #logs: readonly (readonly LogRecord[])[];
   compactions = 0;
-  #raw = 0;
+
+  constructor(logs: readonly (readonly LogRecord[])[]) {
+    super();
+    this.#logs = logs;
+  }
 
   override async commit(commit: Commit): Promise<void> {
-    const before = this.partitions.get(commit.partition)?.nextOffset ?? 0;
     await super.commit(commit);
-    assert.equal(ledgerDifference(commit.ledger), 0, "a commit does not balance");
-    assert.equal(commit.ledger.raw, commit.nextOffset, "a commit misses records");
-    this.#raw += commit.nextOffset - before;
+    const { partition, nextOffset, ledger } = commit;
+    assert.equal(ledgerDifference(ledger), 0, "a commit does not balance");
+    const records = indexOf(this.#logs[partition], nextOffset);
+    assert.equal(ledger.raw, records, "a commit misses records, or has them twice");
     if (commit.compacts) this.compactions++;
   }
 
-  /** The share of these logs that is committed. */
-  share(logs: readonly (readonly LogRecord[])[]): number {
-    return this.#raw / Math.max(1, logs.reduce((sum, log) => sum + log.length, 0));
+  /** The share of the logs that is committed. */
+  get share(): number {
+    const { raw } = sumLedgers([...this.partitions.values()].map(({ ledger }) => ledger));
+    return raw / Math.max(1, this.#logs.reduce((sum, log) => sum + log.length, 0));
   }
-}
-
-function newScenario(seed: number, stepsMax: number | null): Scenario {
-  const random = createRandom(seed);
-  const [settings] = fc.sample(optionsArbitrary, { seed, numRuns: 1 });
-  const partitionCount = randomInteger(random, 1, PARTITIONS_MAX);
-  const records = random() < 0.25
-    ? edgeRecords(seed, settings, partitionCount)
-    : fleetStream(random, {
-      settings,
-      partitionCount,
-      meterCount: randomInteger(random, 1, METERS_MAX),
-      recordsMax: Math.round(randomLogUniform(random, 50, RECORDS_MAX)),
-    });
-  const isPipeline = random() < 0.4;
-  return {
-    seed,
-    isPipeline,
-    random,
-    settings,
-    options: Array.from({ length: partitionCount }, (_, p) => coreOptions(settings, p)),
-    records: isPipeline || random() < 0.5
-      ? records
-      : records.map((record) => timed(random, record)),
-    stepsMax: stepsMax ?? Math.round(randomLogUniform(random, 50, STEPS_MAX)),
-    changelogBytesMin: [0, 300, 3000, 1 << 22][randomInteger(random, 0, 3)],
-    faultProbability: [0, 0.005, 0.02, 0.1][randomInteger(random, 0, 3)],
-    rebalanceProbability: [0.003, 0.01, 0.05][randomInteger(random, 0, 2)],
-  };
-}
-
-const encoder = new TextEncoder();
-
-/** A short stream at the edges of the options, as the oracle's own tests have it. */
-function edgeRecords(
-  seed: number,
-  settings: OracleOptions,
-  partitionCount: number,
-): RawRecord[] {
-  const [texts] = fc.sample(streamArbitrary(settings), { seed, numRuns: 1 });
-  const { dispositions } = oracle(texts, null, settings);
-  return texts.map((text, r) => {
-    const { disposition, meterId } = dispositions[r];
-    const key = encoder.encode(meterId ?? String(r));
-    return { partition: disposition === "tick" ? -1 : partitionOf(key, partitionCount), text };
-  });
-}
-
-const parsed = newParsedRecord();
-
-/**
- * A record with a time of its log, mostly near its own. Ticks are never ahead of it: one that is
- * gets rejected with the value of the reading before it, see suspect_test.ts.
- */
-function timed(random: Random, record: RawRecord): RawRecord {
-  const bytes = encoder.encode(record.text);
-  parseRecord(bytes, 0, bytes.length, UTC_ZONE, parsed);
-  const { kind, timestampMs } = parsed;
-  const draw = random();
-  if (draw < 0.2 || Number.isNaN(timestampMs)) return record;
-  const aheadMs = kind === "reading" && draw < 0.25 ? 31 * 86_400_000 : 0;
-  return { ...record, timeMs: timestampMs - aheadMs + randomInteger(random, 0, 300_000) };
 }
 
 type Outcome = Pick<SwarmReport, "steps" | "lost" | "committed">;
 
 /** One process that plays all partitions, fails or is stopped, and starts again. */
-async function runPipeline(
-  scenario: Scenario,
-  inner: CountingStore,
-  logs: readonly (readonly LogRecord[])[],
-): Promise<Outcome> {
+async function runPipeline(scenario: Scenario, inner: CountingStore): Promise<Outcome> {
   const { random, options, records, settings, stepsMax, faultProbability } = scenario;
   const isHealed = (): boolean => store.steps >= stepsMax;
   const store: FaultyStore = new FaultyStore(inner, {
@@ -197,7 +101,7 @@ async function runPipeline(
   });
   for (let lost = 0;; lost++) {
     const wasHealed = isHealed();
-    const committed = inner.share(logs);
+    const committed = inner.share;
     const stopsAfter = !wasHealed && random() < 0.5 ? random() * records.length : Infinity;
     let looks = 0;
     const signal = {
@@ -375,7 +279,7 @@ async function runWorkers(
   const cluster = new Cluster(scenario, inner, logs);
   while (cluster.steps < scenario.stepsMax) await cluster.step();
   const { steps, lost } = cluster;
-  const committed = inner.share(logs);
+  const committed = inner.share;
   await cluster.heal();
   return { steps, lost, committed };
 }
