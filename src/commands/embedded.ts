@@ -4,6 +4,7 @@ import { type Config, processorOptions } from "../config.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import { SETTINGS } from "../settings.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
@@ -173,6 +174,7 @@ async function settleInput(
     return null;
   }
   if (last !== null && isSame) {
+    await refuseOtherJudging(store, options);
     const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
     const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
     if (!isSilent) say(`resuming ${input.description} after ${formatCount(done)} records`);
@@ -192,8 +194,31 @@ async function settleInput(
     nowMs,
     finished: false,
   };
+  await store.saveSettings(judgingSettings(options.config));
   await store.beginInput(begun);
   return begun;
+}
+
+/** What readings are judged by: fixed while an input is played, or its parts would not agree. */
+function judgingSettings(config: Config): Record<string, string> {
+  const judging = Object.keys(SETTINGS).filter((key) => JUDGING.test(key));
+  return Object.fromEntries(
+    judging.map((key) => [`judging.${key}`, String(config[key as keyof typeof SETTINGS])]),
+  );
+}
+
+const JUDGING = /interval_minutes|learning|grace|lateness|orderness|tolerance|ttl|timezone|^valid/;
+
+async function refuseOtherJudging(store: PgliteStore, options: PlayOptions): Promise<void> {
+  const before = await store.settings();
+  for (const [key, value] of Object.entries(judgingSettings(options.config))) {
+    if (before[key] === undefined || before[key] === value) continue;
+    const name = key.replace("judging.", "");
+    throw new UsageError(
+      `Cannot ${options.command} on with ${name}=${value}: it was begun with ${before[key]}`,
+      `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
+    );
+  }
 }
 
 /** Tells of rows that will be rejected, before they are. */

@@ -119,3 +119,48 @@ Deno.test("PgliteStore in a directory outlives kills and second openers, and los
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+const DEADLINE_MS = 60_000;
+
+/** Runs a script of its own against this source; false: it had to be killed. */
+async function endsByItself(script: string): Promise<boolean> {
+  const root = new URL("../..", import.meta.url);
+  const url = `data:application/typescript,${
+    encodeURIComponent(script.replaceAll("@/", `${root}`))
+  }`;
+  const config = new URL("deno.json", root).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-lock", "--no-check", `--config=${config}`, url],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  let isKilled = false;
+  const timer = setTimeout(() => {
+    isKilled = true;
+    child.kill("SIGKILL");
+  }, DEADLINE_MS);
+  const { success } = await child.status;
+  clearTimeout(timer);
+  if (!isKilled) assert.equal(success, true, "the script failed");
+  return !isKilled;
+}
+
+Deno.test("PgliteStore.open() that refuses a database lets go of it, and its process ends", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "gridwatch-store-" });
+  try {
+    const script = `
+      import assert from "node:assert/strict";
+      import { migrate } from "@/src/adapters/migrations.ts";
+      import { PgliteClient } from "@/src/adapters/pglite_client.ts";
+      import { PgliteStore } from "@/src/adapters/pglite_store.ts";
+      const client = await PgliteClient.open("${directory}/pg");
+      await migrate(client, [{ name: "999_newer", sql: "SELECT 1;", embedded: false }]);
+      await client.close();
+      for (let n = 0; n < 2; n++) {
+        await assert.rejects(PgliteStore.open("${directory}"), /has migration 999_newer/);
+      }`;
+    assert.ok(await endsByItself(script), "it was still running");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

@@ -81,6 +81,17 @@ Deno.test("JsonWriter.gap() says that one missing half hour is 30 minutes", () =
   assert.equal(message.missing_intervals, 1);
 });
 
+Deno.test("JsonWriter.gap() writes a missing_to beyond the year 9999 as ISO 8601 does", () => {
+  const core = startHarness();
+  const lastMs = Date.UTC(9999, 11, 31, 23, 0);
+  core.reading("M1", lastMs);
+  core.tick(lastMs + 45 * MINUTE_MS);
+  const writer = new JsonWriter();
+  writer.gap(core.readOutputs().gaps[0]);
+  const message = JSON.parse(decoder.decode(writer.bytes.subarray(0, writer.length)));
+  assert.equal(message.missing_to, "+010000-01-01T00:00:00Z");
+});
+
 Deno.test("Processor announces an open gap when it is found and when its length doubles", () => {
   const core = startHarness();
   core.reading("M1", "0:00");

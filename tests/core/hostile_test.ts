@@ -59,6 +59,38 @@ const HOSTILE: [name: string, record: string, said: string][] = [
     `{"meter_id":"E",${TIME},"consumption_kwh":0.${"3".repeat(MEGABYTE)}}`,
     "OK",
   ],
+  // A reader that takes the square of the length would not get through these in an hour.
+  [
+    "an id with spaces in its middle",
+    `{"meter_id":"a${" ".repeat(MEGABYTE)}x",${TIME},${VALUE}}`,
+    "BAD_METER_ID",
+  ],
+  ["an id of spaces", `{"meter_id":"${" ".repeat(MEGABYTE)}",${TIME},${VALUE}}`, "BAD_METER_ID"],
+  [
+    "a value of digits that is no number",
+    `{"meter_id":"A",${TIME},"consumption_kwh":"${"1".repeat(MEGABYTE)}x"}`,
+    "BAD_VALUE",
+  ],
+  [
+    "a value of decimals that is no number",
+    `{"meter_id":"A",${TIME},"consumption_kwh":".${"1".repeat(MEGABYTE)}x"}`,
+    "BAD_VALUE",
+  ],
+  [
+    "a value of an exponent that is no number",
+    `{"meter_id":"A",${TIME},"consumption_kwh":"1e${"1".repeat(MEGABYTE)}x"}`,
+    "BAD_VALUE",
+  ],
+  [
+    "a value of spaces",
+    `{"meter_id":"A",${TIME},"consumption_kwh":"1${" ".repeat(MEGABYTE)}x"}`,
+    "BAD_VALUE",
+  ],
+  [
+    "a timestamp of spaces",
+    `{"meter_id":"A","timestamp":"2024${" ".repeat(MEGABYTE)}x",${VALUE}}`,
+    "BAD_TIMESTAMP",
+  ],
   ["a huge id number", `{"meter_id":${"9".repeat(400)},${TIME},${VALUE}}`, "BAD_METER_ID"],
   ["a long key", `{"${"k".repeat(MEGABYTE)}":1,"meter_id":"F",${TIME},${VALUE}}`, "OK"],
   ["many fields", `{${`"x":1,`.repeat(DEEP)}"meter_id":"G",${TIME},${VALUE}}`, "OK"],

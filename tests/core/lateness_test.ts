@@ -114,6 +114,7 @@ Deno.test("Processor moves the watermark on with readings and ticks, and never b
     ["too late", () => core.reading("M4", "8:00"), "TOO_LATE 7140", "9:59"],
     ["an old tick", () => core.tick("9:00"), "tick", "9:59"],
     ["a tick", () => core.tick("10:10"), "tick", "10:09"],
+    ["a tick behind the tick", () => core.tick("10:05"), "tick", "10:09"],
     ["a reading behind the tick", () => core.reading("M1", "10:09:30", 2), "CONFLICT", "10:09"],
     ["a reading", () => core.reading("M1", "10:30"), "OK", "10:29"],
     ["a duplicate ahead", () => core.reading("M1", "10:44:59"), "DUPLICATE", "10:29"],

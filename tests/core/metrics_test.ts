@@ -78,3 +78,13 @@ Deno.test("Processor.takeOutputs() stamps metrics with the watermark and the nex
   const [metric] = core.processor.takeOutputs().metrics;
   assert.deepEqual([metric.timestampMs, metric.offset, metric.meterId], [ms("9:00"), 1, null]);
 });
+
+Deno.test("Processor measures no lag against the clock of a record that it rejects", () => {
+  const core = startHarness();
+  core.reading("M1", "10:00");
+  core.reading("M1", "10:30", "null", `,"received_at":"2099-01-01T00:00:00Z"`);
+  core.readOutputs();
+  core.reading("M1", "10:30", 1, `,"received_at":"${iso("10:31")}"`);
+  const lag = core.readOutputs().metrics.find((m) => m.metricType === "watermark_lag_seconds");
+  assert.equal(lag?.value, 60);
+});

@@ -76,6 +76,18 @@ Deno.test("Processor counts in no gap a rejected record whose time cannot be bel
   }
 });
 
+Deno.test("Processor counts no unusable reading that is too late, also for a gap it remembers", () => {
+  const core = startHarness();
+  core.reading("M1", "7:00");
+  core.reading("M1", "8:00");
+  core.reading("M2", "8:30");
+  assert.deepEqual(core.readGaps(), ["CLOSED M1@7:30 7:30..8:00 1"]);
+  core.reading("M1", "7:29:59.999", -1);
+  assert.deepEqual(core.readGaps(), []);
+  core.reading("M1", "7:30", -1);
+  assert.deepEqual(core.readGaps(), ["CLOSED M1@7:30 7:30..8:00 1 rejected 1"]);
+});
+
 Deno.test("Processor counts no unusable reading for a slot that is taken, or before the first", () => {
   const core = startHarness({ allowedLatenessMs: 6 * HOUR_MS });
   core.reading("M1", "10:00");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JsonWriter } from "../../src/core/json.ts";
+import { JsonWriter, rawText } from "../../src/core/json.ts";
 import type { RejectReason } from "../../src/core/outputs.ts";
 import { iso, ms, startHarness } from "./harness.ts";
 
@@ -64,6 +64,12 @@ const REJECTED: [raw: string, reason: RejectReason, detail: string, known: Known
       meterId: "M1",
       at: "10:30",
     },
+  ],
+  [
+    `{${ID},${TIME},"consumption_kwh":-1e400}`,
+    "BAD_VALUE",
+    "consumption_kwh is too large for a number",
+    { meterId: "M1", at: "10:30" },
   ],
   [`{${ID},${TIME},"consumption_kwh":-0.001}`, "NEGATIVE", "consumption_kwh is -0.001", {
     meterId: "M1",
@@ -166,8 +172,33 @@ Deno.test("Processor cuts the raw bytes of a repeat to the limit too", () => {
   const core = startHarness({ rejectedRawBytesMax: 64 });
   core.reading("M1", "10:00");
   core.reading("M1", "10:00", 1, `,"x":"${"x".repeat(100)}"`);
-  const [{ raw }] = core.readOutputs().rejected;
+  const [{ raw, detail }] = core.readOutputs().rejected;
   assert.equal(raw.length, 64);
+  assert.match(detail, /^its interval is taken \(first 64 of \d+ bytes kept\)$/);
+});
+
+Deno.test("Processor cuts raw bytes between characters, so that they stay a text", () => {
+  const text = `"x":"${"☼😀Ä".repeat(20)}"`;
+  for (let limit = 64; limit < 80; limit++) {
+    const core = startHarness({ rejectedRawBytesMax: limit });
+    core.record(`{"meter_id":"M1",${text}}`);
+    core.reading("M1", "10:00");
+    core.reading("M1", "10:00", 1, `,${text}`);
+    for (const { raw, reason, detail } of core.readOutputs().rejected) {
+      assert.equal(rawText(raw).encoding, "utf8", `${reason}, cut at ${limit}`);
+      assert.ok(raw.length <= limit && raw.length > limit - 4, `${reason}, cut at ${limit}`);
+      assert.match(detail, new RegExp(`\\(first ${raw.length} of \\d+ bytes kept\\)$`));
+    }
+  }
+});
+
+Deno.test("Processor cuts bytes that are no UTF-8 close to the limit all the same", () => {
+  for (const byte of [0x80, 0xff, 0xf0]) {
+    const core = startHarness({ rejectedRawBytesMax: 64 });
+    core.record(new Uint8Array(100).fill(byte));
+    const { length } = core.readOutputs().rejected[0].raw;
+    assert.ok(length > 60 && length <= 64, `${length} bytes of ${byte}`);
+  }
 });
 
 Deno.test("Processor keeps of a bad value at most a preview in the detail", () => {
@@ -176,6 +207,16 @@ Deno.test("Processor keeps of a bad value at most a preview in the detail", () =
   const [{ detail }] = core.readOutputs().rejected;
   const kept = `consumption_kwh is "${"x".repeat(59)}… (first 1024 of `;
   assert.ok(detail.startsWith(kept), detail);
+});
+
+/** Half a pair becomes `\ud83d` in JSON, which PostgreSQL's jsonb refuses. */
+Deno.test("Processor cuts the value in a detail between characters", () => {
+  const core = startHarness();
+  for (let length = 50; length < 64; length++) {
+    core.reading("M1", "10:00", `"${"x".repeat(length)}😀😀"`);
+    const { detail } = core.readOutputs().rejected[0];
+    assert.ok(detail.isWellFormed(), JSON.stringify(detail));
+  }
 });
 
 Deno.test("Processor takes a value of max_kwh, and a negative zero, as good", () => {
@@ -255,11 +296,14 @@ Deno.test("Processor takes a tick near the record's own time as live: that time 
 
 Deno.test("Processor rejects a tick from the future, which moves nothing", () => {
   const core = startHarness();
+  core.reading("M1", "10:00", 1.5, "", "10:00");
+  core.readOutputs();
   assert.equal(core.tick("11:00", { recordTime: "10:00" }), "tick");
   assert.equal(core.tick("11:00:00.001", { recordTime: "10:00" }), "FUTURE");
   assert.equal(core.watermark(), "11:00");
-  const [{ meterId, timestampMs, detail, atMs }] = core.readOutputs().rejected;
+  const [{ meterId, timestampMs, detail, atMs, consumptionKwh }] = core.readOutputs().rejected;
   assert.deepEqual([meterId, timestampMs, atMs], [null, ms("11:00:00.001"), ms("10:00")]);
+  assert.equal(consumptionKwh, null, "least of all the last reading's");
   assert.equal(detail, "a tick 3600.001 s ahead of its arrival");
 });
 

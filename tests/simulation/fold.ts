@@ -1,7 +1,7 @@
 import { gapId } from "../../src/core/json.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
-import { Processor } from "../../src/core/processor.ts";
+import type { Processor } from "../../src/core/processor.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
