@@ -12,9 +12,13 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   replay: { from: ["core", "formats", "engine", "replay"], packages: /^$/ },
   api: { from: ["core", "engine", "api"], packages: /^hono(\/|$)/ },
   adapters: { from: ["core", "engine", "formats", "adapters"], packages: null },
-  "config.ts": { from: ["core"], packages: /^yaml$/ },
+  "settings.ts": { from: [], packages: /^$/ },
+  "config.ts": { from: ["core", "settings.ts"], packages: /^yaml$/ },
   commands: {
-    from: ["core", "formats", "engine", "replay", "api", "adapters", "commands", "config.ts"],
+    from: [
+      ...["core", "formats", "engine", "replay", "api", "adapters", "commands"],
+      ...["config.ts", "settings.ts"],
+    ],
     packages: null,
   },
 };

@@ -6,8 +6,8 @@
 const TABLES = crcTables();
 
 /**
- * CRC-32C of `bytes[start..end)`, eight bytes a step (Kounavis and Berry, "slicing-by-8"): 1.3 GB/s,
- * as fast as WebAssembly, without a copy.
+ * CRC-32C of `bytes[start..end)`, eight bytes a step (Kounavis and Berry, "slicing-by-8"):
+ * 1.3 GB/s, as fast as WebAssembly, without a copy.
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   const t = TABLES;

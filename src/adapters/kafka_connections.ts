@@ -1,4 +1,4 @@
-import { Connection } from "@platformatic/kafka";
+import { Connection, ConnectionStatuses } from "@platformatic/kafka";
 
 export type Sasl = {
   readonly mechanism: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER";
@@ -30,6 +30,12 @@ export type KafkaOptions = {
 
 export type Address = { readonly host: string; readonly port: number };
 
+/** Of a connection that takes requests. */
+const STANDING = new Set<string>([
+  ConnectionStatuses.CONNECTED,
+  ConnectionStatuses.REAUTHENTICATING,
+]);
+
 /** Requests on their way over one connection at once; the rest waits here. */
 const IN_FLIGHT_MAX = 64;
 
@@ -47,16 +53,15 @@ export class KafkaConnections {
     this.options = options;
   }
 
-  /** The connection to a broker in a lane, made when there is none. */
-  get({ host, port }: Address, lane: string): Promise<Connection> {
-    const key = `${lane} ${host}:${port}`;
-    const open = this.#open.get(key);
-    if (open !== undefined) return open;
-    if (this.#closed) return Promise.reject(new Error("the connections are closed"));
-    const opening = this.#connect({ host, port }, key);
-    this.#open.set(key, opening);
-    opening.catch(() => this.#forget(key, opening));
-    return opening;
+  /** The connection to a broker in a lane, made when there is none that stands. */
+  async get(broker: Address, lane: string): Promise<Connection> {
+    const key = `${lane} ${broker.host}:${broker.port}`;
+    for (;;) {
+      const opening = this.#open.get(key) ?? this.#begin(broker, key);
+      const connection = await opening;
+      if (STANDING.has(connection.status)) return connection;
+      this.#forget(key, opening);
+    }
   }
 
   /** Closes the connections of a lane. */
@@ -70,7 +75,21 @@ export class KafkaConnections {
     await Promise.all([...this.#open].map(([key, open]) => this.#close(key, open)));
   }
 
-  async #connect({ host, port }: Address, key: string): Promise<Connection> {
+  #begin(broker: Address, key: string): Promise<Connection> {
+    if (this.#closed) return Promise.reject(new Error("the connections are closed"));
+    const opening = this.#connect(broker);
+    this.#open.set(key, opening);
+    const forget = () => this.#forget(key, opening);
+    opening.then((connection) => connection.on("close", forget), forget);
+    return opening;
+  }
+
+  /** A newer one may stand in its place by then: that stays. */
+  #forget(key: string, opening: Promise<Connection>): void {
+    if (this.#open.get(key) === opening) this.#open.delete(key);
+  }
+
+  async #connect({ host, port }: Address): Promise<Connection> {
     const { clientId, tls, sasl, connectTimeoutMs, requestTimeoutMs } = this.options;
     const connection = new Connection(clientId, {
       connectTimeout: connectTimeoutMs,
@@ -81,7 +100,6 @@ export class KafkaConnections {
     });
     // Every request gets its own error; unheard, this event would end the process.
     connection.on("error", () => {});
-    connection.on("close", () => this.#open.delete(key));
     try {
       await connection.connect(host, port);
     } catch (error) {
@@ -98,9 +116,5 @@ export class KafkaConnections {
     } catch {
       // it was never open
     }
-  }
-
-  #forget(key: string, opening: Promise<Connection>): void {
-    if (this.#open.get(key) === opening) this.#open.delete(key);
   }
 }

@@ -178,7 +178,7 @@ export class KafkaGroup implements LogGroup {
     }));
   }
 
-  /** Gives up what is gone, takes what is new; resolves when the group, or this member, moves on. */
+  /** Gives up what is gone, takes what is new; resolves when the group or this member moves on. */
   async #settle(assigned: ReadonlySet<number>): Promise<void> {
     const still = new AbortController();
     const beating = this.#beat(AbortSignal.any([this.#stop.signal, still.signal]));

@@ -1,12 +1,12 @@
-import {
-  type GroupHandlers,
-  type LogAdmin,
-  type LogCommitter,
-  type LogError,
-  type LogGroup,
-  type LogProducer,
-  type LogReader,
-  type LogReaderOptions,
+import type {
+  GroupHandlers,
+  LogAdmin,
+  LogCommitter,
+  LogError,
+  LogGroup,
+  LogProducer,
+  LogReader,
+  LogReaderOptions,
 } from "../engine/log_ports.ts";
 import { KafkaAdmin } from "./kafka_admin.ts";
 import { KafkaCluster } from "./kafka_cluster.ts";

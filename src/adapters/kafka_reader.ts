@@ -47,8 +47,11 @@ export class KafkaReader implements LogReader {
   readonly #stop = new AbortController();
   #turn = 0;
   #bufferedBytes = 0;
-  #failure: Error | null = null;
+  /** Each is thrown once: a partition given up must not go unheard behind another. */
+  readonly #failures: Error[] = [];
   #trouble = false;
+  /** Fetches that failed since the last that gave something: the longer the wait before the next. */
+  #tries = 0;
   #changed = Promise.withResolvers<void>();
   readonly #loop: Promise<void>;
 
@@ -111,11 +114,8 @@ export class KafkaReader implements LogReader {
   async next(waitMsMax: number, signal?: AbortSignal): Promise<LogBatch | null> {
     const giveUpAt = performance.now() + waitMsMax;
     for (;;) {
-      if (this.#failure !== null) {
-        const failure = this.#failure;
-        this.#failure = null;
-        throw failure;
-      }
+      const failure = this.#failures.shift();
+      if (failure !== undefined) throw failure;
       const batch = this.#take();
       if (batch !== null) return batch;
       const leftMs = giveUpAt - performance.now();
@@ -217,6 +217,7 @@ export class KafkaReader implements LogReader {
         offset: fetchOffset,
         leaderEpoch: (await this.#cluster.topic(topic)).leaderEpochs[partition],
       })));
+      if (this.#stop.signal.aborted) return;
       const connection = await this.#cluster.connections.get(broker, this.#lane);
       const room = this.#options.bufferBytesMax - this.#bufferedBytes;
       const answerBytesMax = Math.max(1, Math.min(ANSWER_BYTES_MAX, room));
@@ -232,20 +233,14 @@ export class KafkaReader implements LogReader {
     }
   }
 
-  #tries = 0;
-
   async #keep(fetched: FetchedPartition, wanted: readonly Assigned[]): Promise<void> {
     const assigned = this.#assigned.get(keyOf(fetched));
     if (assigned === undefined || !wanted.includes(assigned)) return;
     if (fetched.errorCode !== 0) return await this.#refused(fetched, assigned);
     const { logStartOffset, lastStableOffset, logEndOffset } = fetched;
     assigned.ends = { logStartOffset, lastStableOffset, logEndOffset };
-    const batches = decodeFetched(fetched, {
-      fromOffset: assigned.fetchOffset,
-      isolation: this.#options.isolation,
-      keys: this.#options.keys,
-      origins: this.#options.origins,
-    });
+    this.#tries = 0;
+    const batches = this.#decode(fetched, assigned);
     for (const batch of batches) {
       const share = Math.ceil((fetched.end - fetched.start) / batches.length) +
         (batch.bytes === fetched.bytes ? 0 : batch.bytes.length);
@@ -253,6 +248,21 @@ export class KafkaReader implements LogReader {
       assigned.bufferedBytes += share;
       this.#bufferedBytes += share;
       assigned.fetchOffset = batch.nextOffset;
+    }
+  }
+
+  /** Bytes that cannot be read now cannot be read later: the partition is given up, and said so. */
+  #decode(fetched: FetchedPartition, assigned: Assigned): LogBatch[] {
+    const { isolation, keys, origins } = this.#options;
+    const fromOffset = assigned.fetchOffset;
+    try {
+      return decodeFetched(fetched, { fromOffset, isolation, keys, origins });
+    } catch (error) {
+      const { topic, partition } = assigned;
+      this.unassign(assigned);
+      const at = `"${topic}" partition ${partition} from offset ${fromOffset} on`;
+      this.#fail(new LogError(`Cannot read ${at}: ${reasonOf(error)}`, { cause: error }));
+      return [];
     }
   }
 
@@ -281,14 +291,15 @@ export class KafkaReader implements LogReader {
 
   /** Reports trouble when it begins and when it is over, not each try. */
   #hear(error: unknown): void {
-    if (error === null) this.#tries = 0;
     if ((error !== null) === this.#trouble || this.#stop.signal.aborted) return;
     this.#trouble = error !== null;
     this.#onTrouble(error === null ? null : unreachable(this.#cluster.options.brokers, error));
   }
 
   #fail(error: Error): void {
-    this.#failure = error;
+    if (!this.#failures.some(({ message }) => message === error.message)) {
+      this.#failures.push(error);
+    }
     this.#wake();
   }
 

@@ -1,10 +1,22 @@
 import init from "../../sql/001_init.sql" with { type: "text" };
 import embedded from "../../sql/002_embedded.sql" with { type: "text" };
+import summaries from "../../sql/003_summaries.sql" with { type: "text" };
+import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
+import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
+import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
 
 /** The numbered files of `sql/`, in order. `embedded` ones are for the embedded store alone. */
 export const MIGRATIONS: readonly Migration[] = [
   { name: "001_init", sql: init, embedded: false },
   { name: "002_embedded", sql: embedded, embedded: true },
+  { name: "003_summaries", sql: summaries, embedded: false },
+];
+
+/** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */
+export const TIMESCALE_MIGRATIONS: readonly (Migration & { readonly licensed: boolean })[] = [
+  { name: "timescale_001_hypertables", sql: hypertables, embedded: false, licensed: false },
+  { name: "timescale_002_aggregates", sql: aggregates, embedded: false, licensed: true },
+  { name: "timescale_003_columnstore", sql: columnstore, embedded: false, licensed: true },
 ];
 
 /** A change of the schema. Once released, its text never changes: its hash is checked. */
@@ -16,6 +28,18 @@ export type MigrationClient = {
   script(sql: string): Promise<void>;
 };
 
+/** How a migration stands in a database; `unknown`: this build does not have it. */
+export type MigrationState = {
+  readonly name: string;
+  readonly state: "applied" | "pending" | "changed" | "unknown";
+  readonly appliedAt: string | null;
+};
+
+/** The schema of a database cannot be brought to what this build knows. */
+export class MigrationError extends Error {
+  override name = "MigrationError";
+}
+
 const TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   name       text PRIMARY KEY,
   sha256     text NOT NULL,
@@ -24,36 +48,67 @@ const TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
 
 /**
  * Brings a database to the newest schema; each migration and its record are one transaction.
+ * `parameters` are put in for `:name` in the texts; the hash is that of the text without them.
  *
- * @throws {Error} when an applied migration is not the one this build knows, or is unknown to it.
+ * @throws {MigrationError} when an applied migration is not the one this build knows, or is unknown
+ * to it.
  */
 export async function migrate(
   client: MigrationClient,
   migrations: readonly Migration[] = MIGRATIONS,
+  parameters: Readonly<Record<string, string>> = {},
 ): Promise<string[]> {
   await client.script(TABLE);
-  const { rows } = await client.query("SELECT name, sha256 FROM schema_migrations ORDER BY name");
-  const applied = new Map(rows.map((row) => [String(row.name), String(row.sha256)]));
-  for (const name of applied.keys()) {
-    if (!migrations.some((migration) => migration.name === name)) {
-      throw new Error(`the database has migration ${name}, which this version does not know`);
-    }
-  }
   const done: string[] = [];
-  for (const migration of migrations) {
-    const hash = await sha256(migration.sql);
-    const known = applied.get(migration.name);
-    if (known !== undefined && known !== hash) {
-      throw new Error(`migration ${migration.name} was applied with another text`);
+  for (const { name, state } of await readMigrations(client, migrations)) {
+    if (state === "unknown") {
+      throw new MigrationError(
+        `the database has migration ${name}, which this version does not know`,
+      );
     }
-    if (known !== undefined) continue;
+    if (state === "changed") {
+      throw new MigrationError(`migration ${name} was applied with another text`);
+    }
+    const migration = migrations.find((one) => one.name === name);
+    if (state === "applied" || migration === undefined) continue;
+    let sql = migration.sql;
+    for (const [key, value] of Object.entries(parameters)) sql = sql.replaceAll(`:${key}`, value);
     await client.script(
-      `BEGIN;\n${migration.sql}\nINSERT INTO schema_migrations (name, sha256) VALUES ` +
-        `('${migration.name}', '${hash}');\nCOMMIT;`,
+      `BEGIN;\n${sql}\nINSERT INTO schema_migrations (name, sha256) VALUES ` +
+        `('${name}', '${await sha256(migration.sql)}');\nCOMMIT;`,
     );
-    done.push(migration.name);
+    done.push(name);
   }
   return done;
+}
+
+/** How each migration stands, those first that the database alone knows. */
+export async function readMigrations(
+  client: MigrationClient,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<MigrationState[]> {
+  const { rows: [{ found }] } = await client.query(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS found",
+  );
+  const { rows } = found
+    ? await client.query("SELECT name, sha256, applied_at FROM schema_migrations ORDER BY name")
+    : { rows: [] };
+  const states: MigrationState[] = rows
+    .filter(({ name }) => !migrations.some((migration) => migration.name === name))
+    .map((row) => ({ name: String(row.name), state: "unknown", appliedAt: timeOf(row) }));
+  for (const { name, sql } of migrations) {
+    const row = rows.find((one) => one.name === name);
+    if (row === undefined) states.push({ name, state: "pending", appliedAt: null });
+    else {
+      const state = row.sha256 === await sha256(sql) ? "applied" : "changed";
+      states.push({ name, state, appliedAt: timeOf(row) });
+    }
+  }
+  return states;
+}
+
+function timeOf({ applied_at: at }: Record<string, unknown>): string {
+  return at instanceof Date ? at.toISOString() : String(at);
 }
 
 async function sha256(text: string): Promise<string> {

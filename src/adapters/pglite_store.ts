@@ -1,6 +1,6 @@
 import { type Commit, type CommitStore, FencedError, type Snapshot } from "../engine/ports.ts";
 import { CopyWriter } from "../formats/pg_copy.ts";
-import { outputRows, type TableRows } from "../formats/output_rows.ts";
+import { outputRows, type TableRows, UPSERTS } from "../formats/output_rows.ts";
 import { lockDirectory } from "./directory_lock.ts";
 import { migrate } from "./migrations.ts";
 import { PgliteClient, SqlError } from "./pglite_client.ts";
@@ -23,14 +23,9 @@ export type StoredInput = {
 const CHECKPOINT_BYTES = 128 << 20;
 
 /** Staging for upserts: COPY knows no ON CONFLICT. */
-const GAP_STAGE = `CREATE TEMPORARY TABLE gap_stage (LIKE gap_alerts) ON COMMIT DELETE ROWS`;
-const GAP_UPSERT = `INSERT INTO gap_alerts SELECT * FROM gap_stage
-ON CONFLICT (meter_id, time, source_partition) DO UPDATE SET
-  missing_from = excluded.missing_from, missing_to = excluded.missing_to,
-  gap_minutes = excluded.gap_minutes, missing_intervals = excluded.missing_intervals,
-  rejected_intervals = excluded.rejected_intervals, state = excluded.state,
-  gap_id = excluded.gap_id, detected_at = excluded.detected_at,
-  source_offset = excluded.source_offset`;
+const STAGES = Object.keys(UPSERTS).map((table) =>
+  `CREATE TEMPORARY TABLE ${table}_stage (LIKE ${table}) ON COMMIT DELETE ROWS;`
+).join("\n");
 
 /** The embedded database: a commit is one SQL transaction. */
 export class PgliteStore implements CommitStore {
@@ -56,7 +51,7 @@ export class PgliteStore implements CommitStore {
       const store = new PgliteStore(client, lock);
       await client.script("SET TIME ZONE 'UTC'");
       await migrate(client);
-      await client.script(GAP_STAGE);
+      await client.script(STAGES);
       return store;
     } catch (error) {
       await client?.close();
@@ -241,10 +236,11 @@ function stateStatements(commit: Commit): Statement[] {
 }
 
 function tableStatements({ table, columns, bytes }: TableRows): Statement[] {
-  const target = table === "gap_alerts" ? "gap_stage" : table;
+  const upsert = UPSERTS[table];
+  const target = upsert === undefined ? table : `${table}_stage`;
   const copy = {
     sql: `COPY ${target} (${columns.join(", ")}) FROM '/dev/blob' (FORMAT binary)`,
     blob: bytes,
   };
-  return table === "gap_alerts" ? [copy, { sql: GAP_UPSERT }] : [copy];
+  return upsert === undefined ? [copy] : [copy, { sql: upsert }];
 }

@@ -1,13 +1,16 @@
 import chartsJs from "./page/charts.js" with { type: "text" };
 import domJs from "./page/dom.js" with { type: "text" };
 import favicon from "./page/favicon.svg" with { type: "text" };
+import fleetPanelJs from "./page/fleet_panel.js" with { type: "text" };
 import formatJs from "./page/format.js" with { type: "text" };
+import listPanelsJs from "./page/list_panels.js" with { type: "text" };
 import meterJs from "./page/meter.js" with { type: "text" };
 import notFoundHtml from "./page/not_found.html" with { type: "text" };
 import pageCss from "./page/page.css" with { type: "text" };
 import pageHtml from "./page/page.html" with { type: "text" };
 import pageJs from "./page/page.js" with { type: "text" };
-import panelsJs from "./page/panels.js" with { type: "text" };
+import partsJs from "./page/parts.js" with { type: "text" };
+import statusPanelsJs from "./page/status_panels.js" with { type: "text" };
 
 /** A file of the page, as it is sent. */
 export type Asset = { readonly type: string; readonly text: string };
@@ -21,9 +24,12 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/page.js": javascript(pageJs),
   "/charts.js": javascript(chartsJs),
   "/dom.js": javascript(domJs),
+  "/fleet_panel.js": javascript(fleetPanelJs),
   "/format.js": javascript(formatJs),
+  "/list_panels.js": javascript(listPanelsJs),
   "/meter.js": javascript(meterJs),
-  "/panels.js": javascript(panelsJs),
+  "/parts.js": javascript(partsJs),
+  "/status_panels.js": javascript(statusPanelsJs),
   "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
 };
 

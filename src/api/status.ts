@@ -12,7 +12,7 @@ import {
   type TableCounts,
   tableDifferences,
 } from "./queries.ts";
-import { isoFromMs, percentOf } from "./values.ts";
+import { isoFromMs, percentOf, toMsOrNull } from "./values.ts";
 
 const CHEAP = { freshMs: 1000 };
 const SCAN = { freshMs: 3000 };
@@ -132,6 +132,8 @@ export async function readStatus(
   const status = statusOfLive(live(), version);
   return {
     ...status,
+    // A store that nothing fills any more still has its watermarks.
+    event_time: status.event_time ?? latestWatermark(ledger),
     open_gaps: status.open_gaps ?? gaps.OPEN.gaps,
     gaps,
     ledger: summarizeLedger(ledger, check),
@@ -144,6 +146,12 @@ export async function readStatus(
       last_at: isoFromMs(fleet.lastAtMs),
     },
   };
+}
+
+function latestWatermark({ partitions }: LedgerAnswer): string | null {
+  const watermarksMs = partitions.map(({ watermark }) => toMsOrNull(watermark) ?? -Infinity);
+  const latestMs = watermarksMs.reduce((a, b) => Math.max(a, b), -Infinity);
+  return isoFromMs(Number.isFinite(latestMs) ? latestMs : null);
 }
 
 /** The ledger balances when each of its records has one disposition, and the tables have as many. */

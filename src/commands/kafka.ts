@@ -1,7 +1,7 @@
 import { KafkaLog } from "../adapters/kafka_log.ts";
 import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka_connections.ts";
 import type { Config } from "../config.ts";
-import type { LogReader } from "../engine/log_ports.ts";
+import { LogError, type LogReader } from "../engine/log_ports.ts";
 import { topicNames, type Topics } from "../engine/log_records.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { say } from "./shell.ts";
@@ -11,10 +11,13 @@ export type KafkaSetup = {
   readonly log: KafkaLog;
   readonly topics: Topics;
   readonly config: Config;
+  readonly onTrouble: OnTrouble;
 };
 
 const CONNECT_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** So long nothing is said of a cluster that does not answer. */
+const FIRST_WAIT_MS = 1000;
 /** How long a command waits for an answer before it gives up. */
 export const DEADLINE_MS = 30_000;
 /** Bytes of a record batch; below the broker's default limit of 1 MB with room to spare. */
@@ -43,13 +46,35 @@ export function withScope(command: string, config: Config, scope: string | undef
   throw new UsageError(`Cannot ${command} with --scope="${scope}": must be partition or meter`);
 }
 
+/** Who hears that the cluster is out of reach, and null when it is back: each once. */
+export type OnTrouble = (trouble: LogError | null) => void;
+
+/** Trouble said to people. */
+function sayTrouble(trouble: LogError | null): void {
+  if (trouble === null) return say("Kafka answers again");
+  say(`warning: ${trouble.message}${trouble.hint === undefined ? "" : ` (${trouble.hint})`}`);
+}
+
+/** The first of all connections to notice tells, and the first to be back. */
+function once(onTrouble: OnTrouble): OnTrouble {
+  let isAway = false;
+  return (trouble) => {
+    if ((trouble !== null) === isAway) return;
+    isAway = trouble !== null;
+    onTrouble(trouble);
+  };
+}
+
 /**
  * Opens the cluster of the settings; nothing is connected yet.
  *
  * @throws {UsageError} for settings that do not go together
  * @throws {RunError} for a file of theirs that cannot be read
  */
-export async function openKafka(config: Config): Promise<KafkaSetup> {
+export async function openKafka(
+  config: Config,
+  onTrouble: OnTrouble = sayTrouble,
+): Promise<KafkaSetup> {
   const options: KafkaOptions = {
     brokers: config["kafka.brokers"].split(",").map((broker) => broker.trim()),
     clientId: config["kafka.group"],
@@ -58,13 +83,32 @@ export async function openKafka(config: Config): Promise<KafkaSetup> {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
   };
-  const log = new KafkaLog(options, (trouble) => {
-    if (trouble === null) say("Kafka answers again");
-    else {say(
-        `warning: ${trouble.message}${trouble.hint === undefined ? "" : ` (${trouble.hint})`}`,
-      );}
-  });
-  return { log, topics: topicNames(config["kafka.topic_prefix"]), config };
+  const hear = once(onTrouble);
+  const log = new KafkaLog(options, hear);
+  return { log, topics: topicNames(config["kafka.topic_prefix"]), config, onTrouble: hear };
+}
+
+/**
+ * Waits until a broker answers; says so when it is not there at once.
+ *
+ * @throws {LogError} when none has by the deadline
+ * @throws the signal's reason when that aborts
+ */
+export async function reachKafka(
+  { log, onTrouble }: KafkaSetup,
+  { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
+): Promise<void> {
+  const giveUpAt = performance.now() + deadlineMs;
+  for (let waitMs = FIRST_WAIT_MS;; waitMs = DEADLINE_MS) {
+    try {
+      await log.reach(Math.min(waitMs, giveUpAt - performance.now()), signal);
+      return onTrouble(null);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof LogError) || performance.now() >= giveUpAt) throw error;
+      onTrouble(error);
+    }
+  }
 }
 
 async function readTls(config: Config): Promise<Tls | null> {

@@ -1,5 +1,6 @@
 import { type Config, processorOptions } from "../config.ts";
 import { type PartitionStatus, Worker, type WorkerEvent } from "../engine/worker.ts";
+import type { LogError } from "../engine/log_ports.ts";
 import { committedReader, DEADLINE_MS, openKafka, writerOptions } from "./kafka.ts";
 import { systemClock } from "./shell.ts";
 
@@ -19,17 +20,16 @@ export async function runKafkaWorker(
   signal: AbortSignal,
   { onEvent, onStatus }: WorkerListener,
 ): Promise<void> {
-  const setup = await openKafka(config);
+  const setup = await openKafka(config, (trouble) => onEvent(troubleEvent(trouble)));
   const { log, topics } = setup;
   const writer = writerOptions(config);
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const producer = log.producer(writer);
   const group = config["kafka.group"];
   const sessionTimeoutMs = config["kafka.session_timeout_ms"];
   const worker = new Worker({
     admin,
     reader: committedReader(setup),
-    producer,
+    openProducer: () => log.producer(writer),
     openChangelogReader: () => committedReader(setup, { keys: true }),
     committer: (partition) =>
       log.committer({
@@ -62,8 +62,14 @@ export async function runKafkaWorker(
     await worker.run();
   } finally {
     clearInterval(timer);
-    await producer.close();
     await admin.close();
     await log.close();
   }
+}
+
+/** That Kafka is out of reach, or back, as a line of the log. */
+export function troubleEvent(trouble: LogError | null): WorkerEvent {
+  if (trouble === null) return { level: "info", event: "kafka_reached", fields: {} };
+  const fields = { error: trouble.message, hint: trouble.hint ?? null };
+  return { level: "warn", event: "kafka_unreachable", fields };
 }

@@ -2,8 +2,15 @@ import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
 import { readArguments, readNumber } from "./arguments.ts";
 import { RunError } from "./errors.ts";
 import { serveHealth } from "./health.ts";
-import { checkTopics, KAFKA_OPTIONS, openKafka, withBrokers, withScope } from "./kafka.ts";
-import { runKafkaWorker } from "./kafka_worker.ts";
+import {
+  checkTopics,
+  KAFKA_OPTIONS,
+  openKafka,
+  reachKafka,
+  withBrokers,
+  withScope,
+} from "./kafka.ts";
+import { runKafkaWorker, troubleEvent } from "./kafka_worker.ts";
 import type { ThreadMessage, ThreadStart } from "./process_thread.ts";
 import { draw, loadConfig, print, stopSignal } from "./shell.ts";
 import type { Config } from "../config.ts";
@@ -53,13 +60,11 @@ export async function processRaw(args: string[]): Promise<number> {
     ...(values.group === undefined ? {} : { "kafka.group": values.group }),
   };
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
-  const setup = await openKafka(config);
-  let partitions: number;
-  try {
-    await setup.log.reach(Infinity, stop.signal);
-    partitions = await checkTopics(setup);
-  } finally {
-    await setup.log.close();
+  const partitions = await countPartitions(config, stop.signal);
+  if (partitions === null) {
+    stop.release();
+    logEvent({ level: "info", event: "stopped", fields: {} });
+    return 0;
   }
   logEvent({
     level: "info",
@@ -87,6 +92,20 @@ export async function processRaw(args: string[]): Promise<number> {
   }
   logEvent({ level: "info", event: "stopped", fields: {} });
   return 0;
+}
+
+/** Waits for Kafka, for as long as it takes; null: told to stop meanwhile. */
+async function countPartitions(config: Config, signal: AbortSignal): Promise<number | null> {
+  const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
+  try {
+    await reachKafka(setup, { deadlineMs: Infinity, signal });
+    return await checkTopics(setup);
+  } catch (error) {
+    if (signal.aborted) return null;
+    throw error;
+  } finally {
+    await setup.log.close();
+  }
 }
 
 /** Runs a worker in a thread of its own, until it ends. */
@@ -117,6 +136,7 @@ function runThread(
     };
     const start: ThreadStart = { config };
     thread.postMessage(start);
+    if (signal.aborted) stop();
   }).finally(() => {
     signal.removeEventListener("abort", stop);
     thread.terminate();

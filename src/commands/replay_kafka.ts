@@ -1,7 +1,8 @@
 import { playIntoLog } from "../engine/log_player.ts";
+import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { inputRecords, openInput } from "./input.ts";
-import { checkTopics, DEADLINE_MS, openKafka, writerOptions } from "./kafka.ts";
+import { checkTopics, DEADLINE_MS, openKafka, reachKafka, writerOptions } from "./kafka.ts";
 import type { PlayOptions } from "./embedded.ts";
 import { createProgress, formatCount } from "./progress.ts";
 import { print, say, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
@@ -21,7 +22,7 @@ export async function replayIntoKafka(
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "gridwatch-" });
   const startedAtMs = performance.now();
   try {
-    await log.reach(Date.now() + DEADLINE_MS, stop.signal);
+    await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
     const partitions = await checkTopics(setup);
     if (play.partitions !== null && play.partitions !== partitions) {
       throw new RunError(
@@ -75,6 +76,13 @@ export async function replayIntoKafka(
       say(`${formatCount(played.sent)} records sent to ${topics.raw} in ${seconds.toFixed(1)} s`);
     }
     return played.isFinished ? 0 : STOPPED_EXIT_CODE;
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
+    if (!(error instanceof FencedError)) throw error;
+    const hint = "let that one go on, or stop it and start this one again";
+    throw new RunError(`Cannot ${command}: the same replay was started elsewhere`, hint, {
+      cause: error,
+    });
   } finally {
     await log.close();
     await Deno.remove(temporaryDirectory, { recursive: true });

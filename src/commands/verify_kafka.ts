@@ -1,7 +1,7 @@
 import { type Config, processorOptions } from "../config.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
 import { type PartitionVerified, verifyPartition } from "../engine/log_verify.ts";
-import { checkTopics, committedReader, DEADLINE_MS, openKafka } from "./kafka.ts";
+import { checkTopics, committedReader, DEADLINE_MS, openKafka, reachKafka } from "./kafka.ts";
 import { createProgress, formatCount } from "./progress.ts";
 import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 
@@ -13,7 +13,7 @@ export async function verifyKafka(config: Config, isJson: boolean): Promise<numb
   const setup = await openKafka(config);
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
-    await setup.log.reach(Date.now() + DEADLINE_MS, stop.signal);
+    await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
     const partitions = await checkTopics(setup);
     const progress = createProgress({
       verb: "verifying",

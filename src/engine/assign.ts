@@ -8,8 +8,8 @@ export type MemberClaim = {
 /**
  * Shares partitions out evenly, moving as few as it can: a member keeps what it holds up to its
  * share. A partition that moves is left out until its holder has given it up: the holder sees that
- * it is gone, stops, and joins again, and then it is free. So no partition has two owners, and those
- * that stay are never stopped (KIP-429, "cooperative").
+ * it is gone, stops, and joins again, and then it is free. So no partition has two owners, and
+ * those that stay are never stopped (KIP-429, "cooperative").
  *
  * The same claims give the same answer, in whatever order they come.
  */

@@ -1,3 +1,4 @@
+import type { LogProducer, PartitionRef } from "./log_ports.ts";
 import type { Processor } from "../core/processor.ts";
 import { formatTimestamp } from "../core/time.ts";
 
@@ -17,8 +18,41 @@ export function idleTickMs(
   return tickMs;
 }
 
+/**
+ * Writes ticks. They are not waited for, so that the other partitions go on while a broker is away;
+ * one that is lost is followed by the next.
+ */
+export class TickSender {
+  readonly #openProducer: () => LogProducer;
+  readonly #onFailed: (partition: number, error: unknown) => void;
+  #producer: LogProducer | null = null;
+
+  constructor(
+    openProducer: () => LogProducer,
+    onFailed: (partition: number, error: unknown) => void,
+  ) {
+    this.#openProducer = openProducer;
+    this.#onFailed = onFailed;
+  }
+
+  send(to: PartitionRef, tickMs: number): void {
+    const values = encodeTick(tickMs);
+    const producer = this.#producer ??= this.#openProducer();
+    const run = { ...to, count: 1, values, valueEnds: [values.length], timesMs: tickMs };
+    producer.send([{ ...run, keys: null, keyEnds: null, origins: null }]).catch((error) => {
+      if (this.#producer === producer) this.#producer = null;
+      producer.close().catch(() => {}); // it has failed, and is of no use any more
+      this.#onFailed(to.partition, error);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#producer?.close();
+  }
+}
+
 /** A tick as a raw record. */
-export function encodeTick(timestampMs: number): Uint8Array<ArrayBuffer> {
+function encodeTick(timestampMs: number): Uint8Array<ArrayBuffer> {
   const text = `{"type":"tick","timestamp":"${formatTimestamp(timestampMs)}"}`;
   return new TextEncoder().encode(text);
 }

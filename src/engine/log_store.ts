@@ -30,6 +30,8 @@ const TASK_KEY = "task";
 /** First part of a snapshot: what stands before it in the changelog is of no use any more. */
 const SNAPSHOT_START_KEY = "snapshot-0";
 const RESTORE_WAIT_MS = 500;
+/** A payload beyond this is cut into records of it: brokers take 1 MB unless told otherwise. */
+const RECORD_BYTES_MAX = 512 << 10;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -51,8 +53,10 @@ export class LogStore implements CommitStore {
 
   /** Takes the partition over, and reads what its last owner committed. */
   async load(partition: number): Promise<Snapshot | null> {
-    const { committer, admin, topics } = this.#options;
+    const { committer, admin, topics, signal } = this.#options;
+    signal.throwIfAborted();
     await committer.open();
+    signal.throwIfAborted();
     const ref = { topic: topics.changelog, partition };
     const [{ offset: start }] = await admin.listOffsets([ref], "start");
     const [{ offset: end }] = await admin.listOffsets([ref], "committedEnd");
@@ -65,7 +69,7 @@ export class LogStore implements CommitStore {
       else if (key === SNAPSHOT_START_KEY) {
         restoreFrom = offset;
         this.#changes = 0;
-      } else if (key.startsWith("change-")) this.#changes++;
+      } else if (key.startsWith("change-") && !isContinuation(key)) this.#changes++;
     }
     if (task === null) return null;
     const { nextOffset } = decodeTask(task);
@@ -90,13 +94,16 @@ export class LogStore implements CommitStore {
   }
 
   #changelogRecords(commit: Commit, nowMs: number): LogRecords {
-    const values = [commit.task, ...commit.changelog];
-    const prefix = commit.compacts ? "snapshot" : "change";
     if (commit.compacts) this.#changes = 0;
-    const keys = values.map((_, r) => {
-      if (r === 0) return TASK_KEY;
-      return commit.compacts ? `${prefix}-${r - 1}` : `${prefix}-${this.#changes++}`;
-    }).map((key) => encoder.encode(key));
+    const keys = [encoder.encode(TASK_KEY)];
+    const values = [commit.task];
+    commit.changelog.forEach((payload, part) => {
+      const key = commit.compacts ? `snapshot-${part}` : `change-${this.#changes++}`;
+      for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
+        keys.push(encoder.encode(piece === 0 ? key : `${key}/${piece}`));
+        values.push(payload.subarray(at, at + RECORD_BYTES_MAX));
+      }
+    });
     return {
       topic: this.#options.topics.changelog,
       partition: commit.partition,
@@ -111,9 +118,16 @@ export class LogStore implements CommitStore {
   }
 
   async *#payloads(start: number, end: number): AsyncGenerator<Uint8Array> {
+    let pieces: Uint8Array[] = [];
     for await (const { key, value } of this.#read(start, end)) {
-      if (value !== null && key !== TASK_KEY) yield value;
+      if (value === null || key === TASK_KEY) continue;
+      if (!isContinuation(key) && pieces.length > 0) {
+        yield concatenate(pieces);
+        pieces = [];
+      }
+      pieces.push(value);
     }
+    if (pieces.length > 0) yield concatenate(pieces);
   }
 
   /** The committed records of the changelog from `start` up to the offset `end`. */
@@ -142,6 +156,11 @@ export class LogStore implements CommitStore {
   }
 }
 
+/** `change-7/1` goes on where `change-7` stops. */
+function isContinuation(key: string): boolean {
+  return key.includes("/");
+}
+
 function keyOf({ bytes, keys }: LogBatch, r: number): string {
   if (keys === null || keys.starts[r] < 0) return "";
   return decoder.decode(bytes.subarray(keys.starts[r], keys.ends[r]));
@@ -152,6 +171,7 @@ function valueOf({ bytes, values }: LogBatch, r: number): Uint8Array | null {
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0];
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

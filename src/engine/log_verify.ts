@@ -5,6 +5,7 @@ import type { Outputs } from "../core/outputs.ts";
 import { Processor, type TaskState } from "../core/processor.ts";
 import type { LogAdmin, LogBatch, LogReader, LogRecords } from "./log_ports.ts";
 import { outputRecords, type Topics } from "./log_records.ts";
+import { MetricSums, parseMetric } from "./metric_sums.ts";
 
 export type VerifyOptions = {
   readonly partition: number;
@@ -41,7 +42,7 @@ export type PartitionVerified = {
 const DIFFERENCES_MAX = 20;
 const WAIT_MS = 500;
 /** How often nothing may come though the log has more, before that is said. */
-const WAITS_MAX = 120;
+const WAITS_MAX = 240;
 const FOLD_RECORDS = 20_000;
 const decoder = new TextDecoder();
 
@@ -90,11 +91,14 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
     for (const cursor of cursors.values()) await cursor.end(differences);
     const metrics = await OutputCursor.open(topics.metrics, Infinity, options);
     cursors.set(topics.metrics, metrics);
-    await sums.read(metrics, committed.nextOffset);
+    await readMetrics(metrics, { sums, nextOffset: committed.nextOffset, differences });
   } finally {
     for (const cursor of cursors.values()) await cursor.close();
   }
-  sums.compare(topics.metrics, differences);
+  for (const { expected, found } of sums.differences()) {
+    const base = { topic: topics.metrics, inputOffset: null, problem: "different" as const };
+    differences.add({ ...base, expected, found });
+  }
   compareLedgers(processor.state.ledger, committed.ledger, topics.raw, differences);
   const { ledger } = processor.state;
   return { partition, rawRecords: ledger.raw, ledger, ...differences.all(), meterIds };
@@ -138,15 +142,18 @@ async function* foldRaw(
   yield processor.takeOutputs();
 }
 
-/** The committed records of a partition, up to `end` or else to where it ends now. */
+/**
+ * The committed records of a partition, up to `end` or else to where it ends now. Transactions under
+ * way are waited for: a commit is decided before each partition it wrote to has been told.
+ */
 async function* readCommittedRecords(
   ref: { topic: string; partition: number },
   { admin, openReader, signal }: VerifyOptions,
   end = Infinity,
 ): AsyncGenerator<LogBatch> {
   const [{ offset: start }] = await admin.listOffsets([ref], "start");
-  const [{ offset: committedEnd }] = await admin.listOffsets([ref], "committedEnd");
-  const stop = Math.min(end, committedEnd);
+  const [{ offset: logEnd }] = await admin.listOffsets([ref], "end");
+  const stop = Math.min(end, logEnd);
   if (start >= stop) return;
   const reader = openReader();
   try {
@@ -172,14 +179,20 @@ type Found = { readonly offset: number; readonly index: number; readonly value: 
 /** The records of one output topic, one by one, as far as the committed input goes. */
 class OutputCursor {
   readonly #topic: string;
+  readonly #partition: number;
   readonly #nextInputOffset: number;
   readonly #batches: AsyncGenerator<LogBatch>;
   #batch: LogBatch | null = null;
   #at = 0;
   #current: Found | null = null;
 
-  private constructor(topic: string, nextInputOffset: number, batches: AsyncGenerator<LogBatch>) {
+  private constructor(
+    { topic, partition }: { topic: string; partition: number },
+    nextInputOffset: number,
+    batches: AsyncGenerator<LogBatch>,
+  ) {
     this.#topic = topic;
+    this.#partition = partition;
     this.#nextInputOffset = nextInputOffset;
     this.#batches = batches;
   }
@@ -189,8 +202,9 @@ class OutputCursor {
     nextInputOffset: number,
     options: VerifyOptions,
   ): Promise<OutputCursor> {
-    const batches = readCommittedRecords({ topic, partition: options.partition }, options);
-    const cursor = new OutputCursor(topic, nextInputOffset, batches);
+    const ref = { topic, partition: options.partition };
+    const batches = readCommittedRecords(ref, options);
+    const cursor = new OutputCursor(ref, nextInputOffset, batches);
     await cursor.advance();
     return cursor;
   }
@@ -199,26 +213,20 @@ class OutputCursor {
     return this.#current;
   }
 
-  /** Goes to the next record; one of input that was not committed at the start ends it. */
+  /** Goes to the next record, passing over those of input that was not committed at the start. */
   async advance(): Promise<void> {
-    while (this.#batch === null || this.#at >= this.#batch.count) {
-      const { value, done } = await this.#batches.next();
-      if (done) {
-        this.#current = null;
-        return;
+    do {
+      while (this.#batch === null || this.#at >= this.#batch.count) {
+        const { value, done } = await this.#batches.next();
+        if (done) {
+          this.#current = null;
+          return;
+        }
+        this.#batch = value;
+        this.#at = 0;
       }
-      this.#batch = value;
-      this.#at = 0;
-    }
-    const { bytes, values, origins } = this.#batch;
-    const r = this.#at++;
-    const value = bytes.subarray(Math.max(0, values.starts[r]), Math.max(0, values.ends[r]));
-    const found = {
-      offset: origins?.offsets[r] ?? -1,
-      index: origins?.indexes[r] ?? -1,
-      value,
-    };
-    this.#current = found.offset >= this.#nextInputOffset ? null : found;
+      this.#current = foundAt(this.#batch, this.#at++, this.#partition);
+    } while (this.#current.offset >= this.#nextInputOffset);
   }
 
   /** Compares the next records with those expected. */
@@ -229,7 +237,7 @@ class OutputCursor {
       const value = expected.values.subarray(start, expected.valueEnds[r]);
       let order = orderOf(this.#current, offsets[r], indexes[r]);
       while (order < 0) {
-        this.#extra(differences);
+        this.extra(differences);
         await this.advance();
         order = orderOf(this.#current, offsets[r], indexes[r]);
       }
@@ -250,7 +258,7 @@ class OutputCursor {
   /** What is left is more than there should be. */
   async end(differences: Differences): Promise<void> {
     while (this.#current !== null) {
-      this.#extra(differences);
+      this.extra(differences);
       await this.advance();
     }
   }
@@ -259,15 +267,25 @@ class OutputCursor {
     await this.#batches.return(undefined);
   }
 
-  #extra(differences: Differences): void {
-    differences.add({
-      topic: this.#topic,
-      inputOffset: this.#current?.offset ?? -1,
-      problem: "extra",
-      expected: null,
-      found: textOf(this.#current?.value ?? null),
-    });
+  /** The current record is one that should not be there. */
+  extra(differences: Differences): void {
+    if (this.#current === null) return;
+    const { offset, value } = this.#current;
+    const inputOffset = offset < 0 ? null : offset;
+    const found = textOf(value);
+    differences.add({ topic: this.#topic, inputOffset, problem: "extra", expected: null, found });
   }
+}
+
+/** Record r; one that does not come from this partition's input comes before all that do. */
+function foundAt({ bytes, values, origins }: LogBatch, r: number, partition: number): Found {
+  const value = bytes.subarray(Math.max(0, values.starts[r]), Math.max(0, values.ends[r]));
+  const isOurs = origins !== null && origins.partitions[r] === partition;
+  return {
+    offset: isOurs ? origins.offsets[r] : -1,
+    index: isOurs ? origins.indexes[r] : -1,
+    value,
+  };
 }
 
 /** Below 0: the record found comes before the one expected; above: behind it, or there is none. */
@@ -308,54 +326,22 @@ class Differences {
   }
 }
 
-/** Metrics that count records, by type and tags, summed over all commits. */
-class MetricSums {
-  readonly #expected = new Map<string, number>();
-  readonly #found = new Map<string, number>();
-
-  expect({ metrics }: Outputs): void {
-    for (const { metricType, tags, value } of metrics) {
-      add(this.#expected, metricType, tags, value);
-    }
+/** Sums the metrics of the commits up to `nextOffset`, which is what they carry as their origin. */
+async function readMetrics(
+  cursor: OutputCursor,
+  { sums, nextOffset, differences }: {
+    sums: MetricSums;
+    nextOffset: number;
+    differences: Differences;
+  },
+): Promise<void> {
+  for (; cursor.current !== null; await cursor.advance()) {
+    const { offset, value } = cursor.current;
+    if (offset > nextOffset) continue;
+    const metric = offset < 0 ? null : parseMetric(decoder.decode(value));
+    if (metric === null) cursor.extra(differences);
+    else sums.find(metric);
   }
-
-  async read(cursor: OutputCursor, nextOffset: number): Promise<void> {
-    for (; cursor.current !== null; await cursor.advance()) {
-      if (cursor.current.offset > nextOffset) continue;
-      const metric = JSON.parse(decoder.decode(cursor.current.value));
-      add(this.#found, metric.metric_type, metric.tags, metric.value);
-    }
-  }
-
-  compare(topic: string, differences: Differences): void {
-    for (const key of new Set([...this.#expected.keys(), ...this.#found.keys()])) {
-      const expected = this.#expected.get(key) ?? 0;
-      const found = this.#found.get(key) ?? 0;
-      if (expected === found) continue;
-      differences.add({
-        topic,
-        inputOffset: null,
-        problem: "different",
-        expected: `${key}: ${expected}`,
-        found: `${key}: ${found}`,
-      });
-    }
-  }
-}
-
-const COUNTED = new Set([
-  ...["event_processed", "invalid_event", "too_late_event", "duplicate_event", "gap_detected"],
-]);
-
-function add(
-  sums: Map<string, number>,
-  type: string,
-  tags: Readonly<Record<string, string>>,
-  value: number,
-): void {
-  if (!COUNTED.has(type)) return;
-  const key = `${type} ${JSON.stringify(tags)}`;
-  sums.set(key, (sums.get(key) ?? 0) + value);
 }
 
 function compareLedgers(

@@ -1,13 +1,14 @@
-import { encodeTick, idleTickMs } from "./idle.ts";
-import type {
-  GroupHandlers,
-  LogAdmin,
-  LogBatch,
-  LogCommitter,
-  LogGroup,
-  LogProducer,
-  LogReader,
-  Membership,
+import { idleTickMs, TickSender } from "./idle.ts";
+import {
+  type GroupHandlers,
+  type LogAdmin,
+  type LogBatch,
+  type LogCommitter,
+  type LogGroup,
+  type LogProducer,
+  type LogReader,
+  type Membership,
+  OffsetGoneError,
 } from "./log_ports.ts";
 import type { Topics } from "./log_records.ts";
 import { LogStore } from "./log_store.ts";
@@ -26,7 +27,8 @@ export type WorkerEvent = {
 export type WorkerLog = {
   readonly admin: LogAdmin;
   readonly reader: LogReader;
-  readonly producer: LogProducer;
+  /** For ticks; another is opened after one that failed. */
+  openProducer(): LogProducer;
   openChangelogReader(): LogReader;
   committer(partition: number): LogCommitter;
   join(handlers: GroupHandlers): LogGroup;
@@ -42,6 +44,8 @@ export type WorkerOptions = {
   readonly commitIntervalBehindMs: number;
   /** A partition without a record for this long gets a tick; 0: never. */
   readonly idleTimeoutMs: number;
+  /** Passed on to `Task.open`; tests make snapshots early. */
+  readonly changelogBytesMin?: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onEvent: (event: WorkerEvent) => void;
@@ -80,6 +84,10 @@ type Running = {
   retryAtMs: number;
   failures: number;
   opening: Promise<void> | null;
+  /** No tick before this. */
+  tickDueAtMs: number;
+  /** Ends a restore that nobody waits for any more. */
+  readonly stop: AbortController;
 };
 
 const READ_WAIT_MS = 20;
@@ -96,10 +104,15 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #running = new Map<number, Running>();
   #group: LogGroup | null = null;
+  readonly #ticks: TickSender;
 
   constructor(log: WorkerLog, options: WorkerOptions) {
     this.#log = log;
     this.#options = options;
+    this.#ticks = new TickSender(() => log.openProducer(), (partition, error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#say("warn", "tick_failed", { partition, error: reason });
+    });
   }
 
   /** Works until the signal, then commits, gives its partitions back and leaves the group. */
@@ -122,6 +135,7 @@ export class Worker {
       await this.#group.leave();
       for (const running of [...this.#running.values()]) this.#drop(running.partition, "ended");
       await this.#log.reader.close();
+      await this.#ticks.close();
     }
   }
 
@@ -139,17 +153,27 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { reader } = this.#log;
     while (!signal.aborted) {
-      const batch = await reader.next(READ_WAIT_MS, signal);
+      const batch = await this.#read(signal);
       if (batch !== null) this.#fold(batch);
       const nowMs = this.#options.clock.nowMs();
       for (const running of this.#running.values()) {
         if (running.state === "failed" && nowMs >= running.retryAtMs) this.#open(running);
         if (running.state !== "running") continue;
         this.#commitWhenDue(running, nowMs);
-        await this.#tickWhenIdle(running, nowMs);
+        this.#tickWhenIdle(running, nowMs);
       }
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<LogBatch | null> {
+    try {
+      return await this.#log.reader.next(READ_WAIT_MS, signal);
+    } catch (error) {
+      const running = error instanceof OffsetGoneError && this.#running.get(error.at.partition);
+      if (!running) throw error;
+      this.#fail(running, error); // restored, it goes on at the log's start
+      return null;
     }
   }
 
@@ -172,6 +196,8 @@ export class Worker {
       retryAtMs: nowMs,
       failures: 0,
       opening: null,
+      tickDueAtMs: -Infinity,
+      stop: new AbortController(),
     };
     this.#running.set(partition, running);
     this.#open(running);
@@ -185,7 +211,7 @@ export class Worker {
 
   async #restore(running: Running): Promise<void> {
     const { partition } = running;
-    const { topics, group, clock, signal, processorOptions } = this.#options;
+    const { topics, group, clock, signal, processorOptions, changelogBytesMin } = this.#options;
     const startedAtMs = clock.nowMs();
     const store = new LogStore({
       partition,
@@ -196,19 +222,28 @@ export class Worker {
       admin: this.#log.admin,
       openReader: () => this.#log.openChangelogReader(),
       clock,
-      signal,
+      signal: AbortSignal.any([signal, running.stop.signal]),
       onRestore: () => running.lastProgressAtMs = clock.nowMs(),
     });
-    const task = await Task.open(processorOptions(partition), store);
+    const task = await Task.open(processorOptions(partition), store, { changelogBytesMin });
+    const ref = { topic: topics.raw, partition };
+    const [{ offset: startOffset }] = await this.#log.admin.listOffsets([ref], "start");
+    const offset = Math.max(startOffset, task.nextOffset);
     if (this.#running.get(partition) !== running || running.state !== "restoring") return;
     running.task = task;
     this.#stores.set(running, store);
     running.foldedRecords = 0;
-    running.readOffset = task.nextOffset;
+    running.readOffset = offset;
     running.commitDueAtMs = Infinity;
     running.state = "running";
     running.lastProgressAtMs = running.lastRecordAtMs = clock.nowMs();
-    this.#log.reader.assign({ topic: topics.raw, partition, offset: task.nextOffset });
+    this.#log.reader.assign({ ...ref, offset });
+    if (offset > task.nextOffset) {
+      // Nobody had begun: the usual start on an old topic. Else records are lost.
+      const level = task.nextOffset === 0 ? "info" : "error";
+      const fields = { partition, from_offset: task.nextOffset, to_offset: offset };
+      this.#say(level, "raw_records_deleted_unread", fields);
+    }
     this.#say("info", "partition_restored", {
       partition,
       next_offset: task.nextOffset,
@@ -307,6 +342,7 @@ export class Worker {
     const running = this.#running.get(partition);
     if (running === undefined) return;
     running.state = "stopped";
+    running.stop.abort();
     running.task = null;
     this.#running.delete(partition);
     this.#log.reader.unassign({ topic: this.#options.topics.raw, partition });
@@ -317,7 +353,9 @@ export class Worker {
   #fail(running: Running, error: unknown): void {
     if (this.#running.get(running.partition) !== running || this.#options.signal.aborted) return;
     const { partition } = running;
-    if (error instanceof FencedError) return this.#drop(partition, "fenced");
+    // Fenced while it is still a member's: by a zombie that opened its committer late. Take it back.
+    const isAnothers = error instanceof FencedError && this.#membership(partition) === null;
+    if (isAnothers) return this.#drop(partition, "fenced");
     this.#log.reader.unassign({ topic: this.#options.topics.raw, partition });
     running.task = null;
     running.state = "failed";
@@ -331,31 +369,20 @@ export class Worker {
   }
 
   /** Tells an idle partition that time goes on, as a record of its own log. */
-  async #tickWhenIdle(running: Running, nowMs: number): Promise<void> {
+  #tickWhenIdle(running: Running, nowMs: number): void {
     const { idleTimeoutMs, topics } = this.#options;
     const idleMs = nowMs - running.lastRecordAtMs;
     if (idleTimeoutMs === 0 || idleMs < idleTimeoutMs || running.task === null) return;
-    running.lastRecordAtMs = nowMs;
+    if (nowMs < running.tickDueAtMs) return;
     const { partition } = running;
     const ends = this.#log.reader.ends({ topic: topics.raw, partition });
     if (ends === null || ends.logEndOffset > running.readOffset) return;
+    running.tickDueAtMs = nowMs + idleTimeoutMs;
     const { processor } = running.task;
     const { lastRecordTimeMs } = running;
     const recordTimeMs = Number.isNaN(lastRecordTimeMs) ? nowMs - idleMs : lastRecordTimeMs;
     const tickMs = idleTickMs(processor, { recordTimeMs, idleMs });
-    if (tickMs === null) return;
-    const values = encodeTick(tickMs);
-    await this.#log.producer.send([{
-      topic: topics.raw,
-      partition,
-      count: 1,
-      values,
-      valueEnds: [values.length],
-      keys: null,
-      keyEnds: null,
-      timesMs: tickMs,
-      origins: null,
-    }]);
+    if (tickMs !== null) this.#ticks.send({ topic: topics.raw, partition }, tickMs);
   }
 
   #say(level: WorkerEvent["level"], event: string, fields: WorkerEvent["fields"]): void {

@@ -75,6 +75,26 @@ export class CopyWriter {
     this.#length = start + text.length;
   }
 
+  /** A text as the UTF-8 bytes `[start, end)`, which are not checked. */
+  utf8(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.#reserve(4 + length);
+    this.#view.setInt32(this.#length, length);
+    const target = this.#bytes;
+    const at = this.#length + 4;
+    for (let p = 0; p < length; p++) target[at + p] = bytes[start + p];
+    this.#length = at + length;
+  }
+
+  /** Whole fields, already in this form: lengths and all. */
+  fields(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    const target = this.#bytes;
+    const at = this.#length;
+    for (let p = 0; p < bytes.length; p++) target[at + p] = bytes[p];
+    this.#length = at + bytes.length;
+  }
+
   bytes(value: Uint8Array): void {
     this.#reserve(4 + value.length);
     this.#view.setInt32(this.#length, value.length);

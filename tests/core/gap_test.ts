@@ -152,6 +152,16 @@ Deno.test("Processor waits with a gap between two readings until the grace is ov
   assert.deepEqual(core.readGaps(), ["CLOSED M1@0:30 0:30..1:30 2"]);
 });
 
+Deno.test("Processor goes on judging a gap that no late reading can reach any more", () => {
+  const core = startHarness({ gapGraceMs: 2 * HOUR_MS });
+  for (const at of ["0:00", "1:30", "2:00"]) core.reading("M1", at);
+  assert.deepEqual(core.readGaps(), []);
+  core.reading("M1", "2:30");
+  assert.deepEqual(core.readGaps(), ["CLOSED M1@0:30 0:30..1:00 1"]);
+  core.reading("M1", "3:00");
+  assert.deepEqual(core.readGaps(), ["CLOSED M1@0:30 0:30..1:30 2"]);
+});
+
 Deno.test("Processor finds no gap where late readings came before the grace was over", () => {
   const core = startHarness({ gapGraceMs: 2 * HOUR_MS });
   core.reading("M1", "0:00");
@@ -236,6 +246,11 @@ const INTO_OPEN: [name: string, readings: string[], gaps: string[]][] = [
   ],
   ["its last", ["2:30"], ["CLOSED M1@0:30 0:30..2:30 4"]],
   [
+    "its first, then its last: what is closed keeps the id",
+    ["0:30", "2:30"],
+    ["OPEN M1@0:30 1:00..3:00 4", "CLOSED M1@0:30 1:00..2:30 3"],
+  ],
+  [
     "the middle: the left part is closed and keeps the id",
     ["1:30"],
     ["CLOSED M1@0:30 0:30..1:30 2", "OPEN M1@2:00 2:00..3:00 2"],
@@ -285,6 +300,21 @@ Deno.test("Processor gives what grows on after a filled gap an id of its own", (
     "FILLED M1@0:30 0:30..0:30 0",
     "OPEN M1@1:00 1:00..1:30 1",
   ]);
+});
+
+Deno.test("Processor calls a gap filled when what is left counts from the reading and is in time", () => {
+  const core = startHarness();
+  core.reading("M1", "0:00");
+  core.tick("1:15");
+  assert.equal(core.reading("M1", "0:31"), "LATE 2640");
+  assert.deepEqual(core.readGaps(), [
+    "OPEN M1@0:30 0:30..1:30 2",
+    "FILLED M1@0:30 0:30..0:30 0",
+  ]);
+  core.tick("1:15:59.999");
+  assert.deepEqual(core.readGaps(), []);
+  core.tick("1:16");
+  assert.deepEqual(core.readGaps(), ["OPEN M1@1:01 1:01..1:31 1"]);
 });
 
 Deno.test("Processor lets an open gap that was shrunk double from what is left", () => {

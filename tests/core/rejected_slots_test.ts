@@ -10,6 +10,7 @@ Deno.test("Processor lets a rejected reading fill no slot: the good one after it
     core.reading("M1", "10:00");
     core.reading("M1", "10:30", bad);
     assert.equal(core.reading("M1", "10:30", 2), "OK", bad);
+    assert.equal(core.processor.meters.marks.size, 0, "the slot is no longer marked");
     assert.equal(core.reading("M1", "10:30", 2), "DUPLICATE", bad);
     core.reading("M1", "11:00");
     assert.deepEqual(core.readGaps(), [], bad);

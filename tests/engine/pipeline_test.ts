@@ -260,6 +260,15 @@ Deno.test("playRecords() sends no last tick after a topic without an accepted re
   assert.equal(store.partitions.has(1), false);
 });
 
+Deno.test("playRecords() never rejects its own last tick, at the end of all years", async () => {
+  const store = new MemoryStore();
+  const text = `{"meter_id":"M1","timestamp":"9999-12-31T23:50:00Z","consumption_kwh":1}`;
+  await play(store, [{ partition: 0, text }], { endsAfterMs: 15 * MINUTE_MS });
+  const { ledger, watermarkMs } = store.partitions.get(0)!;
+  assert.deepEqual([ledger.ok, ledger.tick, ledger.rejected], [1, 1, 0]);
+  assert.equal(watermarkMs, Date.UTC(9999, 11, 31, 23, 59, 59, 999));
+});
+
 Deno.test("playRecords() resumes between the partitions' last ticks to the same answer", async () => {
   const changes = { commitRecordsMax: records.length, endsAfterMs: SETTINGS.gapGraceMs };
   const straight = new MemoryStore();

@@ -10,7 +10,7 @@ import type {
   LogReaderOptions,
   LogRecords,
 } from "../../src/engine/log_ports.ts";
-import { until } from "./kafka_harness.ts";
+import { until } from "./kafka_broker.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { KafkaLog } from "../../src/adapters/kafka_log.ts";
-import { type LogGroup } from "../../src/engine/log_ports.ts";
+import type { LogGroup } from "../../src/engine/log_ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import { openCommitter, openLog, readValues, recordsOf, rejection } from "./kafka_fixture.ts";
-import { type Kafka, startKafka, until } from "./kafka_harness.ts";
+import { until } from "./kafka_broker.ts";
+import { type Kafka, startKafka } from "./kafka_harness.ts";
 
 let kafka: Kafka;
 let log: KafkaLog;

@@ -32,7 +32,7 @@ export async function kafkaJars(version: string): Promise<string> {
   return folder;
 }
 
-/** Into its place in one step, so that nobody sees half of it; another process may have been first. */
+/** Into its place in one step, so that nobody sees half of it; another may have been first. */
 async function move(from: string, to: string): Promise<void> {
   const beside = `${to}.${Deno.pid}`;
   await Deno.mkdir(beside, { recursive: true });

@@ -10,7 +10,8 @@ import {
   recordsOf,
   StepTransaction,
 } from "./kafka_fixture.ts";
-import { until, withKafka } from "./kafka_harness.ts";
+import { until } from "./kafka_broker.ts";
+import { withKafka } from "./kafka_harness.ts";
 
 /** What holds when brokers are killed under the adapter. */
 

@@ -10,7 +10,7 @@ import {
   formatShortInstant,
   visibleText,
 } from "./format.js";
-import { showState } from "./panels.js";
+import { showState, stepByKey } from "./parts.js";
 
 const SPANS = [
   { label: "4 weeks", query: "step=hour&days=28" },
@@ -167,11 +167,9 @@ export function createMeterSheet({ onClose }) {
   chart.addEventListener("pointermove", (event) => moveTo(pointAt(event)));
   chart.addEventListener("pointerleave", () => moveTo(null));
   chart.addEventListener("keydown", (event) => {
-    const last = (view.detail?.series.points.length ?? 0) - 1;
-    const at = view.cursor ?? last + 1;
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];
-    if (to === undefined || last < 0) return;
-    moveTo(Math.max(0, Math.min(last, to)));
+    const to = stepByKey(event.key, view.cursor, (view.detail?.series.points.length ?? 0) - 1);
+    if (to === null) return;
+    moveTo(to);
     event.preventDefault();
   });
 

@@ -4,15 +4,23 @@
  */
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
-import { createPanels, showStatus } from "./panels.js";
+import { createFleetPanel } from "./fleet_panel.js";
+import {
+  createGapsPanel,
+  createLatePanel,
+  createOpenPanel,
+  createRejectedPanel,
+} from "./list_panels.js";
+import { showStatus } from "./status_panels.js";
 
 const LISTS_PAUSE_MS = 2000;
 const RETRY_MS = 5000;
 
 const sheet = createMeterSheet({ onClose: () => setHash("") });
-const panels = createPanels({
-  openMeter: (meterId) => setHash(`meter=${encodeURIComponent(meterId)}`),
-});
+const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() });
+const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
+const lists = [fleetPanel, createOpenPanel(), gapsPanel, createLatePanel(), createRejectedPanel()];
+lists.push(sheet);
 
 let lastStatus = null;
 let listsTimer = null;
@@ -41,8 +49,7 @@ function wantLists() {
 async function refreshLists() {
   listsWanted = false;
   try {
-    await panels.refresh();
-    await sheet.refresh();
+    for (const list of lists) await list.refresh();
     listsError = null;
   } catch (error) {
     listsError = error.message;
@@ -149,13 +156,9 @@ addEventListener("hashchange", followHash);
 addEventListener("popstate", followHash);
 document.addEventListener("visibilitychange", () => document.hidden || wantLists());
 
-let width = innerWidth;
-addEventListener("resize", () => {
-  if (width === innerWidth) return;
-  width = innerWidth;
-  panels.redraw();
-  sheet.redraw();
-});
+// Drawings are in pixels: they follow the width of their column.
+new ResizeObserver(() => fleetPanel.redraw()).observe(byId("strip").parentElement);
+new ResizeObserver(() => sheet.redraw()).observe(byId("meter-chart").parentElement);
 
 listen();
 followHash();

@@ -1,0 +1,189 @@
+/** Where readings are missing: the fleet's days, and its least complete meters on the same axis. */
+import { drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
+import { byId, getJson, h, reconcile, s, setAttribute, setText } from "./dom.js";
+import { formatCount, formatDays, formatPercent } from "./format.js";
+import { meterLink, quietly, stepByKey } from "./parts.js";
+
+const METERS_STEP = 8;
+const METERS_MAX = 96;
+const FIND_PAUSE_MS = 250;
+const DAY_MS = 86_400_000;
+
+/** The panel. `onDay` is told of the chosen cell of days, or null. */
+export function createFleetPanel({ onDay }) {
+  const view = {
+    meters: null,
+    timeline: null,
+    limit: METERS_STEP,
+    q: "",
+    cells: [],
+    cursor: null,
+    day: null,
+  };
+
+  async function refresh() {
+    await refreshMeters();
+    view.timeline = await getJson("/api/timeline");
+    redraw();
+  }
+
+  async function refreshMeters() {
+    const { q, limit } = view;
+    const find = q === "" ? "sort=worst" : `sort=id&q=${encodeURIComponent(q)}`;
+    const meters = await getJson(`/api/meters?spans=true&limit=${limit}&${find}`);
+    if (q === view.q && limit === view.limit) view.meters = meters;
+  }
+
+  function redraw() {
+    if (view.timeline === null || view.meters === null) return;
+    drawStrip();
+    drawMeters();
+  }
+
+  function stripWidthPx() {
+    return Math.floor(byId("strip").parentElement.clientWidth);
+  }
+
+  function drawStrip() {
+    const svg = byId("strip");
+    const { timeline } = view;
+    const widthPx = stripWidthPx();
+    if (timeline.from === null) {
+      view.cells = [];
+      svg.setAttribute("height", FLEET_STRIP_PX);
+      return setText(byId("day-readout"), "");
+    }
+    view.cells = fleetCells(timeline, widthPx);
+    const { cells, cursor, day } = view;
+    const selected = day === null ? -1 : cells.findIndex((cell) => cell.fromMs === day.fromMs);
+    const max = drawFleetStrip(svg, { cells, widthPx, cursor, selected });
+    setAttribute(svg, "aria-valuemax", cells.length - 1);
+    const days = Math.round((cells[0].toMs - cells[0].fromMs) / DAY_MS);
+    const per = days === 1 ? "a day" : `in ${days} days`;
+    setText(
+      byId("strip-max"),
+      max.missing > 0 ? `most ${formatCount(max.missing)} ${per}` : "none",
+    );
+    showDay();
+  }
+
+  function showDay() {
+    const cell = view.cells[view.cursor];
+    if (cell === undefined) {
+      return setText(byId("day-readout"), "Point at a day, or use ← →. Enter shows its gaps.");
+    }
+    const meters = cell.meters === 1 ? "1 meter" : `${formatCount(cell.meters)} meters`;
+    const missing = cell.missing === 0
+      ? "nothing missing"
+      : `${formatCount(cell.missing)} missing in ${meters}`;
+    const text = `${formatDays(cell.fromMs, cell.toMs)}: ${missing}, ` +
+      `${formatCount(cell.tooLate)} too late, ${formatCount(cell.rejected)} rejected`;
+    setText(byId("day-readout"), text);
+    setAttribute(byId("strip"), "aria-valuenow", view.cursor);
+    setAttribute(byId("strip"), "aria-valuetext", text);
+  }
+
+  function drawMeters() {
+    const { meters, total, fleet_meters: fleetMeters } = view.meters;
+    const finding = view.q !== "";
+    setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Least complete meters");
+    reconcile(byId("meters"), meters, {
+      key: ({ meter_id: meterId }) => meterId,
+      create: createMeterRow,
+      update: updateMeterRow,
+    });
+    const empty = byId("meters-empty");
+    empty.hidden = meters.length > 0;
+    setText(
+      empty,
+      finding
+        ? "No meter's id has this in it. Clear the field to see the least complete ones."
+        : "No meter has reported yet. Start with: gridwatch run FILE.csv",
+    );
+    const more = byId("meters-more");
+    more.hidden = meters.length >= total || view.limit >= METERS_MAX;
+    setText(more, `Show more of ${formatCount(finding ? total : fleetMeters)}`);
+  }
+
+  function createMeterRow({ meter_id: meterId }) {
+    return h(
+      "li",
+      { class: "axis-grid meter-row" },
+      h("div", { class: "who" }, meterLink(meterId)),
+      h("div", { class: "strip" }, s("svg", { class: "lifeline", role: "img" })),
+      h(
+        "div",
+        { class: "whole" },
+        h("span", { class: "share", "aria-hidden": "true" }, h("i")),
+        h("span", { class: "share-text" }),
+      ),
+    );
+  }
+
+  function updateMeterRow(row, meter) {
+    const [, strip, whole] = row.children;
+    // A new row is not laid out yet; the strip above it has the same column.
+    const widthPx = stripWidthPx();
+    const timeline = view.timeline;
+    if (timeline.from !== null) {
+      const fromMs = Date.parse(timeline.from);
+      const toMs = Date.parse(timeline.to);
+      drawLifeline(strip.firstChild, { meter, fromMs, toMs, widthPx });
+    }
+    const gaps = meter.gaps === 1 ? "1 gap" : `${formatCount(meter.gaps)} gaps`;
+    const missing = `${formatCount(meter.missing_intervals)} missing`;
+    setAttribute(strip.firstChild, "aria-label", `${gaps}, ${missing}, ${meter.open_gaps} open`);
+    setAttribute(whole, "title", `${formatCount(meter.readings)} readings, ${missing}`);
+    whole.firstChild.style.setProperty("--share", `${meter.completeness_percent ?? 0}%`);
+    setText(whole.lastChild, formatPercent(meter.completeness_percent));
+  }
+
+  function chooseDay(cell) {
+    view.day = cell;
+    if (view.cells.length > 0) drawStrip();
+    onDay(cell);
+  }
+
+  const strip = byId("strip");
+  const moveTo = (index) => {
+    view.cursor = index;
+    if (view.cells.length > 0) drawStrip();
+  };
+  strip.addEventListener("pointermove", (event) => moveTo(cellAt(event)));
+  strip.addEventListener("pointerleave", () => moveTo(null));
+  strip.addEventListener("click", (event) => {
+    moveTo(cellAt(event));
+    chooseDay(view.cells[view.cursor] ?? null);
+  });
+  strip.addEventListener("keydown", (event) => {
+    const to = stepByKey(event.key, view.cursor, view.cells.length - 1);
+    if (to !== null) moveTo(to);
+    else if (event.key === "Enter" && view.cells[view.cursor]) chooseDay(view.cells[view.cursor]);
+    else if (event.key === "Escape" && view.day !== null) chooseDay(null);
+    else return;
+    event.preventDefault();
+  });
+
+  function cellAt(event) {
+    const box = strip.getBoundingClientRect();
+    const ms = view.cells[0].fromMs +
+      ((event.clientX - box.left) / box.width) * (view.cells.at(-1).toMs - view.cells[0].fromMs);
+    return Math.max(0, view.cells.findIndex((cell) => ms < cell.toMs));
+  }
+
+  let findTimer = null;
+  byId("find").addEventListener("input", (event) => {
+    clearTimeout(findTimer);
+    findTimer = setTimeout(() => {
+      view.q = event.target.value.trim();
+      view.limit = METERS_STEP;
+      quietly(() => refreshMeters().then(redraw));
+    }, FIND_PAUSE_MS);
+  });
+  byId("meters-more").addEventListener("click", () => {
+    view.limit = Math.min(METERS_MAX, view.limit + 2 * METERS_STEP);
+    quietly(() => refreshMeters().then(redraw));
+  });
+
+  return { refresh, redraw, showAllDays: () => chooseDay(null) };
+}

@@ -1,0 +1,37 @@
+/** Small parts that several panels are made of. */
+import { byId, h, icon, setText } from "./dom.js";
+import { visibleText } from "./format.js";
+
+/** A meter's id, which opens the meter. */
+export function meterLink(meterId) {
+  const text = visibleText(meterId);
+  const click = () => location.hash = `meter=${encodeURIComponent(meterId)}`;
+  return h("button", { type: "button", class: "meter-link mono", title: text, click }, text);
+}
+
+/** A gap's state by sign and word. */
+export function showState(cell, state) {
+  if (cell.dataset.state === state) return;
+  cell.dataset.state = state;
+  const word = state.charAt(0) + state.slice(1).toLowerCase();
+  cell.replaceChildren(h("span", { class: "gap-state" }, icon(state.toLowerCase()), word));
+}
+
+/** What stands in a list's place while it has no rows. */
+export function showEmpty(id, rows, text) {
+  const empty = byId(`${id}-empty`);
+  empty.hidden = rows.length > 0;
+  setText(empty, text);
+}
+
+/** After a click: the next round of lists tells of an error, if it lasts. */
+export function quietly(work) {
+  return work().catch(() => {});
+}
+
+/** Where the arrow keys, Home and End lead from `at`; null when the key is another. */
+export function stepByKey(key, at, last) {
+  const from = at ?? last + 1;
+  const to = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last }[key];
+  return to === undefined || last < 0 ? null : Math.max(0, Math.min(last, to));
+}

@@ -1,0 +1,137 @@
+/** State, replay, completeness and ledger: all that a status says. */
+import { byId, h, icon, reconcile, setAttribute, setText } from "./dom.js";
+import { formatCount, formatInstant, formatPercent, formatSeconds, visibleText } from "./format.js";
+
+const STATES = {
+  starting: ["wait", "Starting"],
+  running: ["play", "Running"],
+  finished: ["check", "Finished"],
+  stopped: ["stop", "Stopped"],
+  failed: ["cross", "Failed"],
+};
+
+const TERMS = [
+  { name: "ok", label: "On time", table: "validated_ok" },
+  { name: "late", label: "Late, accepted", table: "validated_late" },
+  { name: "too_late", label: "Too late", table: "late_events" },
+  { name: "duplicate", label: "Duplicate", table: "duplicate" },
+  { name: "rejected", label: "Rejected", table: "rejected" },
+  { name: "tick", label: "Ticks", table: null },
+];
+
+/** Draws a status: state, replay, completeness and ledger. */
+export function showStatus(status) {
+  const [symbol, text] = STATES[status.state];
+  const badge = byId("state");
+  if (badge.dataset.state !== status.state) {
+    badge.dataset.state = status.state;
+    byId("state-icon").replaceChildren(icon(symbol));
+    setText(byId("state-text"), text);
+  }
+  setText(byId("inputs"), visibleText(status.inputs));
+  setText(byId("version"), status.version);
+  showReplay(status);
+  showFleet(status);
+  showLedger(status);
+}
+
+function showReplay(status) {
+  setText(byId("event-time"), formatInstant(status.event_time));
+  const total = status.rows_total;
+  // Where no replay runs in this process, what the store holds is told instead.
+  const stored = total === null && status.rows_read === 0 ? status.ledger?.total : undefined;
+  const rows = stored === undefined ? status.rows_read : stored.raw - stored.tick;
+  setText(byId("rows-read"), formatCount(rows));
+  const known = total === null ? "rows" : `of ${formatCount(total)} rows`;
+  setText(byId("rows-total"), stored === undefined ? known : "records in the store");
+  setText(byId("percent"), total === null ? "" : formatPercent(status.percent, 1));
+  const track = byId("track");
+  setAttribute(track, "data-known", total !== null);
+  setAttribute(track, "aria-valuenow", status.percent === null ? null : Math.floor(status.percent));
+  byId("track-fill").style.setProperty("--share", `${status.percent ?? 0}%`);
+  const took = (Date.parse(status.last_progress_at) - Date.parse(status.started_at)) / 1000;
+  const rate = `${formatCount(status.readings_per_second)} readings/s`;
+  if (status.state === "running") {
+    setText(byId("rate"), rate);
+    const left = status.seconds_left;
+    setText(byId("left"), left === null ? "" : `${formatSeconds(left)} left`);
+  } else {
+    setText(byId("rate"), status.message ?? STATES[status.state][1]);
+    const ran = status.state !== "starting" && status.rows_read > 0;
+    setText(byId("left"), ran ? `took ${formatSeconds(took)}` : "");
+  }
+}
+
+function showFleet(status) {
+  const { fleet } = status;
+  setText(byId("completeness"), formatPercent(fleet?.completeness_percent, 3));
+  setAttribute(byId("gauge"), "data-known", fleet?.completeness_percent != null);
+  byId("gauge-fill").style.setProperty("--share", `${fleet?.completeness_percent ?? 0}%`);
+  setText(byId("fleet-meters"), formatCount(fleet?.meters));
+  setText(byId("fleet-readings"), formatCount(fleet?.readings));
+  setText(byId("fleet-missing"), formatCount(fleet?.missing_intervals));
+  setText(byId("fleet-open"), formatCount(status.open_gaps));
+  setText(byId("open-count"), status.open_gaps === null ? "" : formatCount(status.open_gaps));
+}
+
+function showLedger({ ledger }) {
+  const total = ledger?.total;
+  const differences = ledger?.table_differences;
+  reconcile(byId("equation"), [{ name: "raw", label: "Raw records" }, ...TERMS], {
+    key: ({ name }) => name,
+    create: ({ name, label }) =>
+      h(
+        "div",
+        { class: `term term-${name}` },
+        h("p", { class: "term-label" }, h("i", { class: `chip chip-${name}` }), label),
+        h("p", { class: "term-count" }, "–"),
+        h("p", { class: "term-check caption" }, " "),
+      ),
+    update(term, { name, table }) {
+      setText(term.children[1], formatCount(total?.[name]));
+      const check = term.children[2];
+      if (name === "raw") return setText(check, "each counted once");
+      if (table === null) return setText(check, "leave no row");
+      const off = differences?.[table];
+      const text = off === undefined
+        ? "not counted yet"
+        : off === 0
+        ? "same in the tables"
+        : `${formatCount(Math.abs(off))} ${off > 0 ? "not in" : "too many in"} the tables`;
+      setText(check, text);
+      setAttribute(check, "data-off", off === undefined || off === 0 ? null : "true");
+    },
+  });
+  const raw = total?.raw ?? 0;
+  reconcile(byId("parts"), TERMS.filter(({ name }) => (total?.[name] ?? 0) > 0), {
+    key: ({ name }) => name,
+    create: ({ name }) => h("i", { class: `chip-${name}` }),
+    update: (part, { name }) => part.style.setProperty("--part", total[name] / raw),
+  });
+  showSeal(ledger);
+}
+
+function showSeal(ledger) {
+  const seal = byId("seal");
+  if (ledger === null || ledger.total.raw === 0) {
+    seal.dataset.seal = "wait";
+    setText(seal.querySelector("b"), "Not counted");
+    setText(
+      byId("seal-detail"),
+      ledger === null ? "The store did not answer" : "Nothing is read yet",
+    );
+    return;
+  }
+  if (ledger.balanced) {
+    seal.dataset.seal = "yes";
+    setText(byId("seal-text"), "Balances");
+    const checked = ledger.table_differences !== null;
+    setText(byId("seal-detail"), checked ? "Nothing lost, tables agree" : "Tables not counted yet");
+    return;
+  }
+  seal.dataset.seal = "no";
+  const off = Object.values(ledger.table_differences ?? {}).reduce((a, b) => a + Math.abs(b), 0);
+  const worst = Math.max(Math.abs(ledger.difference), off);
+  setText(byId("seal-text"), worst > 0 ? `Off by ${formatCount(worst)}` : "Does not balance");
+  setText(byId("seal-detail"), "Run gridwatch verify");
+}
