@@ -90,7 +90,8 @@ function importFault({ path }: Source, specifier: string): string | null {
   }
   const target = resolvePath(path, specifier);
   if (!target.startsWith("src/")) {
-    const isData = /\.(sql|json|csv|html|css|svg)$/.test(target);
+    // Data, or a folder that a path is joined to: no code.
+    const isData = /\.(sql|json|csv|html|css|svg)$|^$|\/$/.test(target);
     return isData && arrow.packages === null ? null : refused;
   }
   const other = target.slice("src/".length);
@@ -232,6 +233,8 @@ const SAMPLES: [path: string, text: string, refused: boolean][] = [
   ["commands/run.ts", `import { parse } from "yaml";`, true],
   ["commands/run.ts", `import { x } from "../config.ts";`, false],
   ["commands/run.ts", `import { x } from "../../server.ts";`, true],
+  ["commands/run.ts", `new URL("../../", import.meta.url)`, false],
+  ["core/a.ts", `new URL("../../data/", import.meta.url)`, true],
   ["elsewhere/a.ts", `import { x } from "./b.ts";`, true],
 ];
 

@@ -3,6 +3,7 @@
  * (JSON) or timestamptz (SQL). `offset` is the raw record that caused the output.
  */
 
+/** Why a record is no usable reading; the last two: why a usable one is a duplicate. */
 export type RejectReason =
   | "MALFORMED"
   | "MISSING_FIELD"
@@ -15,6 +16,7 @@ export type RejectReason =
   | "DUPLICATE"
   | "CONFLICT";
 
+/** Still growing, ended by a reading, taken by late readings, or ended by the time to live. */
 export type GapState = "OPEN" | "CLOSED" | "FILLED" | "EXPIRED";
 
 /** An accepted reading. `delayMs` is the watermark minus the timestamp, 0 when on time. */

@@ -7,8 +7,9 @@
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
-/** 1000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what four digits of a year can say. */
+/** 1000-01-01T00:00:00Z: the earliest that four digits of a year can say. */
 const EARLIEST_MS = -30_610_224_000_000;
+/** 9999-12-31T23:59:59.999Z: the latest. */
 export const LATEST_MS = 253_402_300_799_999;
 /** An epoch number below this is seconds, else milliseconds. */
 const EPOCH_SECONDS_END = 1e11;

@@ -180,7 +180,7 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
       gap_minutes: 30,
     });
     await store.commit(commitOf(partition, 2));
-    const { rows: stage } = await store.query("SELECT * FROM gap_stage");
+    const { rows: stage } = await store.query("SELECT * FROM gap_alerts_stage");
     assert.deepEqual(stage, [], "a staged gap would be said again");
   },
 

@@ -94,7 +94,7 @@ export function replayTexts(
 ): Promise<Stream> {
   return inDirectory(async (directory) => {
     const paths = writeFiles(directory, files);
-    const all = { ...PLAIN, temporaryDirectory: `${directory}/spill`, ...options };
+    const all = { ...PLAIN, ...options, temporaryDirectory: `${directory}/spill` };
     return await collect(replayFiles(await inspectFiles(paths, all), all));
   });
 }
