@@ -40,6 +40,30 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "the long-running processor on Kafka",
     load: async () => (await import("./src/commands/process.ts")).processRaw,
   },
+  sink: {
+    about: "write the output topics into PostgreSQL or TimescaleDB",
+    load: async () => (await import("./src/commands/sink.ts")).sink,
+  },
+  migrate: {
+    about: "bring a database to the newest schema",
+    load: async () => (await import("./src/commands/migrate.ts")).migrate,
+  },
+  doctor: {
+    about: "check everything, and say how to mend it",
+    load: async () => (await import("./src/commands/doctor.ts")).doctor,
+  },
+  up: {
+    about: "start the local stack in Docker",
+    load: async () => (await import("./src/commands/stack.ts")).up,
+  },
+  down: {
+    about: "stop it",
+    load: async () => (await import("./src/commands/stack.ts")).down,
+  },
+  logs: {
+    about: "follow its logs",
+    load: async () => (await import("./src/commands/stack.ts")).logs,
+  },
   serve: {
     about: "serve the status page of a store",
     load: async () => (await import("./src/commands/serve.ts")).serve,

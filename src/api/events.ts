@@ -32,12 +32,14 @@ export function createEventHub(
   const clients = new Set<Client>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let beating = false;
+  /** The status of the last beat, while there are beats. */
+  let lastStatus: string | null = null;
 
   function leave(client: Client): void {
     clients.delete(client);
     if (clients.size > 0) return;
     clearTimeout(timer);
-    timer = undefined;
+    lastStatus = null;
   }
 
   function send(client: Client, text: string): void {
@@ -64,11 +66,12 @@ export function createEventHub(
   async function beat(): Promise<void> {
     if (beating) return;
     beating = true;
-    clearTimeout(timer);
     const status = await readStatus();
     beating = false;
     for (const client of [...clients]) tell(client, status);
-    if (clients.size > 0) timer = setTimeout(beat, beatMs);
+    if (clients.size === 0) return;
+    lastStatus = status;
+    timer = setTimeout(beat, beatMs);
   }
 
   closing?.addEventListener("abort", () => {
@@ -88,7 +91,8 @@ export function createEventHub(
           client = { controller, lastSent: "", quietBeats: 0 };
           clients.add(client);
           send(client, "retry: 2000\n\n");
-          beat();
+          if (lastStatus === null) beat();
+          else tell(client, lastStatus);
         },
         cancel() {
           leave(client);

@@ -115,7 +115,8 @@ export function addListRoutes(
     const readings = await listReadings(query, options);
     const stepMs = step === "hour" ? HOUR_MS : DAY_MS;
     const toMs = seriesEndMs(meter, gaps.rows, stepMs);
-    const fromMs = toMs - days * DAY_MS;
+    const firstMs = toMsOrNull(meter.first_at) ?? toMs - stepMs;
+    const fromMs = Math.max(toMs - days * DAY_MS, Math.floor(firstMs / DAY_MS) * DAY_MS);
     const points = await readSeries(query, { meterId, step, fromMs, toMs });
     const series = { step, from: isoFromMs(fromMs), to: isoFromMs(toMs), points };
     return { meter, gaps: gaps.rows, gaps_more: gaps.more, readings, series };

@@ -11,6 +11,8 @@ export type WorkerListener = {
 };
 
 const STATUS_MS = 1000;
+/** A member hears that partitions move, to it or from it, with its next heartbeat. */
+const HEARTBEAT_MS_MAX = 1000;
 /** While behind, a commit may take this many times as long: fewer, larger transactions. */
 const BEHIND_FACTOR = 5;
 
@@ -42,7 +44,7 @@ export async function runKafkaWorker(
         group,
         topic: topics.raw,
         sessionTimeoutMs,
-        heartbeatMs: Math.floor(sessionTimeoutMs / 5),
+        heartbeatMs: Math.min(HEARTBEAT_MS_MAX, Math.floor(sessionTimeoutMs / 5)),
         rebalanceTimeoutMs: DEADLINE_MS,
       }, handlers),
   }, {

@@ -44,6 +44,7 @@ const WAIT_MS = 500;
 /** How often nothing may come though the log has more, before that is said. */
 const WAITS_MAX = 240;
 const FOLD_RECORDS = 20_000;
+const NO_BYTES = new Uint8Array(0);
 const decoder = new TextDecoder();
 
 /**
@@ -279,7 +280,8 @@ class OutputCursor {
 
 /** Record r; one that does not come from this partition's input comes before all that do. */
 function foundAt({ bytes, values, origins }: LogBatch, r: number, partition: number): Found {
-  const value = bytes.subarray(Math.max(0, values.starts[r]), Math.max(0, values.ends[r]));
+  const start = values.starts[r];
+  const value = start < 0 ? NO_BYTES : bytes.subarray(start, values.ends[r]);
   const isOurs = origins !== null && origins.partitions[r] === partition;
   return {
     offset: isOurs ? origins.offsets[r] : -1,

@@ -36,6 +36,8 @@ export class MessageRows {
   readonly #writer: CopyWriter;
   readonly #days = new FleetDays();
   readonly #gaps = new LatestGaps();
+  #firstMs = Infinity;
+  #lastMs = -Infinity;
 
   constructor(kind: MessageKind, partition: number, countExpected = 0) {
     this.#kind = kind;
@@ -56,6 +58,11 @@ export class MessageRows {
       if (!isKnown) throw error;
       return error.message;
     }
+  }
+
+  /** Event times of the first and the last row, by the column `time`; null without rows. */
+  get spanMs(): { readonly first: number; readonly last: number } | null {
+    return this.#firstMs > this.#lastMs ? null : { first: this.#firstMs, last: this.#lastMs };
   }
 
   /** The rows taken, tables without rows left out; this object is of no use afterwards. */
@@ -87,23 +94,37 @@ export class MessageRows {
         const reading = validatedOf(fields, offset);
         validatedRow(this.#writer, reading, partition);
         const { timestampMs, consumptionKwh, status, flags } = reading;
-        return this.#days.add(timestampMs, consumptionKwh, status === "LATE", flags.length > 0);
+        this.#days.add(timestampMs, consumptionKwh, status === "LATE", flags.length > 0);
+        return this.#touch(timestampMs);
       }
-      case "gap":
-        return this.#gaps.add(gapOf(fields, offset));
-      case "late":
-        return lateRow(
-          this.#writer,
-          { ...readingOf(fields, offset), ...delayOf(fields) },
-          partition,
-        );
-      case "rejected":
-        return rejectedRow(this.#writer, rejectedOf(fields, offset, timeMs), partition);
-      case "metric":
-        return metricRow(this.#writer, metricOf(fields, offset), partition);
+      case "gap": {
+        const gap = gapOf(fields, offset);
+        this.#gaps.add(gap);
+        return this.#touch(gap.idMs);
+      }
+      case "late": {
+        const late = { ...readingOf(fields, offset), ...delayOf(fields) };
+        lateRow(this.#writer, late, partition);
+        return this.#touch(late.timestampMs + late.delayMs);
+      }
+      case "rejected": {
+        const rejected = rejectedOf(fields, offset, timeMs);
+        rejectedRow(this.#writer, rejected, partition);
+        return this.#touch(rejected.atMs);
+      }
+      case "metric": {
+        const metric = metricOf(fields, offset);
+        metricRow(this.#writer, metric, partition);
+        return this.#touch(metric.timestampMs);
+      }
       default:
         return this.#kind satisfies never;
     }
+  }
+
+  #touch(ms: number): void {
+    if (ms < this.#firstMs) this.#firstMs = ms;
+    if (ms > this.#lastMs) this.#lastMs = ms;
   }
 
   /**
@@ -136,6 +157,7 @@ export class MessageRows {
     writer.int32(this.#partition);
     writer.int64(offset);
     this.#days.add(timestampMs, kwh, false, false);
+    this.#touch(timestampMs);
     return true;
   }
 }
@@ -257,7 +279,7 @@ function readingOf(fields: Fields, offset: number) {
 }
 
 function delayOf(fields: Fields) {
-  return { delayMs: fields.number("delay_seconds") * 1000 };
+  return { delayMs: Math.round(fields.number("delay_seconds") * 1000) };
 }
 
 function validatedOf(fields: Fields, offset: number) {

@@ -180,8 +180,7 @@ export class Pipeline implements AsyncDisposable {
     return (await this.read(topic)).flatMap((batches, partition) =>
       batches.flatMap((batch) =>
         Array.from({ length: batch.count }, (_, r) => {
-          const text = (spans: LogBatch["values"]) =>
-            decoder.decode(batch.bytes.subarray(Math.max(0, spans.starts[r]), spans.ends[r]));
+          const text = (spans: LogBatch["values"]) => decoder.decode(bytesAt(batch, spans, r));
           const { partitions, offsets, indexes } = batch.origins!;
           const origin = `${partitions[r]}/${offsets[r]}/${indexes[r]}`;
           return `${partition} ${origin} ${text(batch.keys!)} ${text(batch.values)}`;
@@ -193,10 +192,10 @@ export class Pipeline implements AsyncDisposable {
   /** The values of a topic, parsed. */
   // deno-lint-ignore no-explicit-any -- messages of any topic
   async messages(topic: string): Promise<any[]> {
-    return (await this.read(topic)).flat().flatMap(({ count, bytes, values }) =>
+    return (await this.read(topic)).flat().flatMap((batch) =>
       Array.from(
-        { length: count },
-        (_, r) => JSON.parse(decoder.decode(bytes.subarray(values.starts[r], values.ends[r]))),
+        { length: batch.count },
+        (_, r) => JSON.parse(decoder.decode(bytesAt(batch, batch.values, r))),
       )
     );
   }
@@ -211,7 +210,9 @@ export class Pipeline implements AsyncDisposable {
     });
     await until("all is judged", async () => {
       const stored = await this.admin.groupOffsets(this.group, refs);
-      return stored.every(({ partition, nextOffset }) => nextOffset >= ends[partition]);
+      return stored.every(({ partition, nextOffset }) =>
+        Math.max(0, nextOffset) >= ends[partition]
+      );
     }, deadlineMs);
   }
 
@@ -284,6 +285,11 @@ export class Pipeline implements AsyncDisposable {
       await reader.close();
     }
   }
+}
+
+/** Span r; empty where it is null. */
+export function bytesAt({ bytes }: LogBatch, spans: LogBatch["values"], r: number): Uint8Array {
+  return spans.starts[r] < 0 ? new Uint8Array(0) : bytes.slice(spans.starts[r], spans.ends[r]);
 }
 
 function linesOf(run: LogRecords): string[] {

@@ -8,6 +8,9 @@ const METERS_STEP = 8;
 const METERS_MAX = 96;
 const FIND_PAUSE_MS = 250;
 const DAY_MS = 86_400_000;
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "Tap a day to see its gaps."
+  : "Point at a day, or use ← →. Enter shows its gaps.";
 
 /** The panel. `onDay` is told of the chosen cell of days, or null. */
 export function createFleetPanel({ onDay }) {
@@ -51,7 +54,7 @@ export function createFleetPanel({ onDay }) {
     if (timeline.from === null) {
       view.cells = [];
       svg.setAttribute("height", FLEET_STRIP_PX);
-      return setText(byId("day-readout"), "");
+      return setText(byId("day-readout"), "No days yet");
     }
     view.cells = fleetCells(timeline, widthPx);
     const { cells, cursor, day } = view;
@@ -70,7 +73,7 @@ export function createFleetPanel({ onDay }) {
   function showDay() {
     const cell = view.cells[view.cursor];
     if (cell === undefined) {
-      return setText(byId("day-readout"), "Point at a day, or use ← →. Enter shows its gaps.");
+      return setText(byId("day-readout"), HINT);
     }
     const meters = cell.meters === 1 ? "1 meter" : `${formatCount(cell.meters)} meters`;
     const missing = cell.missing === 0
@@ -94,11 +97,12 @@ export function createFleetPanel({ onDay }) {
     });
     const empty = byId("meters-empty");
     empty.hidden = meters.length > 0;
+    byId("meters").hidden = meters.length === 0;
     setText(
       empty,
       finding
         ? "No meter's id has this in it. Clear the field to see the least complete ones."
-        : "No meter has reported yet. Start with: gridwatch run FILE.csv",
+        : "No meter has reported yet. To replay a file of readings: gridwatch run FILE.csv",
     );
     const more = byId("meters-more");
     more.hidden = meters.length >= total || view.limit >= METERS_MAX;

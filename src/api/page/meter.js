@@ -18,6 +18,9 @@ const SPANS = [
   { label: "A year", query: "step=day&days=366" },
 ];
 const CHART_PX = 220;
+const HINT = matchMedia("(pointer: coarse)").matches
+  ? "Tap the chart to read a point."
+  : "Point at the chart, or use ← →.";
 
 /** Closes the sheet when it is open. */
 export function closeMeter() {
@@ -141,7 +144,7 @@ export function createMeterSheet({ onClose }) {
     const point = series.points[cursor];
     const readings = point?.readings === 1 ? "1 reading" : `${point?.readings} readings`;
     const text = point === undefined
-      ? "Point at the chart, or use ← →."
+      ? HINT
       : `${formatInstant(point.at)}: ${formatKwh(point.kwh)} kWh in ${readings}`;
     setText(byId("meter-readout"), series.points.length === 0 ? "No readings in this time." : text);
     if (point === undefined) return;

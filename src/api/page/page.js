@@ -11,6 +11,7 @@ import {
   createOpenPanel,
   createRejectedPanel,
 } from "./list_panels.js";
+import { noteStatus } from "./parts.js";
 import { showStatus } from "./status_panels.js";
 
 const LISTS_PAUSE_MS = 2000;
@@ -33,6 +34,7 @@ let lostSince = null;
 function onStatus(status) {
   lastStatus = status;
   lostSince = null;
+  noteStatus(status);
   showStatus(status);
   showNotices();
   wantLists();

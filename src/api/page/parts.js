@@ -17,11 +17,18 @@ export function showState(cell, state) {
   cell.replaceChildren(h("span", { class: "gap-state" }, icon(state.toLowerCase()), word));
 }
 
+let nothingRead = true;
+
+/** Told of every status: while nothing was read, no list may say that all is well. */
+export function noteStatus({ ledger }) {
+  nothingRead = ledger === null || ledger.total.raw === 0;
+}
+
 /** What stands in a list's place while it has no rows. */
 export function showEmpty(id, rows, text) {
   const empty = byId(`${id}-empty`);
   empty.hidden = rows.length > 0;
-  setText(empty, text);
+  setText(empty, nothingRead ? "Nothing is read yet." : text);
 }
 
 /** After a click: the next round of lists tells of an error, if it lasts. */

@@ -94,9 +94,9 @@ function showLedger({ ledger }) {
       if (table === null) return setText(check, "leave no row");
       const off = differences?.[table];
       const text = off === undefined
-        ? "not counted yet"
+        ? "tables not counted"
         : off === 0
-        ? "same in the tables"
+        ? "tables agree"
         : `${formatCount(Math.abs(off))} ${off > 0 ? "not in" : "too many in"} the tables`;
       setText(check, text);
       setAttribute(check, "data-off", off === undefined || off === 0 ? null : "true");

@@ -1,0 +1,134 @@
+import type { PartitionOffset } from "../engine/log_ports.ts";
+import { FencedError } from "../engine/ports.ts";
+import {
+  type SinkCommit,
+  type SinkCommitted,
+  type SinkPosition,
+  type SinkStore,
+  StoreAwayError,
+} from "../engine/sink_ports.ts";
+import type { PostgresDatabase, Transaction } from "./postgres_database.ts";
+import { awayOf, isRefusal } from "./postgres_errors.ts";
+import {
+  type EncodedRows,
+  encodeRuns,
+  movePositions,
+  writeAccount,
+  writeHalves,
+  writeRows,
+  type Written,
+} from "./postgres_rows.ts";
+import { type Aggregate, AGGREGATES, refreshAggregates } from "./postgres_timescale.ts";
+
+/**
+ * The tables on PostgreSQL. A commit is one SQL transaction: it moves the positions of its topics on
+ * from where they stand, or else changes nothing; so no row can be there twice, and COPY goes
+ * straight into the tables. Only gaps and the fleet's days, which are written over, take a detour.
+ */
+export class PostgresSink implements SinkStore {
+  readonly #database: PostgresDatabase;
+  readonly #answerMsMax: number;
+  /** Event times written since the aggregates were last refreshed. */
+  readonly #touched = new Map<Aggregate, { first: number; last: number }>();
+
+  constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
+    this.#database = database;
+    this.#answerMsMax = answerMsMax;
+  }
+
+  async load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]> {
+    const { rows } = await this.#within(() =>
+      this.#database.query(
+        `WITH given AS (
+           SELECT * FROM jsonb_to_recordset($1::text::jsonb)
+             AS g (topic text, partition integer, "offset" bigint)
+         ), added AS (
+           INSERT INTO sink_positions (topic, partition, next_offset)
+           SELECT topic, partition, "offset" FROM given ON CONFLICT DO NOTHING
+           RETURNING topic, partition
+         )
+         SELECT g.topic, g.partition, coalesce(p.next_offset, g."offset") AS next_offset,
+                a.topic IS NOT NULL AS is_new
+         FROM given g LEFT JOIN sink_positions p USING (topic, partition)
+         LEFT JOIN added a USING (topic, partition)`,
+        [JSON.stringify(starts)],
+      )
+    );
+    return rows.map((row) => ({
+      topic: String(row.topic),
+      partition: Number(row.partition),
+      offset: Number(row.next_offset),
+      isNew: Boolean(row.is_new),
+    }));
+  }
+
+  async commit(commit: SinkCommit): Promise<SinkCommitted> {
+    const encoded = encodeRuns(commit.runs, commit.partition);
+    const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
+      if (!(error instanceof StoreAwayError && isRefusal(error.cause))) throw error;
+      return this.#write(commit, (tx) => writeBisected(tx, commit));
+    });
+    this.#touch(encoded);
+    return written;
+  }
+
+  async settle(): Promise<void> {
+    const touched = [...this.#touched];
+    if (touched.length === 0) return;
+    await this.#within(() => refreshAggregates(this.#database, touched));
+    this.#touched.clear();
+  }
+
+  async #write(
+    commit: SinkCommit,
+    rows: (tx: Transaction) => Promise<Written>,
+  ): Promise<SinkCommitted> {
+    return await this.#within(() =>
+      this.#database.transaction(async (tx) => {
+        await movePositions(tx, commit);
+        const written = await rows(tx);
+        await writeAccount(tx, commit);
+        return written;
+      })
+    );
+  }
+
+  #touch(encoded: readonly EncodedRows[]): void {
+    for (const { kind, span } of encoded) {
+      const aggregate = AGGREGATES.find((one) => one.kind === kind);
+      if (aggregate === undefined || span === null) continue;
+      const { first, last } = this.#touched.get(aggregate) ?? span;
+      this.#touched.set(aggregate, {
+        first: Math.min(first, span.first),
+        last: Math.max(last, span.last),
+      });
+    }
+  }
+
+  /** Runs work on the database, which is to answer in time; its errors as those of a store. */
+  async #within<T>(work: () => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(new StoreAwayError("The database does not answer"));
+      this.#database.reset().catch(() => {});
+    }, this.#answerMsMax);
+    try {
+      return await Promise.race([work(), late]);
+    } catch (error) {
+      if (error instanceof FencedError || error instanceof StoreAwayError) throw error;
+      throw awayOf(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+async function writeBisected(tx: Transaction, { runs, partition }: SinkCommit): Promise<Written> {
+  const sum = { rows: 0, refused: 0 };
+  for (const run of runs) {
+    const { rows, refused } = await writeHalves(tx, run, partition);
+    sum.rows += rows;
+    sum.refused += refused;
+  }
+  return sum;
+}

@@ -1,0 +1,182 @@
+import { PostgresDatabase } from "../adapters/postgres_database.ts";
+import { awayOf } from "../adapters/postgres_errors.ts";
+import { PostgresSink } from "../adapters/postgres_sink.ts";
+import type { Config } from "../config.ts";
+import { OffsetGoneError } from "../engine/log_ports.ts";
+import { type ProjectionStatus, Projector } from "../engine/projector.ts";
+import { StoreAwayError } from "../engine/sink_ports.ts";
+import type { PartitionStatus } from "../engine/worker.ts";
+import { readArguments, readNumber } from "./arguments.ts";
+import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
+import { RunError } from "./errors.ts";
+import { serveHealth } from "./health.ts";
+import {
+  checkTopics,
+  DEADLINE_MS,
+  KAFKA_OPTIONS,
+  type KafkaSetup,
+  openKafka,
+  reachKafka,
+  withBrokers,
+} from "./kafka.ts";
+import { troubleEvent } from "./kafka_worker.ts";
+import { logEvent } from "./process.ts";
+import { loadConfig, print, stopSignal, systemClock } from "./shell.ts";
+
+export const usage = `Usage: gridwatch sink [options]
+
+Writes what the processors say into PostgreSQL or TimescaleDB, each row once. Start as many as there
+are partitions, on any servers: they share them. While the database is away it waits.
+
+  --database URL  postgres://user:password@host:5432/name (default: database.url)
+  --group NAME    that shares the partitions (default: kafka.group + "-sink")
+  --health-port N /healthz, /readyz and /metrics (default: none)
+  --brokers LIST  host:port,… (default: kafka.brokers)
+  --config FILE   settings
+
+Ctrl-C and SIGTERM finish the commits under way and leave. A structured log goes to stderr. Messages
+that the database refuses are kept in the table sink_errors.
+`;
+
+const OPTIONS = {
+  ...KAFKA_OPTIONS,
+  ...DATABASE_OPTIONS,
+  group: { type: "string" },
+  "health-port": { type: "string" },
+} as const;
+
+/** What is fetched ahead of one partition: a few thousand messages of every topic. */
+const PARTITION_BYTES_MAX = 4 << 20;
+/** Also how long it takes to know that a quiet topic has nothing more. */
+const POLL_MS = 100;
+const STATEMENT_MS_MAX = 60_000;
+const ANSWER_MS_MAX = 90_000;
+const HEARTBEAT_MS_MAX = 1000;
+const SCHEMA_RETRY_MS = 2000;
+
+/** Runs `gridwatch sink`, to Ctrl-C or SIGTERM. */
+export async function sink(args: string[]): Promise<number> {
+  const { values } = readArguments("sink", args, OPTIONS);
+  if (values.help) {
+    print(usage);
+    return 0;
+  }
+  const port = values["health-port"] === undefined
+    ? null
+    : readNumber("sink", "health-port", values["health-port"], { min: 0, max: 65_535 });
+  const config = withBrokers(await loadConfig(values.config), values.brokers);
+  const url = databaseUrl("sink", config, values.database);
+  const group = values.group ?? `${config["kafka.group"]}-sink`;
+  const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
+  let status = (): ProjectionStatus[] => [];
+  const health = port === null
+    ? null
+    : serveHealth({ host: config["api.host"], port }, () => status().map(asPartition));
+  const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
+  try {
+    await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
+    const partitions = await checkTopics(setup);
+    await awaitSchema(url, stop.signal);
+    const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
+    logEvent({ level: "info", event: "started", fields });
+    await runSink(setup, { url, group, signal: stop.signal }, (projector) => {
+      status = () => projector.status();
+    });
+  } catch (error) {
+    if (!stop.signal.aborted) throw knownError(error);
+  } finally {
+    await setup.log.close();
+    await health?.close();
+    stop.release();
+  }
+  logEvent({ level: "info", event: "stopped", fields: {} });
+  return 0;
+}
+
+async function runSink(
+  setup: KafkaSetup,
+  { url, group, signal }: { url: string; group: string; signal: AbortSignal },
+  onProjector: (projector: Projector) => void,
+): Promise<void> {
+  const { log, topics, config } = setup;
+  const connections = config["sink.connections"];
+  const sessionTimeoutMs = config["kafka.session_timeout_ms"];
+  const database = new PostgresDatabase(url, {
+    connections: connections + 1, // one for loading while all commit
+    name: "gridwatch sink",
+    statementMsMax: STATEMENT_MS_MAX,
+  });
+  const admin = log.admin({ deadlineMs: DEADLINE_MS });
+  const projector = new Projector(
+    {
+      admin,
+      reader: log.reader({
+        isolation: "committed",
+        keys: true,
+        origins: true,
+        bufferBytesMax: config["kafka.fetch_bytes_max"],
+        partitionBytesMax: PARTITION_BYTES_MAX,
+        pollMs: POLL_MS,
+      }),
+      join: (handlers) =>
+        log.group({
+          group,
+          topic: topics.validated,
+          sessionTimeoutMs,
+          heartbeatMs: Math.min(HEARTBEAT_MS_MAX, Math.floor(sessionTimeoutMs / 5)),
+          rebalanceTimeoutMs: DEADLINE_MS,
+        }, handlers),
+    },
+    new PostgresSink(database, { answerMsMax: ANSWER_MS_MAX }),
+    {
+      topics,
+      outOfOrdernessMs: config.out_of_orderness_seconds * 1000,
+      commitRecordsMax: config["sink.commit_records_max"],
+      commitIntervalMs: config["sink.commit_interval_ms"],
+      commitsMax: connections,
+      clock: systemClock,
+      random: Math.random,
+      signal,
+      onEvent: logEvent,
+    },
+  );
+  onProjector(projector);
+  try {
+    await projector.run();
+  } finally {
+    await admin.close();
+    await database.close();
+  }
+}
+
+/** Waits for the database, for as long as it takes; one with another schema is an error. */
+async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
+  for (let isAway = false;; isAway = true) {
+    try {
+      await checkSchema(url);
+      if (isAway) logEvent({ level: "info", event: "database_back", fields: {} });
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      const away = awayOf(error);
+      if (!(away instanceof StoreAwayError)) throw error;
+      const fields = { error: away.message, hint: away.hint ?? null };
+      if (!isAway) logEvent({ level: "warn", event: "database_away", fields });
+      await systemClock.sleep(SCHEMA_RETRY_MS, signal);
+      signal.throwIfAborted();
+    }
+  }
+}
+
+function knownError(error: unknown): unknown {
+  if (!(error instanceof OffsetGoneError)) return error;
+  return new RunError(
+    `${error.message}. Messages were deleted before they were written, or the topic was made anew`,
+    "to go on without them, set next_offset of that topic in the table sink_positions",
+    { cause: error },
+  );
+}
+
+function asPartition(status: ProjectionStatus): PartitionStatus {
+  return { ...status, state: status.state === "loading" ? "restoring" : status.state, meters: 0 };
+}

@@ -1,0 +1,219 @@
+import { resolve } from "node:path";
+import { readArguments } from "./arguments.ts";
+import { RunError, UsageError } from "./errors.ts";
+import { print, say } from "./shell.ts";
+
+/** How the stack is run: a program and the words that come first. */
+export type Compose = readonly [program: string, ...words: string[]];
+
+/** How a program ended, and what it wrote where that was asked for. */
+export type Ran = { readonly code: number; readonly output: string };
+
+/** The world outside, for tests to replace. */
+export type StackPorts = {
+  /** Runs a program; null: there is none of this name. `isShown`: it writes to the terminal. */
+  readonly run: (command: readonly string[], isShown: boolean) => Promise<Ran | null>;
+  /** The folder of `docker-compose.yml`. */
+  readonly folder: string;
+  readonly print: (text: string) => void;
+  readonly say: (text: string) => void;
+};
+
+const PROJECT = "gridwatch";
+const DEMO = "`deno task demo` shows the whole pipeline without Docker";
+const LOG_LINES = "200";
+
+export const upUsage = `Usage: gridwatch up [--replay] [--quiet]
+
+Starts the local stack of docker-compose.yml: Kafka, processor, sink, TimescaleDB, Grafana, a Kafka
+UI and the status API, in the order they need each other. Run from a checkout; ports and passwords
+are set in the environment or in .env (GRAFANA_PORT=3001, …).
+
+  --replay   and plays the shipped sample into it (REPLAY_FILE names another, below this folder)
+  --quiet    no addresses
+`;
+
+export const downUsage = `Usage: gridwatch down [--volumes]
+
+Stops the local stack and removes its containers; the data stays.
+
+  --volumes  removes the data, too: topics, tables, Grafana's own database
+`;
+
+export const logsUsage = `Usage: gridwatch logs [--follow] [SERVICE…]
+
+Shows the logs of the local stack: kafka, timescaledb, topics, migrate, processor, sink, api,
+grafana, kafka-ui, replay.
+
+  --follow   goes on as they come
+`;
+
+const HELP = { help: { type: "boolean", short: "h", default: false } } as const;
+
+/** Runs `gridwatch up`. */
+export async function up(args: string[], ports: StackPorts = processPorts()): Promise<number> {
+  const { values, positionals } = readArguments("up", args, {
+    ...HELP,
+    replay: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+  });
+  if (values.help) {
+    ports.print(upUsage);
+    return 0;
+  }
+  refuseWords("up", positionals);
+  const profile = values.replay ? ["--profile", "replay"] : [];
+  await compose(ports, [...profile, "up", "--detach", "--remove-orphans"]);
+  if (!values.quiet) await sayAddresses(ports);
+  return 0;
+}
+
+/** Runs `gridwatch down`. */
+export async function down(args: string[], ports: StackPorts = processPorts()): Promise<number> {
+  const { values, positionals } = readArguments("down", args, {
+    ...HELP,
+    volumes: { type: "boolean", default: false },
+  });
+  if (values.help) {
+    ports.print(downUsage);
+    return 0;
+  }
+  refuseWords("down", positionals);
+  const volumes = values.volumes ? ["--volumes"] : [];
+  await compose(ports, ["--profile", "replay", "down", "--remove-orphans", ...volumes]);
+  return 0;
+}
+
+/** Runs `gridwatch logs`. */
+export async function logs(args: string[], ports: StackPorts = processPorts()): Promise<number> {
+  const { values, positionals } = readArguments("logs", args, {
+    ...HELP,
+    follow: { type: "boolean", short: "f", default: false },
+  });
+  if (values.help) {
+    ports.print(logsUsage);
+    return 0;
+  }
+  const unknown = positionals.find((name) => !/^[a-z][a-z-]*$/.test(name));
+  if (unknown !== undefined) {
+    throw new UsageError(`Cannot logs of "${unknown}": must be a service`, "gridwatch logs --help");
+  }
+  const follow = values.follow ? ["--follow"] : [];
+  await compose(ports, ["logs", "--tail", LOG_LINES, ...follow, ...positionals]);
+  return 0;
+}
+
+function refuseWords(command: string, positionals: readonly string[]): void {
+  if (positionals.length === 0) return;
+  throw new UsageError(`Cannot ${command}: unexpected "${positionals[0]}"`);
+}
+
+/**
+ * Runs compose on our file.
+ *
+ * @throws {RunError} when Docker is not there or does not answer, or compose fails
+ */
+async function compose(ports: StackPorts, words: readonly string[]): Promise<void> {
+  const found = await findCompose(ports);
+  const file = `${ports.folder}/docker-compose.yml`;
+  const ran = await ports.run([...found, "-p", PROJECT, "-f", file, ...words], true);
+  if (ran?.code === 0) return;
+  throw new RunError(
+    `Cannot ${
+      words.find((word) => /^(up|down|logs)$/.test(word))
+    }: compose ended with ${ran?.code}`,
+    "its own words stand above; `gridwatch logs` shows those of the services",
+  );
+}
+
+/**
+ * `docker compose`, or else `docker-compose`.
+ *
+ * @throws {RunError} when there is neither, or no engine behind them
+ */
+async function findCompose({ run }: StackPorts): Promise<Compose> {
+  const docker = await run(["docker", "version", "--format", "{{.Server.Version}}"], false);
+  if (docker === null) throw new RunError("Cannot run the stack: Docker is not installed", DEMO);
+  if (docker.code !== 0) {
+    throw new RunError(
+      `Cannot run the stack: Docker does not answer: ${lastLine(docker.output)}`,
+      `start it (systemctl start docker, or Docker Desktop); ${DEMO}`,
+    );
+  }
+  for (const candidate of [["docker", "compose"], ["docker-compose"]] as const) {
+    const ran = await run([...candidate, "version"], false);
+    if (ran?.code === 0) return candidate;
+  }
+  throw new RunError(
+    "Cannot run the stack: Docker has no compose",
+    `install the package docker-compose-plugin; ${DEMO}`,
+  );
+}
+
+function lastLine(text: string): string {
+  return text.trim().split("\n").at(-1) ?? "";
+}
+
+const PAGES = [
+  ["Grafana", "grafana", "3000", "  (admin / admin unless set)"],
+  ["Kafka UI", "kafka-ui", "8080", ""],
+  ["status", "api", "8000", ""],
+] as const;
+
+/** Asks compose where the pages came to stand: the ports may be set in .env. */
+async function sayAddresses(ports: StackPorts): Promise<void> {
+  const found = await findCompose(ports);
+  const file = `${ports.folder}/docker-compose.yml`;
+  for (const [name, service, port, note] of PAGES) {
+    const ran = await ports.run(
+      [...found, "-p", PROJECT, "-f", file, "port", service, port],
+      false,
+    );
+    const published = /:(\d+)\s*$/.exec(ran?.output ?? "")?.[1] ?? port;
+    ports.say(`${name.padEnd(9)} http://localhost:${published}${note}`);
+  }
+}
+
+function processPorts(): StackPorts {
+  if (Deno.build.standalone) {
+    throw new RunError(
+      "Cannot run the stack from a binary: it mounts the sources",
+      "run `deno task up` in a checkout; `gridwatch demo` needs neither",
+    );
+  }
+  const folder = resolve(import.meta.dirname ?? ".", "../..");
+  return {
+    run: (command, isShown) => runProgram(command, { isShown, cwd: folder }),
+    folder,
+    print,
+    say,
+  };
+}
+
+/** In the checkout, where the `.env` is. */
+async function runProgram(
+  command: readonly string[],
+  { isShown, cwd }: { isShown: boolean; cwd: string },
+): Promise<Ran | null> {
+  const [program, ...args] = command;
+  const pipe = isShown ? "inherit" : "piped";
+  try {
+    const child = new Deno.Command(program, {
+      args,
+      cwd,
+      stdin: "null",
+      stdout: pipe,
+      stderr: pipe,
+    });
+    if (isShown) return { code: (await child.spawn().status).code, output: "" };
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new RunError("Cannot run the stack: this process may not start others", "deno task up");
+    }
+    throw error;
+  }
+}

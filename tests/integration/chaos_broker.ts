@@ -1,0 +1,75 @@
+import { BrokerProcess } from "./kafka_broker.ts";
+import { KAFKA_VERSION } from "./kafka_harness.ts";
+import { kafkaJars } from "./kafka_jars.ts";
+import { Proxy } from "./chaos_proxy.ts";
+
+/** A broker with a way in that a proxy stands before: who comes by it is always sent by it. */
+export type ProxiedBroker = AsyncDisposable & {
+  readonly node: BrokerProcess;
+  readonly proxy: Proxy;
+  /** Not through the proxy. */
+  readonly address: string;
+};
+
+export async function startProxiedBroker(version = KAFKA_VERSION): Promise<ProxiedBroker> {
+  const jars = await kafkaJars(version);
+  const folder = await Deno.makeTempDir({ prefix: "gridwatch-chaos-" });
+  const [direct, proxied, controller] = freePorts(3);
+  const proxy = new Proxy(() => ({ hostname: "127.0.0.1", port: proxied }));
+  const address = `127.0.0.1:${direct}`;
+  const properties = {
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    "controller.quorum.voters": `1@127.0.0.1:${controller}`,
+    "controller.listener.names": "CONTROLLER",
+    "listeners": `PLAINTEXT://${address},PROXIED://127.0.0.1:${proxied},` +
+      `CONTROLLER://127.0.0.1:${controller}`,
+    "advertised.listeners": `PLAINTEXT://${address},PROXIED://${proxy.address}`,
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "log.dirs": `${folder}/1/data`,
+    "auto.create.topics.enable": "false",
+    "offsets.topic.num.partitions": 4,
+    "offsets.topic.replication.factor": 1,
+    "transaction.state.log.num.partitions": 4,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
+    "group.initial.rebalance.delay.ms": 0,
+    "group.min.session.timeout.ms": 1000,
+    "broker.session.timeout.ms": 2000,
+    "broker.heartbeat.interval.ms": 300,
+    "log.index.size.max.bytes": 1 << 20,
+    "log.cleaner.dedupe.buffer.size": 8 << 20,
+    "log.cleaner.backoff.ms": 200,
+    "log.retention.ms": -1,
+  };
+  const node = new BrokerProcess({
+    ...{ id: 1, address, folder: `${folder}/1`, jars, heapMib: 512, clusterSize: 1 },
+    properties: Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(""),
+  });
+  const stop = async () => {
+    await proxy[Symbol.asyncDispose]();
+    await node.kill();
+    await Deno.remove(folder, { recursive: true });
+  };
+  try {
+    await node.start();
+  } catch (error) {
+    console.error(await node.log());
+    await stop();
+    throw error;
+  }
+  return { node, proxy, address, [Symbol.asyncDispose]: stop };
+}
+
+/** Ports that nobody listens on now; held together, so that they differ. */
+function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const ports = listeners.map((listener) => listener.addr.port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}

@@ -1,0 +1,77 @@
+import { createRandom, type Random, randomInteger } from "../../src/formats/random.ts";
+
+/** What happens, and how long after what happened before. */
+export type Action =
+  & { readonly afterMs: number }
+  & (
+    /** SIGKILL of a processor; another is started a while later. */
+    | { readonly kind: "kill"; readonly target: number; readonly againMs: number }
+    /** SIGSTOP for longer than the session timeout, then SIGCONT: a zombie. */
+    | { readonly kind: "freeze"; readonly target: number; readonly forMs: number }
+    /** SIGTERM, and another. */
+    | { readonly kind: "terminate"; readonly target: number }
+    | { readonly kind: "add" }
+    /** SIGKILL of the replay; it is run again. */
+    | { readonly kind: "kill replay" }
+    | { readonly kind: "kill broker"; readonly againMs: number }
+    | { readonly kind: "cut" }
+    | { readonly kind: "delay"; readonly delayMs: number; readonly forMs: number }
+  );
+
+export const SESSION_TIMEOUT_MS = 2000;
+/** A broker needs its time to come back. */
+const BROKER_EVERY_MS = 14_000;
+
+/** What a seed does in so much time: always the same. */
+export function chaosPlan(seed: number, durationMs: number): Action[] {
+  const random = createRandom(seed);
+  const plan: Action[] = [];
+  let brokerAtMs = randomInteger(random, 4000, 9000);
+  for (let atMs = 0;;) {
+    const afterMs = randomInteger(random, 300, 2000);
+    atMs += afterMs;
+    if (atMs > durationMs) return plan;
+    if (atMs < brokerAtMs) plan.push({ afterMs, ...drawAction(random) });
+    else {
+      plan.push({ afterMs, kind: "kill broker", againMs: randomInteger(random, 0, 2500) });
+      brokerAtMs = atMs + BROKER_EVERY_MS;
+    }
+  }
+}
+
+/** Distributes over the kinds without `afterMs`. */
+type Drawn = Action extends infer A ? A extends Action ? Omit<A, "afterMs"> : never : never;
+
+function drawAction(random: Random): Drawn {
+  const target = randomInteger(random, 0, 9);
+  switch (randomInteger(random, 0, 14)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+      return { kind: "kill", target, againMs: randomInteger(random, 0, 1500) };
+    case 6:
+    case 7:
+      return {
+        ...{ kind: "freeze", target },
+        forMs: SESSION_TIMEOUT_MS + randomInteger(random, 500, 2500),
+      };
+    case 8:
+      return { kind: "terminate", target };
+    case 9:
+      return { kind: "add" };
+    case 10:
+      return { kind: "kill replay" };
+    case 11:
+    case 12:
+      return { kind: "cut" };
+    default:
+      return {
+        kind: "delay",
+        delayMs: randomInteger(random, 10, 400),
+        forMs: randomInteger(random, 500, 2500),
+      };
+  }
+}

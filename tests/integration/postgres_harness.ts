@@ -1,0 +1,223 @@
+import postgres from "postgres";
+
+/**
+ * A real PostgreSQL for tests: Debian's, in a temporary folder on a free port, run as the user
+ * `postgres` where the tests run as root, which it refuses. With DATABASE_URL set that server is used
+ * instead, and each test has a database of its own there all the same.
+ */
+
+const START_MS_MAX = 30_000;
+const MISSING = "PostgreSQL is needed: apt-get install -y postgresql, or set DATABASE_URL";
+
+export type Postgres = AsyncDisposable & {
+  /** Of a server-wide database. */
+  readonly url: string;
+  /** True: a test may kill it. */
+  readonly isOwned: boolean;
+  /** Makes an empty database, and gives its URL. */
+  createDatabase(): Promise<string>;
+  /** SIGKILL of the server and all it has started. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and folder. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+  log(): Promise<string>;
+};
+
+/** The server of DATABASE_URL, or one started here; `owned`: always one started here. */
+export async function startPostgres({ owned = false } = {}): Promise<Postgres> {
+  const given = Deno.env.get("DATABASE_URL");
+  if (!owned && given !== undefined && given !== "") return new ExternalPostgres(given);
+  return await OwnedPostgres.start();
+}
+
+/** Rows of one statement, over a connection of its own. */
+export async function rowsOf(
+  url: string,
+  sql: string,
+  params: readonly (string | number)[] = [],
+): Promise<Record<string, unknown>[]> {
+  const client = postgres(url, { max: 1, onnotice: () => {}, prepare: false });
+  try {
+    return [...await client.unsafe(sql, [...params])];
+  } finally {
+    await client.end({ timeout: 1 });
+  }
+}
+
+let databases = 0;
+
+async function makeDatabase(server: string): Promise<string> {
+  const name = `gw_${Deno.pid}_${++databases}`;
+  await rowsOf(server, `CREATE DATABASE ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+class ExternalPostgres implements Postgres {
+  readonly isOwned = false;
+  readonly #made: string[] = [];
+
+  constructor(readonly url: string) {}
+
+  async createDatabase(): Promise<string> {
+    const url = await makeDatabase(this.url);
+    this.#made.push(new URL(url).pathname.slice(1));
+    return url;
+  }
+
+  kill(): Promise<void> {
+    throw new Error("a server of DATABASE_URL is not the tests' to kill");
+  }
+
+  restart(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    for (const name of this.#made.splice(0)) {
+      await rowsOf(this.url, `DROP DATABASE ${name} WITH (FORCE)`);
+    }
+  }
+
+  log(): Promise<string> {
+    return Promise.resolve("(a server of its own)");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+class OwnedPostgres implements Postgres {
+  readonly isOwned = true;
+  readonly url: string;
+  #process: Deno.ChildProcess | null = null;
+
+  private constructor(
+    readonly folder: string,
+    readonly port: number,
+    readonly binaries: string,
+  ) {
+    this.url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  }
+
+  static async start(): Promise<OwnedPostgres> {
+    const binaries = await findBinaries();
+    const folder = await Deno.makeTempDir({ prefix: "gridwatch-postgres-" });
+    const server = new OwnedPostgres(folder, freePort(), binaries);
+    try {
+      await Deno.chmod(folder, 0o777);
+      await server.#run("initdb", [
+        ...["-D", `${folder}/data`, "-A", "trust", "-U", "postgres", "-E", "UTF8"],
+        ...["--locale=C.UTF-8", "--no-sync"],
+      ]);
+      await server.restart();
+    } catch (error) {
+      console.error(await server.log());
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  async createDatabase(): Promise<string> {
+    return await makeDatabase(this.url);
+  }
+
+  async restart(): Promise<void> {
+    this.#process = this.#command("postgres", [
+      ...["-D", `${this.folder}/data`, "-p", String(this.port), "-h", "127.0.0.1"],
+      ...["-k", this.folder, "-c", "fsync=off", "-c", "shared_buffers=128MB"],
+      ...["-c", "max_wal_size=2GB", "-c", "log_min_messages=fatal"],
+    ]).spawn();
+    const deadline = performance.now() + START_MS_MAX;
+    while (!await this.#answers()) {
+      if (performance.now() > deadline) throw new Error("PostgreSQL does not answer");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async kill(): Promise<void> {
+    // Its children end when they miss it, and a new one waits until they are gone.
+    const pid = Number((await this.#pidFile()).split("\n")[0]);
+    Deno.kill(pid, "SIGKILL");
+    await this.#process?.status;
+    this.#process = null;
+    await Deno.remove(`${this.folder}/data/postmaster.pid`).catch(() => {});
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process !== null) {
+      Deno.kill(Number((await this.#pidFile()).split("\n")[0]), "SIGINT"); // fast shutdown
+      await this.#process.status;
+      this.#process = null;
+    }
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async log(): Promise<string> {
+    const text = await Deno.readTextFile(`${this.folder}/log`).catch(() => "(no log)");
+    return `--- PostgreSQL, ${this.folder}/log\n${text.split("\n").slice(-40).join("\n")}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #pidFile(): Promise<string> {
+    return await Deno.readTextFile(`${this.folder}/data/postmaster.pid`);
+  }
+
+  async #answers(): Promise<boolean> {
+    const { success } = await new Deno.Command(`${this.binaries}/pg_isready`, {
+      args: ["-q", "-h", "127.0.0.1", "-p", String(this.port), "-U", "postgres"],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  }
+
+  async #run(program: string, args: string[]): Promise<void> {
+    const { success } = await this.#command(program, args).output();
+    if (!success) throw new Error(`${program} failed: ${await this.log()}`);
+  }
+
+  /** As the user postgres when this is root; `$0` and the rest become the command. */
+  #command(program: string, args: string[]): Deno.Command {
+    const script = `exec "$0" "$@" >>"${this.folder}/log" 2>&1`;
+    const command = ["-c", script, `${this.binaries}/${program}`, ...args];
+    const isRoot = Deno.uid() === 0;
+    return new Deno.Command(isRoot ? "setpriv" : "sh", {
+      args: isRoot
+        ? ["--reuid=postgres", "--regid=postgres", "--init-groups", "sh", ...command]
+        : command,
+      cwd: this.folder,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    });
+  }
+}
+
+async function findBinaries(): Promise<string> {
+  const folders: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir("/usr/lib/postgresql")) {
+      folders.push(`/usr/lib/postgresql/${name}/bin`);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const [newest] = folders.sort().reverse();
+  if (newest === undefined) throw new Error(MISSING);
+  return newest;
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
