@@ -52,7 +52,7 @@ export function createApp(ports: StatusPorts): Hono {
       return { stamp: `${state} ${rowsRead} ${lastProgressAtMs}`, busy: state === "running" };
     },
   });
-  const answers = createAnswers({ query, cache, nowMs });
+  const answers = createAnswers({ query, cache, nowMs, live });
   const hub = createEventHub({
     clientsMax: EVENT_CLIENTS_MAX,
     beatMs: EVENT_BEAT_MS,

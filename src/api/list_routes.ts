@@ -29,7 +29,7 @@ import {
   listRejected,
   REJECT_REASONS,
 } from "./queries.ts";
-import type { Answers } from "./status.ts";
+import { type Answers, latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "./values.ts";
 
 const LIST = { freshMs: 1000 };
@@ -176,9 +176,7 @@ export function addListRoutes(
     const daysMax = wholeNumber(parameters, "days", TIMELINE_DAYS);
     const { firstAtMs, lastAtMs } = await answers.fleet();
     if (firstAtMs === null || lastAtMs === null) return c.json({ from: null, to: null, days: [] });
-    const { partitions } = await answers.ledger();
-    const watermarks = partitions.map(({ watermark }) => toMsOrNull(watermark) ?? 0);
-    const endMs = watermarks.reduce((a, b) => Math.max(a, b), lastAtMs);
+    const endMs = latestMs([lastAtMs, ...watermarksMs(await answers.ledger())]) ?? lastAtMs;
     const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;
     const fromMs = Math.max(Math.floor(firstAtMs / DAY_MS) * DAY_MS, toMs - daysMax * DAY_MS);
     const key = `timeline ${fromMs} ${toMs}`;

@@ -25,6 +25,7 @@ export type Answers = {
   readonly ledger: () => Promise<LedgerAnswer>;
   readonly tableCheck: () => Promise<DatedCheck>;
   readonly gaps: () => Promise<GapsByState>;
+  /** While commits go on the last known one; it is only waited for when there is none. */
   readonly fleet: () => Promise<Fleet>;
   /** The same without waiting: the last known, or null. */
   readonly tableCheckNow: () => DatedCheck | null;
@@ -33,18 +34,27 @@ export type Answers = {
 
 /** Answers out of `query`, kept in `cache`. */
 export function createAnswers(
-  options: { readonly query: Query; readonly cache: AnswerCache; readonly nowMs: () => number },
+  options: {
+    readonly query: Query;
+    readonly cache: AnswerCache;
+    readonly nowMs: () => number;
+    readonly live: () => LiveStatus;
+  },
 ): Answers {
-  const { query, cache, nowMs } = options;
+  const { query, cache, nowMs, live } = options;
   const check = async () => ({ ...await countTables(query), checkedAtMs: nowMs() });
-  const fleet = () => readFleet(query);
+  const load = () => readFleet(query);
+  const fleetNow = () => cache.peek("fleet", SCAN, load);
   return {
     ledger: () => cache.get("ledger", CHEAP, () => readLedger(query)),
     gaps: () => cache.get("gaps by state", CHEAP, () => countGaps(query)),
     tableCheck: () => cache.get("table check", SCAN, check),
     tableCheckNow: () => cache.peek("table check", SCAN, check),
-    fleet: () => cache.get("fleet", SCAN, fleet),
-    fleetNow: () => cache.peek("fleet", SCAN, fleet),
+    fleetNow,
+    async fleet() {
+      const known = live().state === "running" ? fleetNow() : null;
+      return known ?? await cache.get("fleet", SCAN, load);
+    },
   };
 }
 
@@ -76,9 +86,9 @@ export type StatusAnswer = {
   readonly open_gaps: number | null;
   readonly gaps: GapsByState | null;
   readonly ledger: LedgerSummary | null;
-  /** Null until the tables were counted once. */
+  /** Readings by the ledger, missing intervals as stored. Meters and times by the last scan. */
   readonly fleet: {
-    readonly meters: number;
+    readonly meters: number | null;
     readonly readings: number;
     readonly missing_intervals: number;
     readonly completeness_percent: number | null;
@@ -130,28 +140,34 @@ export async function readStatus(
     running ? answers.fleetNow() : answers.fleet(),
   ]);
   const status = statusOfLive(live(), version);
+  const readings = ledger.total.ok + ledger.total.late;
+  const missing = Object.values(gaps).reduce((sum, each) => sum + each.missing_intervals, 0);
   return {
     ...status,
     // A store that nothing fills any more still has its watermarks.
-    event_time: status.event_time ?? latestWatermark(ledger),
+    event_time: isoFromMs(latestMs([live().eventTimeMs, ...watermarksMs(ledger)])),
     open_gaps: status.open_gaps ?? gaps.OPEN.gaps,
     gaps,
     ledger: summarizeLedger(ledger, check),
-    fleet: fleet === null ? null : {
-      meters: fleet.metersTotal,
-      readings: fleet.readings,
-      missing_intervals: fleet.missingIntervals,
-      completeness_percent: percentOf(fleet.readings, fleet.missingIntervals),
-      first_at: isoFromMs(fleet.firstAtMs),
-      last_at: isoFromMs(fleet.lastAtMs),
+    fleet: {
+      meters: fleet?.metersTotal ?? null,
+      readings,
+      missing_intervals: missing,
+      completeness_percent: percentOf(readings, missing),
+      first_at: isoFromMs(fleet?.firstAtMs ?? null),
+      last_at: isoFromMs(fleet?.lastAtMs ?? null),
     },
   };
 }
 
-function latestWatermark({ partitions }: LedgerAnswer): string | null {
-  const watermarksMs = partitions.map(({ watermark }) => toMsOrNull(watermark) ?? -Infinity);
-  const latestMs = watermarksMs.reduce((a, b) => Math.max(a, b), -Infinity);
-  return isoFromMs(Number.isFinite(latestMs) ? latestMs : null);
+/** The watermarks of the partitions, as committed. */
+export function watermarksMs({ partitions }: LedgerAnswer): (number | null)[] {
+  return partitions.map(({ watermark }) => toMsOrNull(watermark));
+}
+
+/** The latest of some times, or null when there is none. */
+export function latestMs(times: readonly (number | null)[]): number | null {
+  return times.reduce((a, b) => a === null ? b : b === null ? a : Math.max(a, b), null);
 }
 
 /** The ledger balances when each of its records has one disposition, and the tables have as many. */

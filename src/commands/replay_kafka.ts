@@ -1,4 +1,4 @@
-import { playIntoLog } from "../engine/log_player.ts";
+import { playIntoLog, storedNote } from "../engine/log_player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { inputRecords, openInput } from "./input.ts";
@@ -31,13 +31,19 @@ export async function replayIntoKafka(
         "leave --partitions out",
       );
     }
-    const nowMs = play.nowMs ?? Date.now();
     const { signal } = stop;
-    const common = { partitions, nowMs, temporaryDirectory, signal };
-    const inputOptions = { ...play, ...common, endsRecorded: true };
-    const input = await openInput(command, play.paths, inputOptions);
+    const common = { partitions, temporaryDirectory, signal, endsRecorded: true };
+    let inputOptions = { ...play, ...common, nowMs: play.nowMs ?? Date.now() };
+    let input = await openInput(command, play.paths, inputOptions);
     const admin = log.admin({ deadlineMs: DEADLINE_MS });
     const name = `${config["kafka.group"]}-replay-${input.fingerprint.slice(0, 16)}`;
+    const note = await storedNote({ topic: topics.raw, partitions, group: name, admin });
+    const begunAtMs = note ? Number(note) : NaN;
+    if (Number.isFinite(begunAtMs) && begunAtMs !== inputOptions.nowMs) {
+      // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
+      inputOptions = { ...inputOptions, nowMs: begunAtMs };
+      input = await openInput(command, play.paths, inputOptions);
+    }
     const progress = createProgress({
       verb: "sending",
       rowsTotal: input.inspection?.rows ?? null,
@@ -59,6 +65,7 @@ export async function replayIntoKafka(
           transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
         }),
       batchRecordsMax: BATCH_RECORDS_MAX,
+      note: String(inputOptions.nowMs),
       commitIntervalMs: config.commit_interval_ms,
       ratePerSecond: play.ratePerSecond,
       clock: systemClock,
@@ -79,8 +86,9 @@ export async function replayIntoKafka(
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
     if (!(error instanceof FencedError)) throw error;
-    const hint = "let that one go on, or stop it and start this one again";
-    throw new RunError(`Cannot ${command}: the same replay was started elsewhere`, hint, {
+    const hint = "is it running elsewhere? If not, Kafka was away for longer than " +
+      "kafka.transaction_timeout_ms: start it again, and it goes on where it stopped";
+    throw new RunError(`Cannot ${command}: another has taken this replay over`, hint, {
       cause: error,
     });
   } finally {

@@ -90,7 +90,6 @@ export class Processor {
     offset: number,
     recordTimeMs: number,
   ): void {
-    const { state } = this;
     const parsed = this.#parsed;
     parseRecord(bytes, start, end, this.options.zone, parsed);
     this.#begin(offset);

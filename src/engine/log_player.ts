@@ -10,6 +10,8 @@ export type LogPlayerOptions = {
   readonly committer: (partition: number) => LogCommitter;
   /** Records held before they are committed, all partitions together. */
   readonly batchRecordsMax: number;
+  /** Kept with each commit, for whoever goes on: `storedNote` finds it. */
+  readonly note: string;
   readonly commitIntervalMs: number;
   readonly ratePerSecond: number;
   readonly clock: Clock;
@@ -24,7 +26,7 @@ export type LogPlayed = {
   readonly sent: number;
 };
 
-const FINISHED = "finished";
+const FINISHED = "finished ";
 const PACE_SLICE_MS = 50;
 
 /**
@@ -43,7 +45,7 @@ export async function playIntoLog(
     await player.open();
     const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
     const stored = await admin.groupOffsets(group, refs);
-    if (stored.every(({ metadata }) => metadata === FINISHED)) {
+    if (stored.every(({ metadata }) => metadata.startsWith(FINISHED))) {
       const resumedAfter = stored.reduce((sum, { nextOffset }) => sum + nextOffset, 0);
       return { isFinished: true, resumedAfter, sent: 0 };
     }
@@ -52,6 +54,19 @@ export async function playIntoLog(
   } finally {
     await player.close();
   }
+}
+
+/** The note of the replay that a group is of; null: it has not begun. */
+export async function storedNote(
+  { topic, partitions, group, admin }: Pick<
+    LogPlayerOptions,
+    "topic" | "partitions" | "group" | "admin"
+  >,
+): Promise<string | null> {
+  const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  const stored = await admin.groupOffsets(group, refs);
+  const begun = stored.find(({ nextOffset }) => nextOffset >= 0);
+  return begun === undefined ? null : begun.metadata.replace(FINISHED, "");
 }
 
 class LogPlayer {
@@ -100,7 +115,7 @@ class LogPlayer {
       if (!signal.aborted || error !== signal.reason) throw error; // else the source has stopped
     }
     const isFinished = !signal.aborted;
-    await this.#commit(isFinished ? FINISHED : "");
+    await this.#commit({ isFinal: isFinished });
     await this.#pending;
     return { isFinished, resumedAfter: this.#resumedAfter, sent: this.#sent };
   }
@@ -120,7 +135,7 @@ class LogPlayer {
       const end = chunk.ends[r];
       this.#route(chunk.partitions[r], chunk.bytes, start, end);
       start = end;
-      if (this.#held >= batchRecordsMax) await this.#commit("");
+      if (this.#held >= batchRecordsMax) await this.#commit();
     }
     this.#rowsRead += chunk.rowsRead;
     onProgress(this.#rowsRead, Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
@@ -138,14 +153,15 @@ class LogPlayer {
     this.#sent++;
   }
 
-  async #commit(metadata: string): Promise<void> {
+  async #commit({ isFinal = false } = {}): Promise<void> {
     await this.#pending;
-    const { topic, group, clock } = this.#options;
+    const { topic, group, clock, note } = this.#options;
+    const metadata = isFinal ? FINISHED + note : note;
     const nowMs = this.#committedAtMs = clock.nowMs();
     this.#held = 0;
     const commits = this.#buffers.map((buffer, partition) => {
       const nextOffset = this.#seen[partition];
-      if (buffer.count === 0 && metadata === "") return Promise.resolve();
+      if (buffer.count === 0 && !isFinal) return Promise.resolve();
       const records = buffer.count === 0 ? [] : [buffer.take({ topic, partition, nowMs })];
       const groupOffset = { topic, partition, group, nextOffset, metadata };
       return this.#committers[partition].commit({ records, groupOffset });
@@ -163,7 +179,7 @@ class LogPlayer {
     const { clock, commitIntervalMs, signal } = this.#options;
     while (!signal.aborted && this.#isAhead()) {
       if (this.#held > 0 && clock.nowMs() - this.#committedAtMs >= commitIntervalMs) {
-        await this.#commit("");
+        await this.#commit();
       }
       await clock.sleep(Math.min(PACE_SLICE_MS, commitIntervalMs), signal);
     }

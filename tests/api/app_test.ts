@@ -96,7 +96,8 @@ Deno.test("/api/status tells the run, the ledger, the gaps and the fleet", async
     startedAtMs: NOW_MS - 1500,
   });
   // While commits go on the scans are fetched behind the answer.
-  assert.equal((await bench.get("/api/status")).body.fleet, null);
+  const first = (await bench.get("/api/status")).body;
+  assert.deepEqual([first.fleet.meters, first.fleet.readings], [null, 130]);
   await bench.get("/api/meters");
   const { body } = await bench.get("/api/status");
   assert.equal(body.version, "1.2.3");
@@ -118,11 +119,13 @@ Deno.test("/api/status tells the run, the ledger, the gaps and the fleet", async
   });
 });
 
-Deno.test("/api/status takes open gaps and event time from the driver, else from the store", async () => {
+Deno.test("/api/status takes open gaps from the driver, the event time from who is further", async () => {
   const bench = createBench(filled, { openGaps: 7, eventTimeMs: null });
   const { body } = await bench.get("/api/status");
   assert.equal(body.open_gaps, 7);
   assert.equal(body.event_time, "2013-01-03T12:00:00Z");
+  bench.live = { ...bench.live, eventTimeMs: Date.UTC(2013, 0, 4) };
+  assert.equal((await bench.get("/api/status")).body.event_time, "2013-01-04T00:00:00Z");
 });
 
 Deno.test("an empty store gives empty lists and zeros, not errors", async () => {

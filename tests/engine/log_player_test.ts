@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { LogError } from "../../src/engine/log_ports.ts";
-import { playIntoLog } from "../../src/engine/log_player.ts";
+import { playIntoLog, storedNote } from "../../src/engine/log_player.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import { type RawRecord, toChunks } from "../simulation/playback.ts";
-import { emptyFleet, type Fleet, TOPICS, untilTrue } from "./log_fleet.ts";
+import { emptyFleet, type Fleet, reliable, TOPICS, untilTrue } from "./log_fleet.ts";
 import { MemoryClient, STEP_FAULTS, type StepFault } from "./memory_client.ts";
 import { textOf } from "./memory_log.ts";
 
@@ -40,6 +40,7 @@ function play(fleet: Fleet, { faultAt = () => null, signal, ratePerSecond }: Pla
     admin: client.admin(),
     committer: (partition) => client.committer(`${GROUP}-${partition}`),
     batchRecordsMax: 25,
+    note: "2024",
     commitIntervalMs: 100,
     ratePerSecond: ratePerSecond ?? Infinity,
     clock,
@@ -143,4 +144,17 @@ Deno.test("playIntoLog() keeps to its rate, and commits while it waits", async (
   const seconds = (fleet.clock.nowMs() - startedAtMs) / 1000;
   assert.ok(seconds >= expected.length / 100 - 0.1 && seconds < expected.length / 100 + 1);
   assert.deepEqual(rawLines(fleet), expected);
+});
+
+Deno.test("storedNote() finds the note of a replay that has begun, or is finished", async () => {
+  const fleet = emptyFleet(PARTITIONS);
+  const admin = reliable(fleet).admin();
+  const of = { topic: TOPICS.raw, partitions: PARTITIONS, group: GROUP, admin };
+  assert.equal(await storedNote(of), null);
+  const { client } = play(fleet);
+  await untilTrue("it has begun", () => client.steps > steps / 2);
+  client.die();
+  assert.equal(await storedNote(of), "2024");
+  await play(fleet).played;
+  assert.equal(await storedNote(of), "2024");
 });

@@ -28,6 +28,11 @@ const DEFECTS = [
   ...["--gap-probability", "0.02", "--seed", "7"],
 ];
 
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 async function makeFleet(pipeline: Pipeline, { meters = 60, days = 5 } = {}): Promise<string> {
   const path = `${pipeline.folder}/fleet.csv`;
   const size = ["--meters", String(meters), "--days", String(days)];
@@ -95,8 +100,21 @@ pipelineTest("process --workers 2 shares the partitions between its threads", as
   const path = await makeFleet(pipeline);
   await pipeline.createTopics();
   await pipeline.onKafka("replay", path, "--kafka", ...DEFECTS);
-  const processor = pipeline.process("--workers", "2");
+  const port = freePort();
+  const processor = pipeline.process("--workers", "2", "--health-port", String(port));
   await pipeline.untilJudged();
+  const status = await until("its status says so, too", async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    const { partitions } = await answer.json();
+    const isDone = partitions.length === 3 &&
+      partitions.every((p: Record<string, unknown>) => p.lagRecords === 0);
+    return isDone ? answer.status : undefined;
+  });
+  assert.equal(status, 200);
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  for (const partition of pipeline.partitionNumbers) {
+    assert.ok(metrics.includes(`gridwatch_consumer_lag_records{partition="${partition}"} 0`));
+  }
   const { ms, code } = await terminate(processor);
   assert.equal(code, 0);
   assert.ok(ms < 5000, `${ms} ms`);

@@ -27,7 +27,7 @@ export function createOpenPanel() {
     showEmpty(
       "open",
       gaps,
-      "Every meter reports. A gap opens when an expected reading does not come.",
+      "No gap is open. One opens when an expected reading does not come.",
     );
   }
 

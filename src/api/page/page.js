@@ -20,8 +20,7 @@ const RETRY_MS = 5000;
 const sheet = createMeterSheet({ onClose: () => setHash("") });
 const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() });
 const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
-const lists = [fleetPanel, createOpenPanel(), gapsPanel, createLatePanel(), createRejectedPanel()];
-lists.push(sheet);
+const lists = [sheet, createOpenPanel(), gapsPanel, createRejectedPanel(), createLatePanel()];
 
 let lastStatus = null;
 let listsTimer = null;
@@ -51,7 +50,8 @@ function wantLists() {
 async function refreshLists() {
   listsWanted = false;
   try {
-    for (const list of lists) await list.refresh();
+    // The fleet can take a while: it is a scan. The others need not wait for it.
+    await Promise.all([fleetPanel.refresh(), refreshInTurn()]);
     listsError = null;
   } catch (error) {
     listsError = error.message;
@@ -61,6 +61,10 @@ async function refreshLists() {
   listsAtMs = performance.now();
   listsTimer = null;
   if (listsWanted) wantLists();
+}
+
+async function refreshInTurn() {
+  for (const list of lists) await list.refresh();
 }
 
 function listen() {

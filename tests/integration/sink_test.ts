@@ -1,0 +1,363 @@
+import assert from "node:assert/strict";
+import { verifyDatabase } from "../../src/commands/verify_database.ts";
+import { openDatabase } from "../../src/commands/database.ts";
+import type { LogRecords } from "../../src/engine/log_ports.ts";
+import { until } from "./kafka_broker.ts";
+import { type Kafka, startKafka } from "./kafka_harness.ts";
+import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
+import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
+
+let kafka: Kafka;
+let server: Postgres;
+
+Deno.test.beforeAll(async () => {
+  [kafka, server] = await Promise.all([startKafka(), startPostgres({ owned: true })]);
+});
+
+Deno.test.afterAll(async () => {
+  await kafka?.stop(); // undefined when it did not start
+  await server?.stop();
+});
+
+const DEFECTS = [
+  ...["--delay-probability", "0.05", "--duplicate-probability", "0.02"],
+  ...["--gap-probability", "0.02", "--seed", "7"],
+];
+
+type Site = { readonly pipeline: Pipeline; readonly url: string; readonly csv: string };
+
+/** A fleet's readings in the raw topic, and an empty database of this schema. */
+function sinkTest(
+  name: string,
+  test: (site: Site) => Promise<void>,
+  { meters = 40, days = 4, ...options }: PipelineOptions & { meters?: number; days?: number } = {},
+): void {
+  Deno.test(name, async () => {
+    await withPipeline(kafka.brokers, options, async (pipeline) => {
+      const url = await server.createDatabase();
+      const csv = `${pipeline.folder}/fleet.csv`;
+      await assertOk(pipeline.run("migrate", "--database", url));
+      const size = ["--meters", String(meters), "--days", String(days), "--quiet"];
+      await assertOk(pipeline.run("generate", "--output", csv, ...size));
+      await pipeline.createTopics();
+      await pipeline.onKafka("replay", csv, "--kafka", ...DEFECTS);
+      try {
+        await test({ pipeline, url, csv });
+      } catch (error) {
+        console.error(await server.log());
+        throw error;
+      }
+    });
+  });
+}
+
+async function assertOk(ended: Promise<{ code: number; stderr: string }>): Promise<void> {
+  const { code, stderr } = await ended;
+  assert.equal(code, 0, stderr);
+}
+
+const sinkOf = ({ pipeline, url }: Site) =>
+  pipeline.start("sink", "--database", url, ...pipeline.brokers);
+
+/** Judges everything in the raw topic. */
+async function judge(pipeline: Pipeline): Promise<void> {
+  const processor = pipeline.process();
+  await pipeline.untilJudged();
+  assert.equal((await terminate(processor)).code, 0);
+}
+
+const WRITTEN = "SELECT coalesce(sum(next_offset), 0)::int AS n FROM positions";
+
+/** Waits until the account of everything judged is in the tables. */
+async function untilWritten({ pipeline, url }: Site, deadlineMs = 60_000): Promise<void> {
+  const refs = pipeline.partitionNumbers.map((partition) => ({
+    topic: pipeline.topics.raw,
+    partition,
+  }));
+  const stored = await pipeline.admin.groupOffsets(pipeline.group, refs);
+  const judged = stored.reduce((sum, { nextOffset }) => sum + nextOffset, 0);
+  await until("all is written", async () => {
+    const [{ n }] = await rowsOf(url, WRITTEN);
+    return Number(n) === judged;
+  }, deadlineMs);
+}
+
+/** The tables balance, and are those of the topics, row by row as many. */
+async function assertBalanced({ pipeline, url }: Site): Promise<void> {
+  const { code, found, stderr } = await pipeline.verify();
+  assert.equal(code, 0, stderr);
+  const database = await openDatabase(url);
+  try {
+    const ledgers = await rowsOf(url, "SELECT * FROM ledger ORDER BY partition");
+    assert.deepEqual(ledgers.map(({ raw }) => Number(raw)), found.partitions.map(rawOf));
+    const { differences, ledger } = await verifyDatabase(database, null);
+    assert.deepEqual(differences, []);
+    assert.deepEqual(ledger, found.ledger);
+    const gaps = new Set((await pipeline.messages(pipeline.topics.gapAlerts)).map(gapIdOf));
+    const [counts] = await rowsOf(
+      url,
+      `SELECT (SELECT count(*)::int FROM gap_alerts) AS gaps,
+         (SELECT count(*)::int FROM metrics) AS metrics`,
+    );
+    const metrics = (await pipeline.messages(pipeline.topics.metrics)).length;
+    assert.deepEqual(counts, { gaps: gaps.size, metrics });
+  } finally {
+    await database.close();
+  }
+}
+
+const rawOf = ({ raw }: { raw: number }) => raw;
+const gapIdOf = ({ gap_id }: { gap_id: string }) => gap_id;
+
+const KEYED = "source_partition, source_offset, time, meter_id";
+/** What must be the same in every store, in an order that does not depend on it. */
+const TABLES: readonly string[] = [
+  `SELECT * FROM validated_readings ORDER BY ${KEYED}`,
+  "SELECT * FROM gap_alerts ORDER BY gap_id, source_partition",
+  `SELECT * FROM late_events ORDER BY ${KEYED}`,
+  "SELECT reason, detail, raw, raw_encoding, meter_id, event_timestamp, consumption_kwh, " +
+  "source_partition, source_offset FROM rejected_readings ORDER BY 8, 9",
+  "SELECT bucket, source_partition, readings, late_readings, flagged_readings, " +
+  "round(consumption_kwh::numeric, 6)::text AS kwh FROM readings_fleet_daily ORDER BY 1, 2",
+  "SELECT * FROM ledger ORDER BY partition",
+  "SELECT partition, watermark FROM positions ORDER BY partition",
+  "SELECT metric_type, tags::text, sum(value) AS value FROM metrics WHERE metric_type IN " +
+  "('event_processed', 'too_late_event', 'duplicate_event', 'gap_detected') " +
+  "GROUP BY 1, 2 ORDER BY 1, 2",
+  "SELECT bucket, meter_id, readings, missing_intervals FROM completeness_daily ORDER BY 1, 2",
+];
+
+sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
+  const { pipeline, url, csv } = site;
+  const sink = sinkOf(site);
+  await judge(pipeline);
+  await untilWritten(site);
+  await assertBalanced(site);
+  const store = ["--data", `${pipeline.folder}/store`];
+  const partitions = ["--scope", "meter", "--partitions", String(pipeline.partitions)];
+  await assertOk(pipeline.run("replay", csv, ...DEFECTS, ...partitions, ...store, "--json"));
+  for (const sql of TABLES) {
+    const embedded = await pipeline.run("query", sql, "--json", ...store);
+    assert.equal(embedded.code, 0, embedded.stderr);
+    const expected = JSON.parse(embedded.stdout).map(plainRow);
+    const found = JSON.parse(JSON.stringify(await rowsOf(url, sql))).map(plainRow);
+    assert.ok(expected.length > 0, sql);
+    assert.deepEqual(found, expected, sql);
+  }
+  assert.deepEqual(await rowsOf(url, "SELECT * FROM sink_errors"), []);
+  const { ms, code } = await terminate(sink);
+  assert.equal(code, 0);
+  assert.ok(ms < 5000, `SIGTERM took ${ms} ms`);
+});
+
+/** Drivers give numbers of 64 bits as text or as numbers, and times with and without a fraction. */
+function plainRow(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => {
+      if (typeof value === "number") return [name, String(value)];
+      const isTime = typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value);
+      return [name, isTime ? new Date(value).toISOString() : value];
+    }),
+  );
+}
+
+const STEP = 150;
+const SLOW = { settings: { SINK_COMMIT_RECORDS_MAX: STEP, COMMIT_RECORDS_MAX: STEP } };
+
+sinkTest(
+  "No row is lost and none is there twice when sink and PostgreSQL are killed ten times each",
+  async (site) => {
+    const { pipeline, url } = site;
+    await judge(pipeline);
+    let sink = sinkOf(site);
+    let kills = 0;
+    const isWriting = async () => {
+      const [{ n }] = await rowsOf(url, WRITTEN);
+      return await until("it writes", async () => {
+        const [{ n: now }] = await rowsOf(url, WRITTEN).catch(() => [{ n }]);
+        return Number(now) > Number(n) ? Number(now) : undefined;
+      }, 30_000);
+    };
+    for (let n = 0; n < 10; n++) {
+      await isWriting();
+      sink.kill("SIGKILL");
+      await sink.ended;
+      sink = sinkOf(site);
+      await isWriting();
+      await server.kill();
+      await server.restart();
+      kills += 2;
+    }
+    assert.equal(kills, 20);
+    await untilWritten(site, 120_000);
+    await assertBalanced(site);
+    assert.deepEqual(await rowsOf(url, "SELECT * FROM sink_errors"), []);
+    assert.equal((await terminate(sink)).code, 0);
+  },
+  { ...SLOW, meters: 200, days: 10 },
+);
+
+sinkTest("The tables balance at every look while two sinks share the work", async (site) => {
+  const { pipeline, url } = site;
+  const processor = pipeline.process();
+  const sinks = [sinkOf(site), sinkOf(site)];
+  const looks: unknown[] = [];
+  const done = pipeline.untilJudged().then(() => untilWritten(site));
+  let isDone = false;
+  done.finally(() => isDone = true).catch(() => {});
+  while (!isDone) {
+    const [look] = await rowsOf(
+      url,
+      `SELECT (SELECT coalesce(sum(ok + late), 0)::int FROM ledger) AS ledger,
+         (SELECT count(*)::int FROM validated_readings) AS rows,
+         (SELECT coalesce(sum(duplicate + rejected), 0)::int FROM ledger) AS ledger_rejected,
+         (SELECT count(*)::int FROM rejected_readings) AS rejected`,
+    );
+    assert.deepEqual([look.rows, look.rejected], [look.ledger, look.ledger_rejected]);
+    looks.push(look);
+  }
+  await done;
+  assert.ok(new Set(looks.map((look) => JSON.stringify(look))).size > 3, "it was one commit");
+  sinks[0].kill("SIGKILL");
+  await pipeline.onKafka("replay", site.csv, "--kafka", "--seed", "9");
+  await pipeline.untilJudged();
+  await untilWritten(site);
+  await assertBalanced(site);
+  assert.equal((await terminate(sinks[1])).code, 0);
+  assert.equal((await terminate(processor)).code, 0);
+}, SLOW);
+
+sinkTest(
+  "Messages that are refused are kept with their reason, and the rest is written",
+  async (site) => {
+    const { pipeline, url } = site;
+    await rowsOf(url, "ALTER TABLE validated_readings ADD CHECK (meter_id NOT LIKE '%7')");
+    const producer = pipeline.log.producer({
+      compression: "none",
+      batchBytesMax: 65_536,
+      deadlineMs: 10_000,
+    });
+    await producer.send([record(pipeline.topics.validated, "not JSON"), {
+      ...record(pipeline.topics.lateEvents, '{"meter_id":"M","timestamp":"soon"}'),
+      origins: { partition: 0, offsets: [0], indexes: [0] },
+    }]);
+    await producer.close();
+    await judge(pipeline);
+    const sink = sinkOf(site);
+    await untilWritten(site);
+    const lines = (await pipeline.lines(pipeline.topics.validated)).filter((l) => l.endsWith("}"));
+    const refused = lines.filter((line) => /"meter_id":"[^"]*7"/.test(line)).length;
+    assert.ok(refused > 10);
+    const [{ rows }] = await rowsOf(url, "SELECT count(*)::int AS rows FROM validated_readings");
+    assert.equal(rows, lines.length - refused);
+    const errors = await rowsOf(
+      url,
+      `SELECT topic, sqlstate, error LIKE '%check constraint%' AS checked, count(*)::int AS n,
+       min(value) AS value FROM sink_errors GROUP BY 1, 2, 3 ORDER BY sqlstate, value`,
+    );
+    assert.deepEqual(
+      errors.map(({ topic, sqlstate, checked, n }) => ({ topic, sqlstate, checked, n })),
+      [
+        { topic: pipeline.topics.validated, sqlstate: "23514", checked: true, n: refused },
+        { topic: pipeline.topics.validated, sqlstate: null, checked: false, n: 1 },
+        { topic: pipeline.topics.lateEvents, sqlstate: null, checked: false, n: 1 },
+      ],
+    );
+    const [{ days }] = await rowsOf(
+      url,
+      "SELECT sum(readings)::int AS days FROM readings_fleet_daily",
+    );
+    assert.equal(days, rows, "the fleet's days count only what was written");
+    assert.equal((await terminate(sink)).code, 0);
+  },
+);
+
+function record(topic: string, value: string): LogRecords {
+  const values = new TextEncoder().encode(value);
+  return {
+    topic,
+    partition: 0,
+    count: 1,
+    values,
+    valueEnds: [values.length],
+    keys: null,
+    keyEnds: null,
+    timesMs: 1_700_000_000_000,
+    origins: null,
+  };
+}
+
+sinkTest(
+  "A sink waits for a database that is away at the start and in the middle",
+  async (site) => {
+    const { pipeline } = site;
+    await judge(pipeline);
+    await server.kill();
+    const sink = sinkOf(site);
+    await until("it says so", () => Promise.resolve(sink.said("database_away").length > 0));
+    await server.restart();
+    await untilWritten(site);
+    assert.equal(sink.said("database_back").length, 1);
+    await server.kill();
+    await pipeline.onKafka("replay", site.csv, "--kafka", "--seed", "9");
+    await judge(pipeline);
+    await until("it says so", () => Promise.resolve(sink.said("database_away").length > 1));
+    await server.restart();
+    await untilWritten(site);
+    await assertBalanced(site);
+    assert.equal(sink.said("database_away").length, 2, "said once, not each try");
+    assert.equal((await terminate(sink)).code, 0);
+  },
+);
+
+sinkTest("SIGTERM ends a sink in time while its database hangs", async (site) => {
+  const { pipeline, url } = site;
+  await judge(pipeline);
+  const [{ n: before }] = await rowsOf(url, WRITTEN);
+  // Holds every commit up, as a database that does not answer would.
+  const holder = rowsOf(url, "BEGIN; LOCK TABLE validated_readings; SELECT pg_sleep(8); COMMIT")
+    .catch(() => []);
+  await until("the lock is held", async () => {
+    const locks = await rowsOf(url, "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'");
+    return locks.length > 0;
+  });
+  const sink = sinkOf(site);
+  await until("it waits", async () => {
+    const waiting = await rowsOf(url, "SELECT 1 FROM pg_locks WHERE NOT granted");
+    return waiting.length > 0;
+  });
+  const { ms, code } = await terminate(sink);
+  assert.equal(code, 0, sink.stderr);
+  assert.ok(ms < 5000, `SIGTERM took ${ms} ms`);
+  assert.deepEqual(await rowsOf(url, WRITTEN), [{ n: before }]);
+  await holder;
+});
+
+Deno.test("gridwatch migrate applies each step once, whoever else does, and says how they stand", async () => {
+  await withPipeline(kafka.brokers, {}, async (pipeline) => {
+    const url = await server.createDatabase();
+    const database = ["--database", url];
+    const status = () => pipeline.run("migrate", "--status", "--json", ...database);
+    const before = await status();
+    assert.equal(before.code, 1);
+    assert.deepEqual(JSON.parse(before.stdout).current, false);
+    assert.deepEqual(await rowsOf(url, "SELECT to_regclass('schema_migrations')::text AS t"), [
+      { t: null },
+    ], "--status changes nothing");
+    const runs = [1, 2, 3].map(() => pipeline.run("migrate", "--json", ...database));
+    const applied = (await Promise.all(runs)).flatMap(({ stdout }) => JSON.parse(stdout).applied);
+    assert.deepEqual(applied, ["001_init", "003_summaries"]);
+    assert.equal((await status()).code, 0);
+    await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
+    assert.equal((await status()).code, 1);
+    const refused = await pipeline.run("migrate", ...database);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^error: Cannot migrate: migration 001_init was applied with ano/);
+    const sink = await pipeline.run("sink", ...database, "--brokers", kafka.brokers.join());
+    assert.match(sink.stderr, /error: (Missing topics|Cannot use the database)/);
+    const nowhere = await pipeline.run("migrate", "--database", "postgres://x@127.0.0.1:1/y");
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /error: Cannot migrate the database: .*REFUSED/);
+    assert.equal((await pipeline.run("migrate", "--database", "mysql://x")).code, 2);
+  });
+});
