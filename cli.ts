@@ -48,6 +48,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "bring a database to the newest schema",
     load: async () => (await import("./src/commands/migrate.ts")).migrate,
   },
+  dashboards: {
+    about: "write the Grafana dashboards, on the data's range",
+    load: async () => (await import("./src/commands/dashboards.ts")).dashboards,
+  },
   doctor: {
     about: "check everything, and say how to mend it",
     load: async () => (await import("./src/commands/doctor.ts")).doctor,

@@ -4,10 +4,12 @@
 -- Buckets begin at a whole number of widths from 2000-01-03Z, as time_bucket's do.
 
 -- How far each partition of each output topic is written into the tables: the fence of the sinks.
+-- messages: how many those were; offsets have holes, and a ledger counts.
 CREATE TABLE sink_positions (
   topic       text        NOT NULL,
   partition   integer     NOT NULL,
   next_offset bigint      NOT NULL,
+  messages    bigint      NOT NULL DEFAULT 0,
   written_at  timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (topic, partition)
 );

@@ -4,8 +4,20 @@ import postgres from "postgres";
 /** Rows of one statement. */
 export type Answer = { readonly columns: string[]; readonly rows: Record<string, unknown>[] };
 
-/** What is sent within one transaction. */
-export type Transaction = postgres.TransactionSql;
+/** Statements of one transaction, one after another. */
+export type Transaction = {
+  /** Runs one statement; gives its rows, and how many it touched. */
+  query(sql: string, params?: readonly unknown[]): Promise<Touched>;
+  /** Copies rows in PostgreSQL's binary form into a table. */
+  copy(
+    target: { readonly table: string; readonly columns: readonly string[] },
+    bytes: Uint8Array,
+  ): Promise<void>;
+  /** Runs work that leaves nothing behind when it rejects; the transaction goes on. */
+  attempt<T>(work: () => Promise<T>): Promise<T>;
+};
+
+export type Touched = Answer & { readonly touched: number };
 
 export type DatabaseOptions = {
   /** Connections at a time. */
@@ -21,58 +33,196 @@ export type DatabaseOptions = {
 
 const CLOSE_SECONDS_MAX = 1;
 const CONNECT_MS_MAX = 5000;
-/** A connection that broke is made again at once: whoever uses it backs off. */
-const RECONNECT_SECONDS = 0.02;
 
-/** A database by its URL (`postgres://user:password@host:5432/name?sslmode=…`). */
+/**
+ * A database by its URL (`postgres://user:password@host:5432/name?sslmode=…`). Each connection is a
+ * driver of its own, thrown away once it has lost the server: asked to go on with a connection that
+ * has closed meanwhile, the driver ends the process (an error in a timer, which nobody can catch), and
+ * what it had not sent goes ahead of the next connection's greeting.
+ */
 export class PostgresDatabase {
-  readonly #open: () => postgres.Sql;
-  #sql: postgres.Sql;
+  readonly #open: () => Connection;
+  readonly #all = new Set<Connection>();
+  readonly #idle: Connection[] = [];
+  readonly #waiting: ((connection: Connection) => void)[] = [];
+  readonly #connectionsMax: number;
 
   constructor(url: string, options: DatabaseOptions) {
-    this.#open = () => connect(url, options);
-    this.#sql = this.#open();
+    this.#open = () => new Connection(url, options);
+    this.#connectionsMax = options.connections;
   }
 
   /** Runs one statement with its parameters ($1, $2, …). */
   async query(sql: string, params: readonly unknown[] = []): Promise<Answer> {
-    const rows = await this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[]);
-    return { columns: (rows.columns ?? []).map(({ name }) => name), rows: [...rows] };
+    return await this.#with((connection) => connection.query(sql, params));
   }
 
-  /** Runs a script of any number of statements; needs a database of one connection. */
+  /** Runs a script of any number of statements. */
   async script(sql: string): Promise<void> {
-    try {
-      await this.#sql.unsafe(sql).simple();
-    } catch (error) {
-      await this.#sql.unsafe("ROLLBACK").simple().catch(() => {}); // the first error says why
-      throw error;
-    }
+    await this.#with((connection) => connection.script(sql));
   }
 
   /** Runs `work` in a transaction: committed when it resolves, rolled back when it rejects. */
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return await this.#sql.begin(work) as T;
+    return await this.#with((connection) => connection.transaction(work));
   }
 
-  /** Cuts every connection, and goes on with new ones: for a server that does not answer. */
+  /** Cuts every connection, for a server that does not answer; later work gets new ones. */
   async reset(): Promise<void> {
-    const old = this.#sql;
-    this.#sql = this.#open();
-    await old.end({ timeout: 0 });
+    await Promise.all([...this.#all].map((connection) => connection.close(0)));
   }
 
   /** Ends what runs, within a second. */
   async close(): Promise<void> {
-    await this.#sql.end({ timeout: CLOSE_SECONDS_MAX });
+    await Promise.all([...this.#all].map((connection) => connection.close(CLOSE_SECONDS_MAX)));
+  }
+
+  async #with<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#take();
+    try {
+      return await work(connection);
+    } finally {
+      this.#give(connection);
+    }
+  }
+
+  async #take(): Promise<Connection> {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (!idle.isLost) return idle;
+      this.#discard(idle);
+    }
+    if (this.#all.size < this.#connectionsMax) return this.#add();
+    return await new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #give(used: Connection): void {
+    if (used.isLost) this.#discard(used);
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(used.isLost ? this.#add() : used);
+    else if (!used.isLost) this.#idle.push(used);
+  }
+
+  #add(): Connection {
+    const connection = this.#open();
+    this.#all.add(connection);
+    return connection;
+  }
+
+  #discard(connection: Connection): void {
+    this.#all.delete(connection);
+    connection.close(0).catch(() => {}); // it is lost already
   }
 }
 
-function connect(url: string, options: DatabaseOptions): postgres.Sql {
-  const { connections, name, readOnly = false, statementMsMax } = options;
+/** The server has gone between two statements. */
+class ConnectionLostError extends Error {
+  override name = "ConnectionLostError";
+  readonly code = "CONNECTION_CLOSED";
+}
+
+class Connection implements Transaction {
+  readonly #sql: postgres.Sql;
+  #isLost = false;
+
+  constructor(url: string, options: DatabaseOptions) {
+    this.#sql = connect(url, options, () => this.#isLost = true);
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  async query(sql: string, params: readonly unknown[] = []): Promise<Touched> {
+    this.#check();
+    const rows = await this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[]);
+    return {
+      columns: (rows.columns ?? []).map(({ name }) => name),
+      rows: [...rows],
+      touched: rows.count ?? 0,
+    };
+  }
+
+  async script(sql: string): Promise<void> {
+    this.#check();
+    try {
+      await this.#sql.unsafe(sql).simple();
+    } catch (error) {
+      await this.#rollBack();
+      throw error;
+    }
+  }
+
+  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    await this.query("BEGIN");
+    try {
+      const result = await work(this);
+      // Of a transaction that has failed COMMIT makes a rollback, without an error.
+      const { command } = await this.#sql.unsafe("COMMIT");
+      if (command !== "COMMIT") throw new Error(`the transaction ended with ${command}`);
+      return result;
+    } catch (error) {
+      await this.#rollBack();
+      throw error;
+    }
+  }
+
+  async attempt<T>(work: () => Promise<T>): Promise<T> {
+    await this.query("SAVEPOINT attempt");
+    try {
+      const result = await work();
+      await this.query("RELEASE SAVEPOINT attempt");
+      return result;
+    } catch (error) {
+      if (!this.#isLost) await this.query("ROLLBACK TO SAVEPOINT attempt");
+      throw error;
+    }
+  }
+
+  async copy(
+    { table, columns }: { readonly table: string; readonly columns: readonly string[] },
+    bytes: Uint8Array,
+  ): Promise<void> {
+    this.#check();
+    const copying = this.#sql.unsafe(
+      `COPY ${table} (${columns.join(", ")}) FROM STDIN (FORMAT binary)`,
+    );
+    const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+    // The driver resolves this query with the stream, and tells nobody of an error that comes once
+    // all bytes are sent: its `reject` is the only one that hears of it.
+    const query = copying as unknown as { reject(error: unknown): void };
+    const rejectQuery = query.reject;
+    query.reject = (error) => {
+      reject(error);
+      rejectQuery(error);
+    };
+    done.catch(() => {});
+    const stream = await copying.writable();
+    stream.once("error", reject);
+    stream.once("finish", () => resolve());
+    stream.end(bytes);
+    await done;
+  }
+
+  async close(secondsMax: number): Promise<void> {
+    if (secondsMax === 0) this.#isLost = true;
+    await this.#sql.end({ timeout: secondsMax });
+  }
+
+  #check(): void {
+    if (this.#isLost) throw new ConnectionLostError("the connection was lost");
+  }
+
+  /** A connection that cannot even do this is of no more use. */
+  async #rollBack(): Promise<void> {
+    if (this.#isLost) return;
+    await this.#sql.unsafe("ROLLBACK").catch(() => this.#isLost = true);
+  }
+}
+
+function connect(url: string, options: DatabaseOptions, onLost: () => void): postgres.Sql {
+  const { name, readOnly = false, statementMsMax } = options;
   return postgres(url, {
-    max: connections,
-    backoff: () => RECONNECT_SECONDS,
+    max: 1,
     connect_timeout: (options.connectMsMax ?? CONNECT_MS_MAX) / 1000,
     max_lifetime: null,
     // Statements are made of settings and counts: named ones would pile up, and poolers dislike them.
@@ -86,47 +236,22 @@ function connect(url: string, options: DatabaseOptions): postgres.Sql {
       statement_timeout: statementMsMax,
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     },
-    socket: openSocket,
+    socket: (address: Address) => openSocket(address, onLost),
   } as postgres.Options<Record<string, never>>);
 }
+
+type Address = { host: string[]; port: number[]; path?: string | false };
 
 /**
  * A socket that sends at once: with Nagle's algorithm a COPY waits for the delayed acknowledgement
  * of what went before it, 40 to 90 ms each time. It is given out while it still connects; the driver
  * hears of a failure from the socket's events.
  */
-function openSocket(
-  { host, port, path }: { host: string[]; port: number[]; path?: string | false },
-): Socket {
+function openSocket({ host, port, path }: Address, onLost: () => void): Socket {
   const socket = new Socket();
+  socket.once("close", onLost);
   socket.once("connect", () => socket.setNoDelay(true));
   if (path) socket.connect(path);
   else socket.connect(port[0], host[0]);
   return Object.assign(socket, { host: host[0], port: port[0] });
-}
-
-/** Copies rows in PostgreSQL's binary form into a table. */
-export async function copyInto(
-  tx: Transaction,
-  target: { readonly table: string; readonly columns: readonly string[] },
-  bytes: Uint8Array,
-): Promise<void> {
-  const copying = tx.unsafe(
-    `COPY ${target.table} (${target.columns.join(", ")}) FROM STDIN (FORMAT binary)`,
-  );
-  const { promise: done, resolve, reject } = Promise.withResolvers<void>();
-  // The driver resolves this query with the stream, and tells nobody of an error that comes once all
-  // bytes are sent: its `reject` is the only one that hears of it.
-  const query = copying as unknown as { reject(error: unknown): void };
-  const rejectQuery = query.reject;
-  query.reject = (error) => {
-    reject(error);
-    rejectQuery(error);
-  };
-  done.catch(() => {});
-  const stream = await copying.writable();
-  stream.once("error", reject);
-  stream.once("finish", () => resolve());
-  stream.end(bytes);
-  await done;
 }

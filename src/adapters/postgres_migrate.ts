@@ -50,7 +50,8 @@ export async function migrateDatabase(
     if (timescale !== null) await applyTimescaleOptions(database, options, timescale);
     return done;
   } finally {
-    await database.query(`SELECT pg_advisory_unlock(${LOCK})`);
+    // Where the connection is lost, so is the lock.
+    await database.query(`SELECT pg_advisory_unlock(${LOCK})`).catch(() => {});
   }
 }
 

@@ -3,7 +3,7 @@ import { FencedError } from "../engine/ports.ts";
 import type { SinkCommit, SinkKind, SinkRun } from "../engine/sink_ports.ts";
 import { MessageRows } from "../formats/message_rows.ts";
 import { type TableRows, UPSERTS } from "../formats/output_rows.ts";
-import { copyInto, type Transaction } from "./postgres_database.ts";
+import type { Transaction } from "./postgres_database.ts";
 import { isRefusal } from "./postgres_errors.ts";
 
 /** A message that became no row: where it stands, and why. */
@@ -60,14 +60,15 @@ function encodeKind(runs: readonly SinkRun[], partition: number): EncodedRows {
  * @throws {FencedError} when one of them stands elsewhere
  */
 export async function movePositions(tx: Transaction, { moves }: SinkCommit): Promise<void> {
-  const { count } = await tx.unsafe(
-    `UPDATE sink_positions AS p SET next_offset = m."to", written_at = now()
+  const { touched } = await tx.query(
+    `UPDATE sink_positions AS p SET next_offset = m."to",
+       messages = p.messages + m.messages, written_at = now()
      FROM jsonb_to_recordset($1::text::jsonb)
-       AS m (topic text, partition integer, "from" bigint, "to" bigint)
+       AS m (topic text, partition integer, "from" bigint, "to" bigint, messages bigint)
      WHERE p.topic = m.topic AND p.partition = m.partition AND p.next_offset = m."from"`,
     [JSON.stringify(moves)],
   );
-  if (count === moves.length) return;
+  if (touched === moves.length) return;
   const [{ topic, partition, from }] = moves;
   throw new FencedError(`${topic}/${partition} does not stand at ${from} in the database any more`);
 }
@@ -78,36 +79,83 @@ export async function writeRows(
   encoded: readonly EncodedRows[],
 ): Promise<Written> {
   const written = { rows: 0, refused: 0 };
-  for (const { kind, tables, refused } of encoded) {
+  for (const { tables, refused } of encoded) {
     for (const rows of tables) await writeTable(tx, rows);
     await keepRefused(tx, refused);
-    written.rows += rowsOf(kind, tables);
+    written.rows += rowsOf(tables);
     written.refused += refused.length;
   }
   return written;
 }
 
-/** The same for messages of which the server refuses some: halves them until it is known which. */
-export async function writeHalves(
+/** Messages that are tried together once it is known that some of a commit are refused. */
+const TRIED_MAX = 512;
+
+/** The same for messages of which the server refuses some: finds out which. */
+export async function writeAccepted(
+  tx: Transaction,
+  { runs, partition }: SinkCommit,
+): Promise<Written> {
+  const written = { rows: 0, refused: 0 };
+  for (const run of runs) {
+    const accepted: SinkRun[] = [];
+    for (let first = run.first; first < run.end; first += TRIED_MAX) {
+      const end = Math.min(run.end, first + TRIED_MAX);
+      written.refused += await trySpan(tx, { ...run, first, end }, { partition, accepted });
+    }
+    if (accepted.length === 0) continue;
+    const { tables } = encodeKind(accepted, partition);
+    written.rows += rowsOf(tables);
+    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows);
+  }
+  return written;
+}
+
+/** Writes what the server accepts of a span; gives how many messages became no row. */
+async function trySpan(
   tx: Transaction,
   run: SinkRun,
-  partition: number,
-): Promise<Written> {
-  const encoded = encodeKind([run], partition);
+  into: { readonly partition: number; readonly accepted: SinkRun[] },
+): Promise<number> {
+  if (run.first === run.end) return 0;
+  const { tables, refused } = encodeKind([run], into.partition);
   try {
-    return await tx.savepoint(async (inner) => await writeRows(inner, [encoded]));
+    await tx.attempt(async () => {
+      for (const rows of tables) if (!isSum(rows)) await writeTable(tx, rows);
+      await keepRefused(tx, refused);
+    });
+    into.accepted.push(run);
+    return refused.length;
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (run.end - run.first === 1) {
       const { message, code } = error;
       await keepRefused(tx, [{ run, place: run.first, error: message, sqlstate: code ?? null }]);
-      return { rows: 0, refused: 1 };
+      return 1;
     }
+    // What stands before the message that it stumbled over, that message, and what comes after it.
+    const at = stumbledAt(error, run, refused);
+    const cuts = at === null ? [(run.first + run.end) >> 1] : [at, at + 1];
+    let sum = 0;
+    let first = run.first;
+    for (const end of [...cuts, run.end]) {
+      sum += await trySpan(tx, { ...run, first, end }, into);
+      first = end;
+    }
+    return sum;
   }
-  const middle = (run.first + run.end) >> 1;
-  const left = await writeHalves(tx, { ...run, end: middle }, partition);
-  const right = await writeHalves(tx, { ...run, first: middle }, partition);
-  return { rows: left.rows + right.rows, refused: left.refused + right.refused };
+}
+
+/** Which message a COPY stumbled over, by its line; null: the server does not say. */
+function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
+  const where = String((error as { where?: unknown }).where ?? "");
+  const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
+  if (line === undefined || table.endsWith("_stage")) return null;
+  const isUnread = new Set(unread.map(({ place }) => place));
+  for (let place = run.first, rows = 0; place < run.end; place++) {
+    if (!isUnread.has(place) && ++rows === Number(line)) return place;
+  }
+  return null;
 }
 
 /** Writes the task's account of its partition; one read again, of an earlier state, changes nothing. */
@@ -117,7 +165,7 @@ export async function writeAccount(
 ): Promise<void> {
   if (account === null) return;
   const { raw, ok, late, too_late, duplicate, rejected, tick } = account.ledger;
-  await tx.unsafe(
+  await tx.query(
     `INSERT INTO ledger AS l VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (partition) DO UPDATE SET raw = excluded.raw, ok = excluded.ok,
        late = excluded.late, too_late = excluded.too_late, duplicate = excluded.duplicate,
@@ -126,7 +174,7 @@ export async function writeAccount(
     [partition, raw, ok, late, too_late, duplicate, rejected, tick],
   );
   const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
-  await tx.unsafe(
+  await tx.query(
     `INSERT INTO positions AS p VALUES ($1, $2, $3)
      ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
        watermark = excluded.watermark
@@ -137,19 +185,22 @@ export async function writeAccount(
 
 async function writeTable(tx: Transaction, { table, columns, bytes }: TableRows): Promise<void> {
   const upsert = UPSERTS[table];
-  if (upsert === undefined) return await copyInto(tx, { table, columns }, bytes);
+  if (upsert === undefined) return await tx.copy({ table, columns }, bytes);
   const stage = `${table}_stage`;
-  await tx.unsafe(
+  await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
-  await copyInto(tx, { table: stage, columns }, bytes);
-  await tx.unsafe(upsert);
-  await tx.unsafe(`DELETE FROM ${stage}`);
+  await tx.copy({ table: stage, columns }, bytes);
+  await tx.query(upsert);
+  await tx.query(`DELETE FROM ${stage}`);
 }
 
 /** The fleet's days are sums, no rows of messages. */
-function rowsOf(kind: SinkKind, tables: readonly TableRows[]): number {
-  const isSum = ({ table }: TableRows) => kind === "validated" && table === "readings_fleet_daily";
+function isSum({ table }: TableRows): boolean {
+  return table === "readings_fleet_daily";
+}
+
+function rowsOf(tables: readonly TableRows[]): number {
   return tables.reduce((sum, rows) => sum + (isSum(rows) ? 0 : rows.rows), 0);
 }
 
@@ -162,7 +213,7 @@ async function keepRefused(tx: Transaction, refused: readonly Refused[]): Promis
     const { topic, partition, offsets } = batch;
     return { topic, partition, offset: offsets[place], error, sqlstate, value: text, encoding };
   });
-  await tx.unsafe(
+  await tx.query(
     `INSERT INTO sink_errors (topic, partition, "offset", error, sqlstate, value, value_encoding)
      SELECT topic, partition, "offset", error, sqlstate, value, encoding
      FROM jsonb_to_recordset($1::text::jsonb) AS r (topic text, partition integer,

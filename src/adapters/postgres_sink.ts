@@ -13,12 +13,12 @@ import {
   type EncodedRows,
   encodeRuns,
   movePositions,
+  writeAccepted,
   writeAccount,
-  writeHalves,
   writeRows,
   type Written,
 } from "./postgres_rows.ts";
-import { type Aggregate, AGGREGATES, refreshAggregates } from "./postgres_timescale.ts";
+import { AGGREGATES, refreshAggregates, type Touched } from "./postgres_timescale.ts";
 
 /**
  * The tables on PostgreSQL. A commit is one SQL transaction: it moves the positions of its topics on
@@ -29,7 +29,7 @@ export class PostgresSink implements SinkStore {
   readonly #database: PostgresDatabase;
   readonly #answerMsMax: number;
   /** Event times written since the aggregates were last refreshed. */
-  readonly #touched = new Map<Aggregate, { first: number; last: number }>();
+  readonly #touched: Touched = new Map();
 
   constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
     this.#database = database;
@@ -48,7 +48,7 @@ export class PostgresSink implements SinkStore {
            RETURNING topic, partition
          )
          SELECT g.topic, g.partition, coalesce(p.next_offset, g."offset") AS next_offset,
-                a.topic IS NOT NULL AS is_new
+                coalesce(p.messages, 0) AS messages, a.topic IS NOT NULL AS is_new
          FROM given g LEFT JOIN sink_positions p USING (topic, partition)
          LEFT JOIN added a USING (topic, partition)`,
         [JSON.stringify(starts)],
@@ -58,6 +58,7 @@ export class PostgresSink implements SinkStore {
       topic: String(row.topic),
       partition: Number(row.partition),
       offset: Number(row.next_offset),
+      messages: Number(row.messages),
       isNew: Boolean(row.is_new),
     }));
   }
@@ -66,17 +67,15 @@ export class PostgresSink implements SinkStore {
     const encoded = encodeRuns(commit.runs, commit.partition);
     const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
       if (!(error instanceof StoreAwayError && isRefusal(error.cause))) throw error;
-      return this.#write(commit, (tx) => writeBisected(tx, commit));
+      return this.#write(commit, (tx) => writeAccepted(tx, commit));
     });
     this.#touch(encoded);
     return written;
   }
 
   async settle(): Promise<void> {
-    const touched = [...this.#touched];
-    if (touched.length === 0) return;
-    await this.#within(() => refreshAggregates(this.#database, touched));
-    this.#touched.clear();
+    if (this.#touched.size === 0) return;
+    await this.#within(() => refreshAggregates(this.#database, this.#touched));
   }
 
   async #write(
@@ -121,14 +120,4 @@ export class PostgresSink implements SinkStore {
       clearTimeout(timer);
     }
   }
-}
-
-async function writeBisected(tx: Transaction, { runs, partition }: SinkCommit): Promise<Written> {
-  const sum = { rows: 0, refused: 0 };
-  for (const run of runs) {
-    const { rows, refused } = await writeHalves(tx, run, partition);
-    sum.rows += rows;
-    sum.refused += refused;
-  }
-  return sum;
 }

@@ -88,27 +88,36 @@ export async function applyTimescaleOptions(
   }
 }
 
+/** Event times that rows were written at since they were last computed. */
+export type Touched = Map<Aggregate, { readonly first: number; readonly last: number }>;
+
 /**
  * Computes the buckets that rows were written into, up to the one that the watermark stands in:
- * rows behind what is materialised are not seen before. Nothing to do where they are plain views.
+ * rows behind what is materialised are not seen before. What is not computed yet stays touched: what
+ * is materialised later must not leave it out. Nothing to do where they are plain views.
  */
 export async function refreshAggregates(
   database: PostgresDatabase,
-  touched: readonly (readonly [Aggregate, { readonly first: number; readonly last: number }])[],
+  touched: Touched,
 ): Promise<void> {
   const edition = await timescaleEdition(database);
-  if (edition === null || !edition.licensed) return;
+  if (edition === null || !edition.licensed) return touched.clear();
   const { rows: [{ watermark }] } = await database.query(
     "SELECT max(watermark) AS watermark FROM positions",
   );
   if (!(watermark instanceof Date)) return;
-  for (const [{ view, bucketMs }, { first, last }] of touched) {
+  for (const [aggregate, { first, last }] of [...touched]) {
+    const { view, bucketMs } = aggregate;
     const floor = (ms: number) => Math.floor(ms / bucketMs) * bucketMs;
     const end = Math.min(floor(last) + bucketMs, floor(watermark.getTime()));
     if (end <= floor(first)) continue;
     await database.query(
       `CALL refresh_continuous_aggregate('${view}', '${isoOf(floor(first))}', '${isoOf(end)}')`,
     );
+    const now = touched.get(aggregate) ?? { first, last }; // rows may have come meanwhile
+    touched.delete(aggregate);
+    const from = now.first < first ? now.first : end;
+    if (now.last >= from) touched.set(aggregate, { first: from, last: now.last });
   }
 }
 

@@ -161,7 +161,7 @@ export function createApp(ports: StatusPorts): Hono {
     }, 503);
   });
 
-  addListRoutes(app, { query, cache, answers });
+  addListRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
   app.onError((error, c) => {
     if (error instanceof ParameterError) {

@@ -1,15 +1,27 @@
 /**
- * Answers kept for a while, so that a hundred pages cost the store no more than one, and a scan of
- * tens of millions of rows never takes more than a tenth of its time from the pipeline.
+ * Answers kept for a while, so that a hundred pages cost the store no more than one, and scans of
+ * tens of millions of rows take little of its time from the pipeline.
  */
 
-const COST_FACTOR = 10;
-const COST_PAUSE_MAX_MS = 60_000;
+const COST_PAUSE_MAX_MS = 120_000;
 const UNCHANGED_MS = 10_000;
 const ENTRIES_MAX = 256;
 
 /** How often an answer may be asked of the store anew while its tables change. */
-export type Freshness = { readonly freshMs: number };
+export type Freshness = {
+  readonly freshMs: number;
+  /** After taking `costMs` an answer rests for `costMs * costFactor`: 9 is a tenth of the time. */
+  readonly costFactor: number;
+};
+
+/** A few rows by key: live, unless the store is hard pressed. */
+export const CHEAP: Freshness = { freshMs: 1000, costFactor: 2 };
+/** A small table, read through. */
+export const LIST: Freshness = { freshMs: 1000, costFactor: 5 };
+/** The large table, read through, for what a person looks at. */
+export const SCAN: Freshness = { freshMs: 3000, costFactor: 15 };
+/** The same for what is only looked at now and then. */
+export const RARE_SCAN: Freshness = { freshMs: 3000, costFactor: 30 };
 
 /** What tells whether the tables can have changed. */
 export type Activity = {
@@ -43,11 +55,11 @@ export function createAnswerCache(
   const { nowMs, activity } = options;
   const entries = new Map<string, Entry>();
 
-  function isFresh(entry: Entry, freshMs: number): boolean {
+  function isFresh(entry: Entry, { freshMs, costFactor }: Freshness): boolean {
     if (!entry.loaded) return false;
     const { stamp, busy } = activity();
     const ageMs = nowMs() - entry.loadedAtMs;
-    const pauseMs = Math.min(COST_PAUSE_MAX_MS, entry.costMs * COST_FACTOR);
+    const pauseMs = Math.min(COST_PAUSE_MAX_MS, entry.costMs * costFactor);
     if (entry.stamp === stamp) return ageMs < Math.max(UNCHANGED_MS, pauseMs);
     return busy && ageMs < Math.max(freshMs, pauseMs);
   }
@@ -81,17 +93,17 @@ export function createAnswerCache(
   }
 
   return {
-    async get<T>(key: string, { freshMs }: Freshness, load: () => Promise<T>): Promise<T> {
+    async get<T>(key: string, freshness: Freshness, load: () => Promise<T>): Promise<T> {
       const entry = entryOf(key);
       // A load under way may have begun before the last commit: it is waited for, then judged.
       if (entry.pending !== null) await entry.pending;
-      if (isFresh(entry, freshMs)) return entry.value as T;
+      if (isFresh(entry, freshness)) return entry.value as T;
       entry.pending ??= reload(entry, load);
       return await entry.pending as T;
     },
-    peek<T>(key: string, { freshMs }: Freshness, load: () => Promise<T>): T | null {
+    peek<T>(key: string, freshness: Freshness, load: () => Promise<T>): T | null {
       const entry = entryOf(key);
-      if (entry.pending === null && !isFresh(entry, freshMs)) {
+      if (entry.pending === null && !isFresh(entry, freshness)) {
         entry.pending = reload(entry, load);
         // Whoever awaits `get` hears of it; a page keeps what it has.
         entry.pending.catch(() => {});

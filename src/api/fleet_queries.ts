@@ -33,10 +33,12 @@ export type Fleet = {
   readonly missingIntervals: number;
   readonly firstAtMs: number | null;
   readonly lastAtMs: number | null;
+  /** When the scan began, by the wall clock. */
+  readonly countedAtMs: number;
 };
 
 /** Every meter's account. Scans the tables: seconds over tens of millions of rows. */
-export async function readFleet(query: Query): Promise<Fleet> {
+export async function readFleet(query: Query, countedAtMs: number): Promise<Fleet> {
   const rows = await query(
     `${meterAccounts("")} ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
   );
@@ -50,6 +52,7 @@ export async function readFleet(query: Query): Promise<Fleet> {
     missingIntervals: toNumber(first?.fleet_missing),
     firstAtMs: toMsOrNull(first?.fleet_first_at),
     lastAtMs: toMsOrNull(first?.fleet_last_at),
+    countedAtMs,
   };
 }
 
@@ -112,6 +115,20 @@ function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
   if (left !== right) return left - right;
   if (a.missing_intervals !== b.missing_intervals) return b.missing_intervals - a.missing_intervals;
   return a.meter_id < b.meter_id ? -1 : 1;
+}
+
+/** Each meter's last accepted reading, by the primary key: cheap, and so newer than a scan. */
+export async function readLastTimes(
+  query: Query,
+  meterIds: readonly string[],
+): Promise<Map<string, string | null>> {
+  const rows = await query(
+    `SELECT meter_id,
+       (SELECT max(time) FROM validated_readings v WHERE v.meter_id = asked.meter_id) AS last_at
+     FROM jsonb_array_elements_text($1::text::jsonb) AS asked (meter_id)`,
+    [JSON.stringify(meterIds)],
+  );
+  return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
 }
 
 /** Part of a meter's history without readings, up to the watermark while it is open. */

@@ -1,11 +1,12 @@
 import type { Hono } from "hono";
-import type { AnswerCache } from "./cache.ts";
+import { type AnswerCache, LIST, RARE_SCAN } from "./cache.ts";
 import {
   countDelays,
   type Fleet,
   listReadings,
   type MeterSummary,
   readGapSpans,
+  readLastTimes,
   readMeter,
   readSeries,
   readTimeline,
@@ -32,8 +33,6 @@ import {
 import { type Answers, latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "./values.ts";
 
-const LIST = { freshMs: 1000 };
-const SCAN = { freshMs: 3000 };
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const SPANS_PER_METER_MAX = 60;
@@ -47,9 +46,14 @@ const TIMELINE_DAYS = { default: 366, min: 1, max: 1830 };
 /** The lists: meters, gaps, late readings, rejected records, and the fleet's days. */
 export function addListRoutes(
   app: Hono,
-  ports: { readonly query: Query; readonly cache: AnswerCache; readonly answers: Answers },
+  ports: {
+    readonly query: Query;
+    readonly cache: AnswerCache;
+    readonly answers: Answers;
+    readonly nowMs: () => number;
+  },
 ): void {
-  const { query, cache, answers } = ports;
+  const { query, cache, answers, nowMs } = ports;
 
   app.get("/api/meters", async (c) => {
     const parameters = readParameters(c.req.url, ["limit", "offset", "sort", "q", "spans"]);
@@ -65,17 +69,28 @@ export function addListRoutes(
     const fleet = await answers.fleet();
     const found = selectMeters(fleet, { sort, q: text(parameters, "q") });
     const meters = found.slice(page.offset, page.offset + page.limit);
-    const body = { ...page, total: found.length, fleet_meters: fleet.metersTotal };
+    const countedSecondsAgo = Math.max(0, Math.floor((nowMs() - fleet.countedAtMs) / 1000));
+    const body = {
+      ...page,
+      total: found.length,
+      fleet_meters: fleet.metersTotal,
+      counted_seconds_ago: countedSecondsAgo,
+    };
     if (!spans) return c.json({ meters, ...body });
     const meterIds = meters.map(({ meter_id }) => meter_id);
-    const byMeter = await cache.get(
+    const [spansByMeter, lastTimes] = await cache.get(
       `spans ${JSON.stringify(meterIds)}`,
       LIST,
-      () => readGapSpans(query, { meterIds, spansPerMeterMax: SPANS_PER_METER_MAX }),
+      () =>
+        Promise.all([
+          readGapSpans(query, { meterIds, spansPerMeterMax: SPANS_PER_METER_MAX }),
+          readLastTimes(query, meterIds),
+        ]),
     );
     const withSpans = meters.map((meter) => ({
       ...meter,
-      spans: byMeter.get(meter.meter_id) ?? [],
+      last_at: lastTimes.get(meter.meter_id) ?? meter.last_at,
+      spans: spansByMeter.get(meter.meter_id) ?? [],
     }));
     return c.json({ meters: withSpans, ...body });
   });
@@ -111,8 +126,10 @@ export function addListRoutes(
     const meter = await readMeter(query, meterId);
     if (meter === null) return null;
     const gapFilter = { state: null, meterId, fromMs: null, toMs: null, sort: "recent" } as const;
-    const gaps = await listGaps(query, { ...gapFilter, limit: METER_GAPS_MAX, offset: 0 });
-    const readings = await listReadings(query, options);
+    const [gaps, readings] = await Promise.all([
+      listGaps(query, { ...gapFilter, limit: METER_GAPS_MAX, offset: 0 }),
+      listReadings(query, options),
+    ]);
     const stepMs = step === "hour" ? HOUR_MS : DAY_MS;
     const toMs = seriesEndMs(meter, gaps.rows, stepMs);
     const firstMs = toMsOrNull(meter.first_at) ?? toMs - stepMs;
@@ -134,9 +151,12 @@ export function addListRoutes(
       sort: choice(parameters, "sort", ["recent", "longest"]) ?? "recent",
     };
     const key = `gaps ${JSON.stringify(filter)}`;
-    const { rows, more } = await cache.get(key, LIST, () => listGaps(query, filter));
+    const [{ rows, more }, states] = await Promise.all([
+      cache.get(key, LIST, () => listGaps(query, filter)),
+      answers.gaps(),
+    ]);
     const { limit, offset } = filter;
-    return c.json({ gaps: rows, more, limit, offset, states: await answers.gaps() });
+    return c.json({ gaps: rows, more, limit, offset, states });
   });
 
   app.get("/api/late", async (c) => {
@@ -147,13 +167,14 @@ export function addListRoutes(
       status: choice(parameters, "status", ["TOO_LATE", "LATE"]) ?? "TOO_LATE",
     };
     const key = `late ${JSON.stringify(filter)}`;
-    const { rows, more } = await cache.get(key, LIST, () => listLate(query, filter));
+    const freshness = filter.status === "LATE" ? RARE_SCAN : LIST;
+    const { rows, more } = await cache.get(key, freshness, () => listLate(query, filter));
     return c.json({ late: rows, more, limit: filter.limit, offset: filter.offset });
   });
 
   app.get("/api/delays", async (c) => {
     readParameters(c.req.url, []);
-    const delays = await cache.get("delays", SCAN, () => countDelays(query));
+    const delays = await cache.get("delays", RARE_SCAN, () => countDelays(query));
     return c.json({ delays });
   });
 
@@ -165,8 +186,10 @@ export function addListRoutes(
       reason: choice(parameters, "reason", REJECT_REASONS),
     };
     const key = `rejected ${JSON.stringify(filter)}`;
-    const { rows, more } = await cache.get(key, LIST, () => listRejected(query, filter));
-    const reasons = await cache.get("reasons", LIST, () => countRejected(query));
+    const [{ rows, more }, reasons] = await Promise.all([
+      cache.get(key, LIST, () => listRejected(query, filter)),
+      cache.get("reasons", LIST, () => countRejected(query)),
+    ]);
     const { limit, offset } = filter;
     return c.json({ rejected: rows, more, limit, offset, reasons });
   });

@@ -1,5 +1,5 @@
 import type { Ledger } from "../core/ledger.ts";
-import type { AnswerCache } from "./cache.ts";
+import { type AnswerCache, CHEAP, LIST, RARE_SCAN, SCAN } from "./cache.ts";
 import { type Fleet, readFleet } from "./fleet_queries.ts";
 import type { LiveStatus, Query, RunState } from "./ports.ts";
 import {
@@ -13,9 +13,6 @@ import {
   tableDifferences,
 } from "./queries.ts";
 import { isoFromMs, percentOf, toMsOrNull } from "./values.ts";
-
-const CHEAP = { freshMs: 1000 };
-const SCAN = { freshMs: 3000 };
 
 /** A check of the tables against the ledger, and when it was made (wall clock). */
 export type DatedCheck = TableCheck & { readonly checkedAtMs: number };
@@ -43,13 +40,13 @@ export function createAnswers(
 ): Answers {
   const { query, cache, nowMs, live } = options;
   const check = async () => ({ ...await countTables(query), checkedAtMs: nowMs() });
-  const load = () => readFleet(query);
+  const load = () => readFleet(query, nowMs());
   const fleetNow = () => cache.peek("fleet", SCAN, load);
   return {
     ledger: () => cache.get("ledger", CHEAP, () => readLedger(query)),
-    gaps: () => cache.get("gaps by state", CHEAP, () => countGaps(query)),
-    tableCheck: () => cache.get("table check", SCAN, check),
-    tableCheckNow: () => cache.peek("table check", SCAN, check),
+    gaps: () => cache.get("gaps by state", LIST, () => countGaps(query)),
+    tableCheck: () => cache.get("table check", RARE_SCAN, check),
+    tableCheckNow: () => cache.peek("table check", RARE_SCAN, check),
     fleetNow,
     async fleet() {
       const known = live().state === "running" ? fleetNow() : null;

@@ -18,6 +18,7 @@ import {
 } from "./doctor_database.ts";
 import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./doctor_grafana.ts";
 import { kafkaChecks, type KafkaPorts } from "./doctor_kafka.ts";
+import { openDatabase } from "./database.ts";
 import { UsageError } from "./errors.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "./kafka.ts";
 import { loadConfig, print, systemClock } from "./shell.ts";
@@ -170,7 +171,7 @@ function processPorts(): DoctorPorts {
     denoVersion: Deno.version.deno,
     loadConfig,
     openKafka: kafkaPorts,
-    openDatabase: () => Promise.reject(new Error("this version has no client for it")),
+    openDatabase,
     fetch,
     print,
     widthMax: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,

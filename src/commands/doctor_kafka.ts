@@ -1,4 +1,10 @@
-import type { LogAdmin, LogReader, PartitionRef } from "../engine/log_ports.ts";
+import type {
+  LogAdmin,
+  LogReader,
+  PartitionOffset,
+  PartitionRef,
+  ReadFrom,
+} from "../engine/log_ports.ts";
 import type { Topics } from "../engine/log_records.ts";
 import type { Clock } from "../engine/ports.ts";
 import { type Chain, counted, failed, type Finding, ok } from "./doctor_checks.ts";
@@ -24,6 +30,8 @@ const CREATE = "gridwatch topics --create";
 /** A processor that is behind commits every few seconds. */
 const MOVE_MS_MAX = 8_000;
 const MOVE_POLL_MS = 500;
+const MARKERS_MAX = 100;
+const READ_MS_MAX = 1_000;
 
 /** Broker, topics, lag and clock, in this order. */
 export function kafkaChecks(ports: KafkaPorts): Chain {
@@ -94,33 +102,70 @@ type Standing = { readonly lag: number; readonly done: number };
 
 async function checkLag(ports: KafkaPorts, signal: AbortSignal): Promise<Finding> {
   const { clock, group } = ports;
-  const first = await readStanding(ports);
+  const first = await readStanding(ports, signal);
   if (first.lag === 0) return ok(`0 records behind (group ${group})`);
   const behind = `${counted(first.lag, "record")} behind (group ${group})`;
   const giveUpAtMs = clock.nowMs() + MOVE_MS_MAX;
   while (clock.nowMs() < giveUpAtMs && !signal.aborted) {
     await clock.sleep(MOVE_POLL_MS, signal);
-    const now = await readStanding(ports);
+    const now = await readStanding(ports, signal);
     if (now.done > first.done || now.lag === 0) return ok(`${behind}, and moving`);
   }
   const idle = first.done === 0 ? "nothing was ever processed" : "nothing moves";
   return failed(`${behind}, ${idle}`, "start one: gridwatch process; or look into its log");
 }
 
-async function readStanding({ admin, topics, group }: KafkaPorts): Promise<Standing> {
+async function readStanding(ports: KafkaPorts, signal: AbortSignal): Promise<Standing> {
+  const { admin, topics, group } = ports;
   const partitions = await rawPartitions(admin, topics);
-  const ends = await admin.listOffsets(partitions, "end");
-  const starts = await admin.listOffsets(partitions, "start");
+  const bounds = await readBounds(admin, partitions);
   const stored = await admin.groupOffsets(group, partitions);
   let lag = 0, done = 0;
-  for (const { partition } of partitions) {
-    const end = ends.find((at) => at.partition === partition)?.offset ?? 0;
-    const start = starts.find((at) => at.partition === partition)?.offset ?? 0;
+  for (const { topic, partition, start, end } of bounds) {
     const next = stored.find((at) => at.partition === partition)?.nextOffset ?? -1;
     done += Math.max(0, next);
-    lag += Math.max(0, end - Math.max(next, start));
+    const offset = Math.max(next, start);
+    let behind = Math.max(0, end - offset);
+    // Markers of transactions take offsets, too: the last records are looked for, not counted.
+    if (behind > 0 && behind <= MARKERS_MAX) {
+      behind = (await readTimes(ports, { topic, partition, offset }, signal)).length;
+    }
+    lag += behind;
   }
   return { lag, done };
+}
+
+type Bounds = PartitionRef & { readonly start: number; readonly end: number };
+
+async function readBounds(
+  admin: LogAdmin,
+  partitions: readonly PartitionRef[],
+): Promise<Bounds[]> {
+  const starts = await admin.listOffsets(partitions, "start");
+  const ends = await admin.listOffsets(partitions, "end");
+  const of = (list: readonly PartitionOffset[], partition: number) =>
+    list.find((at) => at.partition === partition)?.offset ?? 0;
+  return partitions.map((ref) => ({
+    ...ref,
+    start: of(starts, ref.partition),
+    end: of(ends, ref.partition),
+  }));
+}
+
+/** Times of the records from an offset near the end on. */
+async function readTimes(
+  { openReader }: KafkaPorts,
+  from: ReadFrom,
+  signal: AbortSignal,
+): Promise<number[]> {
+  const reader = openReader();
+  try {
+    reader.assign(from);
+    const batch = await reader.next(READ_MS_MAX, signal);
+    return batch === null ? [] : [...batch.timesMs.subarray(0, batch.count)];
+  } finally {
+    await reader.close();
+  }
 }
 
 async function rawPartitions(admin: LogAdmin, topics: Topics): Promise<PartitionRef[]> {
@@ -147,24 +192,14 @@ async function checkRecordClock(ports: KafkaPorts, signal: AbortSignal): Promise
 
 async function newestRecordMs(ports: KafkaPorts, signal: AbortSignal): Promise<number | null> {
   const partitions = await rawPartitions(ports.admin, ports.topics);
-  const ends = await ports.admin.listOffsets(partitions, "end");
-  const starts = await ports.admin.listOffsets(partitions, "start");
-  const reader = ports.openReader();
+  const bounds = await readBounds(ports.admin, partitions);
   let newestMs: number | null = null;
-  try {
-    const read = ends.filter(({ partition, offset }) =>
-      offset > (starts.find((start) => start.partition === partition)?.offset ?? 0)
-    );
-    for (const { topic, partition, offset } of read) {
-      reader.assign({ topic, partition, offset: offset - 1 });
-      const batch = await reader.next(1_000, signal);
-      for (const timeMs of batch?.timesMs.subarray(0, batch.count) ?? []) {
-        newestMs = Math.max(newestMs ?? -Infinity, timeMs);
-      }
-      reader.unassign({ topic, partition });
+  for (const { topic, partition, start, end } of bounds) {
+    if (end <= start) continue;
+    const offset = Math.max(start, end - MARKERS_MAX);
+    for (const timeMs of await readTimes(ports, { topic, partition, offset }, signal)) {
+      newestMs = Math.max(newestMs ?? -Infinity, timeMs);
     }
-  } finally {
-    await reader.close();
   }
   return newestMs;
 }

@@ -1,7 +1,6 @@
 import { PostgresDatabase } from "../adapters/postgres_database.ts";
 import { awayOf } from "../adapters/postgres_errors.ts";
 import { PostgresSink } from "../adapters/postgres_sink.ts";
-import type { Config } from "../config.ts";
 import { OffsetGoneError } from "../engine/log_ports.ts";
 import { type ProjectionStatus, Projector } from "../engine/projector.ts";
 import { StoreAwayError } from "../engine/sink_ports.ts";

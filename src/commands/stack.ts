@@ -43,7 +43,7 @@ Stops the local stack and removes its containers; the data stays.
 export const logsUsage = `Usage: gridwatch logs [--follow] [SERVICE…]
 
 Shows the logs of the local stack: kafka, timescaledb, topics, migrate, processor, sink, api,
-grafana, kafka-ui, replay.
+dashboards, grafana, kafka-ui, replay.
 
   --follow   goes on as they come
 `;

@@ -207,10 +207,9 @@ export class Projector {
     }
     running.queue = new SinkQueue(
       partition,
-      positions.map(({ topic, offset }) => ({
-        topic,
-        kind: this.#kinds.get(topic) ?? null,
-        offset,
+      positions.map((position) => ({
+        ...position,
+        kind: this.#kinds.get(position.topic) ?? null,
       })),
     );
     running.waitingSinceMs = running.fullSinceMs = Infinity;

@@ -13,7 +13,12 @@ export type SinkRun = {
 };
 
 /** How far a topic's partition was written, and how far it is once this commit is. */
-export type SinkMove = PartitionRef & { readonly from: number; readonly to: number };
+export type SinkMove = PartitionRef & {
+  readonly from: number;
+  readonly to: number;
+  /** Messages between the two. */
+  readonly messages: number;
+};
 
 /** A task's account of its partition, up to the raw offset `nextOffset`. */
 export type SinkAccount = {
@@ -33,8 +38,13 @@ export type SinkCommit = {
 /** Rows written, and messages that the tables refused and that are kept with their reason. */
 export type SinkCommitted = { readonly rows: number; readonly refused: number };
 
-/** A topic's partition: where to read on, and whether the store has seen it for the first time. */
-export type SinkPosition = PartitionOffset & { readonly isNew: boolean };
+/** Where a topic's partition stands in the store. */
+export type SinkPosition = PartitionOffset & {
+  /** Messages written up to there. */
+  readonly messages: number;
+  /** The store has not seen it before. */
+  readonly isNew: boolean;
+};
 
 /** Where a sink writes. */
 export type SinkStore = {

@@ -7,6 +7,10 @@ const ANSWERS_AFTER = 2;
 const SHARE_MIN = 0.25;
 /** Accounts known and not yet reached; the changelog is read no further then. */
 const ACCOUNTS_MAX = 256;
+/** Of one topic, as many times what a commit is to hold may wait until an account is reached. */
+const WAITING_FACTOR_MAX = 4;
+/** Of one topic, whatever its messages' size. */
+const WAITING_BYTES_MAX = 32 << 20;
 
 /** What is read of one topic of a partition and not yet written. */
 type TopicQueue = {
@@ -14,11 +18,14 @@ type TopicQueue = {
   /** null: the changelog, which accounts come from. */
   readonly kind: SinkKind | null;
   readonly waiting: { readonly batch: LogBatch; first: number }[];
+  /** Messages that the store has. */
+  messages: number;
   /** Where the store stands. */
   writtenOffset: number;
   /** Where the log is read to. */
   readOffset: number;
   records: number;
+  bytes: number;
   /** Raw offset that the latest message came from. */
   lastOrigin: number;
   ends: LogEnds | null;
@@ -27,8 +34,32 @@ type TopicQueue = {
 
 type Waiting = { readonly account: SinkAccount; readonly readTo: number; answersAt: number[] };
 
-/** Topics whose rows the ledger counts. A metric is no row of a raw record. */
-const COUNTED: readonly (SinkKind | null)[] = ["validated", "gap", "late", "rejected"];
+/** Messages of a topic up to an account; null where the ledger does not count them. */
+function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null {
+  switch (kind) {
+    case "validated":
+      return ledger.ok + ledger.late;
+    case "late":
+      return ledger.too_late;
+    case "rejected":
+      return ledger.duplicate + ledger.rejected;
+    case "gap":
+    case "metric":
+    case null:
+      return null;
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Whether every message of an account is written or waits. */
+function hasAll(
+  { kind, messages, records, lastOrigin }: TopicQueue,
+  account: SinkAccount,
+): boolean {
+  const count = countOf(kind, account);
+  return count === null || lastOrigin >= account.nextOffset || messages + records >= count;
+}
 
 /**
  * What is read of one partition's topics and not yet written, cut where a processor's commit ended:
@@ -43,16 +74,23 @@ export class SinkQueue {
 
   constructor(
     partition: number,
-    topics: readonly { topic: string; kind: SinkKind | null; offset: number }[],
+    topics: readonly {
+      readonly topic: string;
+      readonly kind: SinkKind | null;
+      readonly offset: number;
+      readonly messages: number;
+    }[],
   ) {
     this.partition = partition;
-    this.#topics = topics.map(({ topic, kind, offset }) => ({
+    this.#topics = topics.map(({ topic, kind, offset, messages }) => ({
       topic,
       kind,
       waiting: [],
+      messages,
       writtenOffset: offset,
       readOffset: offset,
       records: 0,
+      bytes: 0,
       lastOrigin: -1,
       ends: null,
       answers: 0,
@@ -76,12 +114,16 @@ export class SinkQueue {
     }, 0);
   }
 
-  /** Topics that have enough waiting, and those that may be read on. */
+  /**
+   * Whether enough of a topic waits for a commit of `recordsMax`; more is read only as long as no
+   * account is reached.
+   */
   isFull(topic: string, recordsMax: number): boolean {
-    const queue = this.#of(topic);
-    return queue.kind === null
-      ? this.#accounts.length >= ACCOUNTS_MAX
-      : queue.records >= recordsMax;
+    const { kind, records, bytes } = this.#of(topic);
+    if (kind === null) return this.#accounts.length >= ACCOUNTS_MAX;
+    if (bytes >= WAITING_BYTES_MAX || records >= recordsMax * WAITING_FACTOR_MAX) return true;
+    if (records < recordsMax) return false;
+    return this.#accounts.length > 0 && hasAll(this.#of(topic), this.#accounts[0].account);
   }
 
   /** Takes a batch of messages. */
@@ -90,8 +132,10 @@ export class SinkQueue {
     queue.readOffset = batch.nextOffset;
     if (batch.count === 0) return;
     const { origins } = batch;
-    queue.waiting.push({ batch: ownBytes(batch), first: 0 });
+    const own = ownBytes(batch);
+    queue.waiting.push({ batch: own, first: 0 });
     queue.records += batch.count;
+    queue.bytes += bytesOf(own);
     queue.lastOrigin = Math.max(queue.lastOrigin, origins?.offsets[batch.count - 1] ?? -1);
   }
 
@@ -134,12 +178,16 @@ export class SinkQueue {
     const runs: SinkRun[] = [];
     for (const queue of this.#topics) {
       const from = queue.writtenOffset;
+      const waiting = queue.records;
       const to = queue.kind !== null
         ? takeRuns(queue, queue.kind === "metric" ? Infinity : cut, runs)
         : latest < this.#accounts.length - 1
         ? account?.readTo ?? from
         : queue.readOffset;
-      if (to > from) moves.push({ topic: queue.topic, partition: this.partition, from, to });
+      const messages = waiting - queue.records;
+      queue.messages += messages;
+      const { topic } = queue;
+      if (to > from) moves.push({ topic, partition: this.partition, from, to, messages });
       queue.writtenOffset = to;
     }
     this.#accounts = this.#accounts.slice(latest + 1);
@@ -149,18 +197,26 @@ export class SinkQueue {
   /** The latest account all of whose rows are read or written; -1: none. */
   #latestComplete(): number {
     for (let a = this.#accounts.length - 1; a >= 0; a--) {
-      const { account, answersAt } = this.#accounts[a];
-      const isComplete = this.#topics.every((queue, t) => {
-        if (!COUNTED.includes(queue.kind) || queue.lastOrigin >= account.nextOffset) return true;
-        // Nothing of a commit can be missing once the log, asked after the commit was seen, has
-        // neither more to read nor an open transaction.
-        const { ends, readOffset, answers } = queue;
-        return ends !== null && answers - answersAt[t] >= ANSWERS_AFTER &&
-          ends.lastStableOffset === ends.logEndOffset && readOffset >= ends.lastStableOffset;
-      });
-      if (isComplete) return a;
+      if (this.#topics.every((queue, t) => this.#isComplete(queue, t, a))) return a;
     }
     return -1;
+  }
+
+  /**
+   * Whether all rows of account `a` are known of a topic. The account says how many there are. Where
+   * that does not help (messages were deleted before the store had them), the log does: a task begins
+   * a transaction only when its last has ended everywhere, so all of it stands below the last stable
+   * offset of an answer asked for after the next account was seen, or, of the latest account, of one
+   * asked for after it was seen that knows of no open transaction.
+   */
+  #isComplete(queue: TopicQueue, t: number, a: number): boolean {
+    if (hasAll(queue, this.#accounts[a].account)) return true;
+    const { ends, readOffset, answers } = queue;
+    const isLatest = a === this.#accounts.length - 1;
+    const seen = this.#accounts[isLatest ? a : a + 1];
+    if (ends === null || answers - seen.answersAt[t] < ANSWERS_AFTER) return false;
+    if (isLatest && ends.lastStableOffset < ends.logEndOffset) return false;
+    return readOffset >= ends.lastStableOffset;
   }
 
   #of(topic: string): TopicQueue {
@@ -183,9 +239,14 @@ function takeRuns(queue: TopicQueue, cut: number, runs: SinkRun[]): number {
     queue.records -= end - first;
     queue.waiting[0].first = end;
     if (end < batch.count) return batch.offsets[end];
+    queue.bytes -= bytesOf(batch);
     queue.waiting.shift();
   }
   return queue.readOffset;
+}
+
+function bytesOf({ values, count }: LogBatch): number {
+  return Math.max(0, values.ends[count - 1] - Math.max(0, values.starts[0]));
 }
 
 /** The batch with bytes of its own where it is a small part of the answer it came in. */

@@ -20,13 +20,16 @@ const noSpans = { starts: new Int32Array(), ends: new Int32Array() };
 
 /** A Kafka that says what it is told to; `committed` is asked for again and again. */
 function fakeKafka(
-  { missing = [], partitions = 2, end = 100, committed = () => 50, newestMs = NOW_MS }: {
-    missing?: readonly string[];
-    partitions?: number;
-    end?: number;
-    committed?: () => number;
-    newestMs?: number;
-  } = {},
+  { missing = [], partitions = 2, end = 1000, committed = () => 500, newestMs = NOW_MS, tail = 1 }:
+    {
+      missing?: readonly string[];
+      partitions?: number;
+      end?: number;
+      committed?: () => number;
+      newestMs?: number;
+      /** Records that a reader near the end finds; the rest are markers. */
+      tail?: number;
+    } = {},
 ): KafkaPorts & { close(): Promise<void> } {
   let nowMs = NOW_MS;
   const spec = (name: string): TopicSpec => ({
@@ -51,11 +54,11 @@ function fakeKafka(
   const batch: LogBatch = {
     topic: topics.raw,
     partition: 0,
-    count: 1,
+    count: tail,
     bytes: new Uint8Array(),
     values: noSpans,
-    offsets: Float64Array.of(end - 1),
-    timesMs: Float64Array.of(newestMs),
+    offsets: new Float64Array(tail).fill(end - 1),
+    timesMs: new Float64Array(tail).fill(newestMs),
     keys: null,
     origins: null,
     nextOffset: end,
@@ -119,7 +122,7 @@ Deno.test("runChecks() makes one line of an error and takes its hint for the fix
 });
 
 Deno.test("kafkaChecks() finds a healthy pipeline healthy", async () => {
-  const results = await runChecks([kafkaChecks(fakeKafka({ committed: () => 100 }))]);
+  const results = await runChecks([kafkaChecks(fakeKafka({ committed: () => 1000 }))]);
   assert.deepEqual(results.map(({ state }) => state), ["ok", "ok", "ok", "ok"]);
   assert.equal(stateOf(results, "topics and partitions")?.found.startsWith("7 topics of 2"), true);
 });
@@ -142,20 +145,29 @@ Deno.test("kafkaChecks() tells a processor that is behind from one that stands",
   const [, , moving] = await runChecks([kafkaChecks(fakeKafka({ committed: () => next++ }))]);
   assert.deepEqual([moving.state, moving.found], [
     "ok",
-    "180 records behind (group gridwatch), and moving",
+    "1,980 records behind (group gridwatch), and moving",
   ]);
-  const [, , standing] = await runChecks([kafkaChecks(fakeKafka({ committed: () => 50 }))]);
+  const [, , standing] = await runChecks([kafkaChecks(fakeKafka({ committed: () => 500 }))]);
   assert.deepEqual([standing.state, standing.found], [
     "failed",
-    "100 records behind (group gridwatch), nothing moves",
+    "1,000 records behind (group gridwatch), nothing moves",
   ]);
   const [, , never] = await runChecks([kafkaChecks(fakeKafka({ committed: () => -1 }))]);
   assert.match(never.found, /nothing was ever processed$/);
 });
 
+Deno.test("kafkaChecks() counts no markers of transactions as records", async () => {
+  const kafka = (tail: number) => fakeKafka({ committed: () => 997, tail });
+  const [, , lag, clock] = await runChecks([kafkaChecks(kafka(0))]);
+  assert.deepEqual([lag.state, lag.found], ["ok", "0 records behind (group gridwatch)"]);
+  assert.equal(clock.found, "no records to tell by");
+  const [, , behind] = await runChecks([kafkaChecks(kafka(2))]);
+  assert.equal(behind.found, "4 records behind (group gridwatch), nothing moves");
+});
+
 Deno.test("kafkaChecks() reports records from the future, and none from the past", async () => {
   for (const [aheadMs, state] of [[60_000, "failed"], [5_000, "ok"], [-1e12, "ok"]] as const) {
-    const kafka = fakeKafka({ committed: () => 100, newestMs: NOW_MS + aheadMs });
+    const kafka = fakeKafka({ committed: () => 1000, newestMs: NOW_MS + aheadMs });
     const results = await runChecks([kafkaChecks(kafka)]);
     assert.equal(stateOf(results, "clock skew, Kafka")?.state, state, `${aheadMs}`);
   }
@@ -316,7 +328,7 @@ async function run(args: string[], ports: Partial<DoctorPorts> = {}) {
   const code = await doctor(args, {
     denoVersion: "2.9.6",
     loadConfig: () => Promise.resolve(readConfig(null, () => undefined)),
-    openKafka: () => Promise.resolve(fakeKafka({ committed: () => 100 })),
+    openKafka: () => Promise.resolve(fakeKafka({ committed: () => 1000 })),
     openDatabase: () => Promise.reject(new Error("connection refused")),
     fetch: () => Promise.reject(new Error("connection refused")),
     print: (text) => printed += text,

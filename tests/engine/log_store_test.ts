@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeAll, encodeTask } from "../../src/core/codec.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { CommitUnknownError } from "../../src/engine/log_ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
@@ -95,6 +96,29 @@ Deno.test("load() reads a changelog that was compacted between and within its sn
     const restored = await restoreTask(fleet, 0);
     assertSameAnswer(stateLines(restored.processor), expectedState(fleet, count), `${count}`);
   }
+});
+
+Deno.test("load() does not bring back meters that only an older snapshot knows", async () => {
+  const fleet = emptyFleet(1);
+  const encoder = new TextEncoder();
+  const processorOf = (meter: string, timestamp: string) => {
+    const processor = new Processor(fleet.options(0));
+    const text = JSON.stringify({ meter_id: meter, timestamp, consumption_kwh: 1 });
+    const bytes = encoder.encode(text);
+    processor.record(bytes, 0, bytes.length, 0, NaN);
+    processor.takeOutputs();
+    return processor;
+  };
+  const put = (key: string, value: Uint8Array) =>
+    fleet.log.put(CHANGELOG, { key: encoder.encode(key), value });
+  // What compaction leaves: the older snapshot had more parts, and its meters' tombstones are gone.
+  const older = processorOf("OLD", "2024-01-01T00:00:00Z");
+  const later = processorOf("NEW", "2024-01-01T00:30:00Z");
+  for (const part of encodeAll(older, 1000)) put("snapshot-1", part);
+  for (const part of encodeAll(later, 1000)) put("snapshot-0", part);
+  put("task", encodeTask(later.state));
+  const restored = await restoreTask(fleet, 0);
+  assert.deepEqual(stateLines(restored.processor), stateLines(later));
 });
 
 Deno.test("load() goes on numbering changes where its predecessor stopped", async () => {

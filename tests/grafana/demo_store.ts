@@ -23,7 +23,8 @@ export async function openDemo(): Promise<DemoStore> {
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
   const client = await PgliteClient.open(`${folder}/pg`);
   await client.script(`
-    INSERT INTO sink_positions VALUES ('smartmeter_validated', 0, 283670, now());
+    INSERT INTO sink_positions (topic, partition, next_offset)
+      VALUES ('smartmeter_validated', 0, 283670);
     INSERT INTO sink_errors (topic, partition, "offset", error, sqlstate, value)
       VALUES ('smartmeter_validated', 0, 7, 'value out of range', '22003', '{}');`);
   const newestMs = Number(await only(client, "SELECT max(watermark) FROM positions"));

@@ -127,14 +127,21 @@ class OwnedPostgres implements Postgres {
   }
 
   async restart(): Promise<void> {
+    await this.#start(performance.now() + START_MS_MAX);
+  }
+
+  async #start(deadline: number): Promise<void> {
     this.#process = this.#command("postgres", [
       ...["-D", `${this.folder}/data`, "-p", String(this.port), "-h", "127.0.0.1"],
       ...["-k", this.folder, "-c", "fsync=off", "-c", "shared_buffers=128MB"],
       ...["-c", "max_wal_size=2GB", "-c", "log_min_messages=fatal"],
     ]).spawn();
-    const deadline = performance.now() + START_MS_MAX;
+    let hasEnded = false;
+    this.#process.status.then(() => hasEnded = true);
     while (!await this.#answers()) {
       if (performance.now() > deadline) throw new Error("PostgreSQL does not answer");
+      // After a kill it refuses to start until the last of its old processes is gone.
+      if (hasEnded) return await this.#start(deadline);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -150,7 +157,8 @@ class OwnedPostgres implements Postgres {
 
   async stop(): Promise<void> {
     if (this.#process !== null) {
-      Deno.kill(Number((await this.#pidFile()).split("\n")[0]), "SIGINT"); // fast shutdown
+      const pid = Number((await this.#pidFile()).split("\n")[0]);
+      if (pid > 0) Deno.kill(pid, "SIGINT"); // fast shutdown
       await this.#process.status;
       this.#process = null;
     }
@@ -167,7 +175,8 @@ class OwnedPostgres implements Postgres {
   }
 
   async #pidFile(): Promise<string> {
-    return await Deno.readTextFile(`${this.folder}/data/postmaster.pid`);
+    const path = `${this.folder}/data/postmaster.pid`;
+    return await Deno.readTextFile(path).catch(() => ""); // it has ended
   }
 
   async #answers(): Promise<boolean> {

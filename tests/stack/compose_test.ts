@@ -145,12 +145,11 @@ Deno.test("What the stack mounts and names is there", () => {
   }
 });
 
-Deno.test("`deno task` has the verbs of the stack", { ignore: !("up" in manifest.tasks) }, () => {
+Deno.test("`deno task` has the verbs of the stack", () => {
   const tasks = manifest.tasks as Record<string, { command: string }>;
   for (const verb of ["up", "down", "logs"]) {
-    assert.match(
-      tasks[verb].command,
-      /--allow-run=docker,docker-compose .*cli\.ts (up|down|logs)$/,
-    );
+    const { command } = tasks[verb];
+    assert.match(command, /--allow-run\b/, "it runs docker");
+    assert.ok(command.endsWith(` cli.ts ${verb}`), command);
   }
 });

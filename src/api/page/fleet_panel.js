@@ -1,12 +1,14 @@
 /** Where readings are missing: the fleet's days, and its least complete meters on the same axis. */
 import { drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
 import { byId, getJson, h, reconcile, s, setAttribute, setText } from "./dom.js";
-import { formatCount, formatDays, formatPercent } from "./format.js";
+import { formatCount, formatDays, formatPercent, formatSeconds } from "./format.js";
 import { meterLink, quietly, stepByKey } from "./parts.js";
 
 const METERS_STEP = 8;
 const METERS_MAX = 96;
 const FIND_PAUSE_MS = 250;
+/** While readings pour in the meters are counted now and then: older than this it is told. */
+const AGE_SHOWN_S = 5;
 const DAY_MS = 86_400_000;
 const HINT = matchMedia("(pointer: coarse)").matches
   ? "Tap a day to see its gaps."
@@ -25,8 +27,7 @@ export function createFleetPanel({ onDay }) {
   };
 
   async function refresh() {
-    await refreshMeters();
-    view.timeline = await getJson("/api/timeline");
+    [view.timeline] = await Promise.all([getJson("/api/timeline"), refreshMeters()]);
     redraw();
   }
 
@@ -87,7 +88,8 @@ export function createFleetPanel({ onDay }) {
   }
 
   function drawMeters() {
-    const { meters, total, fleet_meters: fleetMeters } = view.meters;
+    const { meters, total, fleet_meters: fleetMeters, counted_seconds_ago: age } = view.meters;
+    setText(byId("meters-age"), age >= AGE_SHOWN_S ? `counted ${formatSeconds(age)} ago` : "");
     const finding = view.q !== "";
     setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Least complete meters");
     reconcile(byId("meters"), meters, {

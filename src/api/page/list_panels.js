@@ -174,8 +174,7 @@ export function createLatePanel() {
   byId("late-accepted").addEventListener("click", () => chooseLate("LATE"));
   return {
     async refresh() {
-      showDelays(await getJson("/api/delays"));
-      await refreshLate();
+      await Promise.all([getJson("/api/delays").then(showDelays), refreshLate()]);
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The page: listens to the status, asks for the lists when something changed, at most every two
- * seconds, one after the other, and only while it is looked at.
+ * The page: listens to the status, and asks for the lists when something changed, at most every two
+ * seconds, and only while it is looked at.
  */
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
@@ -20,7 +20,14 @@ const RETRY_MS = 5000;
 const sheet = createMeterSheet({ onClose: () => setHash("") });
 const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() });
 const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
-const lists = [sheet, createOpenPanel(), gapsPanel, createRejectedPanel(), createLatePanel()];
+const lists = [
+  sheet,
+  createOpenPanel(),
+  gapsPanel,
+  createRejectedPanel(),
+  createLatePanel(),
+  fleetPanel,
+];
 
 let lastStatus = null;
 let listsTimer = null;
@@ -50,8 +57,8 @@ function wantLists() {
 async function refreshLists() {
   listsWanted = false;
   try {
-    // The fleet can take a while: it is a scan. The others need not wait for it.
-    await Promise.all([fleetPanel.refresh(), refreshInTurn()]);
+    // All at once: the store answers between two commits, and each wait for one is dear.
+    await Promise.all(lists.map((list) => list.refresh()));
     listsError = null;
   } catch (error) {
     listsError = error.message;
@@ -61,10 +68,6 @@ async function refreshLists() {
   listsAtMs = performance.now();
   listsTimer = null;
   if (listsWanted) wantLists();
-}
-
-async function refreshInTurn() {
-  for (const list of lists) await list.refresh();
 }
 
 function listen() {
