@@ -30,6 +30,8 @@ export type CoordinatorKind = "group" | "transaction";
 const COORDINATOR_KINDS = { group: 0, transaction: 1 } as const;
 const TOPIC_RESOURCE = 2 as const;
 /** Kafka's own default of `max.message.bytes`, where the topic's cannot be asked for. */
+/** How long to ask for a topic's limit while the cluster is away. */
+const LIMIT_DEADLINE_MS = 30_000;
 const MESSAGE_BYTES_DEFAULT = 1_048_588;
 const BACKOFF_MS_MIN = 20;
 const BACKOFF_MS_MAX = 2_000;
@@ -170,10 +172,14 @@ export class KafkaCluster {
     };
     let bytes = MESSAGE_BYTES_DEFAULT;
     try {
-      const { results } = await this.any("main", describeConfigsV2, [resource], false);
+      const asking = { what: `ask for the limit of "${topic}"`, deadlineMs: LIMIT_DEADLINE_MS };
+      const { results } = await this.retry(
+        asking,
+        () => this.any("main", describeConfigsV2, [resource], false),
+      );
       bytes = Number(results[0]?.configs[0]?.value ?? bytes);
     } catch (error) {
-      if (isRetriable(error)) throw error;
+      if (error instanceof LogError && isRetriable(error.cause)) throw error;
       // Not allowed to ask: the default holds almost everywhere, and the broker has the last word.
     }
     this.#messageBytesMax.set(topic, bytes);

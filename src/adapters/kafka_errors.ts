@@ -118,7 +118,10 @@ const HINTS = [
   { pattern: /no such host/, hint: "Look at the spelling of the broker's name" },
   { pattern: /TLS is not/, hint: "Switch TLS on" },
   { pattern: /certificate/, hint: "Name its authority's certificate file" },
-  { pattern: /closed|TLS/, hint: "Does this port speak TLS, or ask for SASL?" },
+  {
+    pattern: /closed|TLS/,
+    hint: "Is it running? If it is: does this port speak TLS, or ask for SASL?",
+  },
   { pattern: /SASL/, hint: "Look at the mechanism, the user and the password" },
 ];
 

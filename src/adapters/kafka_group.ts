@@ -17,7 +17,13 @@ import {
 } from "../engine/log_ports.ts";
 import { type Api, backOff, KafkaCluster, pause } from "./kafka_cluster.ts";
 import type { KafkaOptions } from "./kafka_connections.ts";
-import { brokerErrorOf, isRetriable, reasonOf, unreachable } from "./kafka_errors.ts";
+import {
+  brokerErrorOf,
+  isNetworkError,
+  isRetriable,
+  reasonOf,
+  unreachable,
+} from "./kafka_errors.ts";
 import type { TroubleHandler } from "./kafka_reader.ts";
 
 export type GroupOptions = {
@@ -292,6 +298,8 @@ export class KafkaGroup implements LogGroup {
 
   #hear(error: unknown): void {
     if ((error !== null) === this.#trouble) return;
+    // A coordinator that is being elected is no trouble to tell of: every fresh cluster has one.
+    if (error !== null && !isNetworkError(error)) return;
     this.#trouble = error !== null;
     this.#onTrouble(error === null ? null : unreachable(this.#cluster.options.brokers, error));
   }

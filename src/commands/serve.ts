@@ -1,13 +1,16 @@
 import { readArguments, readNumber } from "./arguments.ts";
+import { databaseUrl, openDatabase } from "./database.ts";
 import { openStore } from "./embedded.ts";
 import { LiveTracker } from "./live.ts";
 import { loadConfig, print, say, stopSignal } from "./shell.ts";
 import { serveApi } from "./serve_api.ts";
 
-export const usage = `Usage: gridwatch serve [--data DIR] [--port 8000]
+export const usage = `Usage: gridwatch serve [--data DIR | --database URL] [--port 8000]
 
-Serves the status API and the page over a store that no pipeline is filling.
+Serves the status API and the page over a store that no pipeline is filling, or over the database
+that sinks write.
 
+  --database URL postgres://user:password@host/name (default: database.url, unless --data is given)
   --data DIR     the store (default: .gridwatch)
   --port N       (default: 8000)
   --config FILE  settings
@@ -15,6 +18,7 @@ Serves the status API and the page over a store that no pipeline is filling.
 
 const OPTIONS = {
   data: { type: "string" },
+  database: { type: "string" },
   port: { type: "string", default: "8000" },
   config: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
@@ -29,6 +33,10 @@ export async function serve(args: string[]): Promise<number> {
   }
   const port = readNumber("serve", "port", values.port, { min: 0, max: 65_535, whole: true });
   const config = await loadConfig(values.config);
+  const { database } = values;
+  if (database !== undefined || (values.data === undefined && config["database.url"] !== "")) {
+    return await serveDatabase(databaseUrl("serve", config, database), config["api.host"], port);
+  }
   const directory = values.data ?? config.data_directory;
   const store = await openStore(directory, true);
   try {
@@ -44,6 +52,45 @@ export async function serve(args: string[]): Promise<number> {
     stop.release();
   } finally {
     await store.close();
+  }
+  return 0;
+}
+
+const LOOK_MS = 2000;
+
+/** Serves over a database; how far it is comes from the positions that the sinks write. */
+async function serveDatabase(url: string, host: string, port: number): Promise<number> {
+  const database = await openDatabase(url);
+  const live = new LiveTracker(Date.now);
+  live.begin(new URL(url).pathname.slice(1), null);
+  const look = async () => {
+    const { rows: [row] } = await database.query(
+      "SELECT (SELECT max(watermark) FROM positions) AS watermark, " +
+        "(SELECT coalesce(sum(raw - tick), 0) FROM ledger) AS readings",
+    );
+    const readings = Number(row.readings);
+    const eventTimeMs = row.watermark instanceof Date ? row.watermark.getTime() : null;
+    live.progress({
+      rowsRead: readings,
+      recordsFolded: readings,
+      readingsFolded: readings,
+      eventTimeMs,
+    });
+  };
+  const stop = stopSignal(() => {});
+  try {
+    await look();
+    const server = serveApi(database, () => live.status, { host, port });
+    const timer = setInterval(() => {
+      look().catch((error) => say(`warning: ${error instanceof Error ? error.message : error}`));
+    }, LOOK_MS);
+    say(`page: ${server.url} (Ctrl-C ends)`);
+    await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
+    clearInterval(timer);
+    await server.close();
+  } finally {
+    await database.close();
+    stop.release();
   }
   return 0;
 }

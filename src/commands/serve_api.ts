@@ -1,6 +1,5 @@
 import { createApp } from "../api/app.ts";
 import type { LiveStatus } from "../api/ports.ts";
-import type { PgliteStore } from "../adapters/pglite_store.ts";
 import { RunError } from "./errors.ts";
 import { say } from "./shell.ts";
 import { VERSION } from "./version.ts";
@@ -8,13 +7,22 @@ import { VERSION } from "./version.ts";
 /** The status API, being served. */
 export type ApiServer = { readonly url: string; close(): Promise<void> };
 
+/** The part of a store that the API reads by: statements that cannot change anything. */
+export type ApiStore = {
+  query(
+    sql: string,
+    params?: readonly unknown[],
+    options?: { readOnly?: boolean },
+  ): Promise<{ rows: Record<string, unknown>[] }>;
+};
+
 /**
- * Serves the status API and the page over the embedded store.
+ * Serves the status API and the page over a store.
  *
  * @throws {RunError} when the port is taken or may not be used
  */
 export function serveApi(
-  store: PgliteStore,
+  store: ApiStore,
   live: () => LiveStatus,
   { host, port }: { host: string; port: number },
 ): ApiServer {
