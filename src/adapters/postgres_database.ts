@@ -122,10 +122,12 @@ class ConnectionLostError extends Error {
 
 class Connection implements Transaction {
   readonly #sql: postgres.Sql;
+  /** Statements under way: the driver forgets those sent between an error and the end it causes. */
+  readonly #pending = new Set<(error: Error) => void>();
   #isLost = false;
 
   constructor(url: string, options: DatabaseOptions) {
-    this.#sql = connect(url, options, () => this.#isLost = true);
+    this.#sql = connect(url, options, () => this.#lose());
   }
 
   get isLost(): boolean {
@@ -134,7 +136,9 @@ class Connection implements Transaction {
 
   async query(sql: string, params: readonly unknown[] = []): Promise<Touched> {
     this.#check();
-    const rows = await this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[]);
+    const rows = await this.#follow(
+      this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[]),
+    );
     return {
       columns: (rows.columns ?? []).map(({ name }) => name),
       rows: [...rows],
@@ -145,7 +149,7 @@ class Connection implements Transaction {
   async script(sql: string): Promise<void> {
     this.#check();
     try {
-      await this.#sql.unsafe(sql).simple();
+      await this.#follow(this.#sql.unsafe(sql).simple());
     } catch (error) {
       await this.#rollBack();
       throw error;
@@ -157,7 +161,8 @@ class Connection implements Transaction {
     try {
       const result = await work(this);
       // Of a transaction that has failed COMMIT makes a rollback, without an error.
-      const { command } = await this.#sql.unsafe("COMMIT");
+      this.#check();
+      const { command } = await this.#follow(this.#sql.unsafe("COMMIT"));
       if (command !== "COMMIT") throw new Error(`the transaction ended with ${command}`);
       return result;
     } catch (error) {
@@ -196,15 +201,15 @@ class Connection implements Transaction {
       rejectQuery(error);
     };
     done.catch(() => {});
-    const stream = await copying.writable();
+    const stream = await this.#follow(copying.writable());
     stream.once("error", reject);
     stream.once("finish", () => resolve());
     stream.end(bytes);
-    await done;
+    await this.#follow(done);
   }
 
   async close(secondsMax: number): Promise<void> {
-    if (secondsMax === 0) this.#isLost = true;
+    if (secondsMax === 0) this.#lose();
     await this.#sql.end({ timeout: secondsMax });
   }
 
@@ -215,7 +220,26 @@ class Connection implements Transaction {
   /** A connection that cannot even do this is of no more use. */
   async #rollBack(): Promise<void> {
     if (this.#isLost) return;
-    await this.#sql.unsafe("ROLLBACK").catch(() => this.#isLost = true);
+    await this.#follow(this.#sql.unsafe("ROLLBACK")).catch(() => this.#lose());
+  }
+
+  /** Waits for a statement, but no longer than the connection lasts. */
+  async #follow<T>(statement: PromiseLike<T>): Promise<T> {
+    const { promise: lost, reject } = Promise.withResolvers<never>();
+    this.#pending.add(reject);
+    try {
+      return await Promise.race([statement, lost]);
+    } finally {
+      this.#pending.delete(reject);
+    }
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    const error = new ConnectionLostError("the connection was lost");
+    // The driver's own error says more, where there is one: it comes first.
+    const pending = [...this.#pending];
+    setTimeout(() => pending.forEach((reject) => reject(error)), 0);
   }
 }
 
@@ -249,6 +273,7 @@ type Address = { host: string[]; port: number[]; path?: string | false };
  */
 function openSocket({ host, port, path }: Address, onLost: () => void): Socket {
   const socket = new Socket();
+  socket.once("error", onLost);
   socket.once("close", onLost);
   socket.once("connect", () => socket.setNoDelay(true));
   if (path) socket.connect(path);

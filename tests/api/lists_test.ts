@@ -48,6 +48,19 @@ Deno.test("/api/meters?spans=true gives the gaps of each meter up to the waterma
   assert.deepEqual(second.spans, []);
 });
 
+Deno.test("/api/meters of a running pipeline is kept a while, and says how old it is", async () => {
+  const bench = createBench(filled, { state: "running" });
+  assert.equal((await bench.get("/api/meters")).body.counted_seconds_ago, 0);
+  const { queries } = bench;
+  bench.nowMs += 2500;
+  bench.live = { ...bench.live, rowsRead: 145 };
+  assert.equal((await bench.get("/api/meters")).body.counted_seconds_ago, 2);
+  assert.equal(bench.queries, queries);
+  // Once it ended, nothing older than the last commit is given.
+  bench.live = { ...bench.live, state: "finished" };
+  assert.equal((await bench.get("/api/meters")).body.counted_seconds_ago, 0);
+});
+
 Deno.test("/api/meters/:id gives account, gaps, last readings and a series without invented points", async () => {
   const { body } = await createBench(filled).get("/api/meters/MAC1?readings=2&days=2");
   assert.equal(body.meter.missing_intervals, 6);
