@@ -239,7 +239,7 @@ class Connection implements Transaction {
     const error = new ConnectionLostError("the connection was lost");
     // The driver's own error says more, where there is one: it comes first.
     const pending = [...this.#pending];
-    setTimeout(() => pending.forEach((reject) => reject(error)), 0);
+    if (pending.length > 0) setTimeout(() => pending.forEach((reject) => reject(error)), 0);
   }
 }
 

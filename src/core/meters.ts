@@ -48,6 +48,8 @@ export class MeterTable {
   /** Order of creation: timers due together fire in this order, also after a restore. */
   serial: Float64Array;
   nextSerial = 0;
+  /** Ids of the meters whose histories began before the last `takeChanges`, and after the one before. */
+  begun: readonly string[] = [];
 
   #ids: string[] = [];
   #hashes: Int32Array;
@@ -60,6 +62,7 @@ export class MeterTable {
   readonly #free: number[] = [];
   #dirty: Uint8Array;
   #changed: number[] = [];
+  #added: string[] = [];
   readonly #removed = new Set<string>();
   #size = 0;
   #count = 0;
@@ -133,6 +136,7 @@ export class MeterTable {
         0;
     this.openIdMs[i] = NaN;
     this.serial[i] = this.nextSerial++;
+    this.#added.push(id);
     return i;
   }
 
@@ -205,6 +209,8 @@ export class MeterTable {
     const removed = [...this.#removed];
     this.#removed.clear();
     this.#changed = [];
+    this.begun = this.#added;
+    this.#added = [];
     return { changed, removed };
   }
 

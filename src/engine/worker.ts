@@ -12,6 +12,7 @@ import {
 } from "./log_ports.ts";
 import type { Topics } from "./log_records.ts";
 import { LogStore } from "./log_store.ts";
+import { sharedMeterMetrics } from "./shared_meters.ts";
 import { type Clock, FencedError } from "./ports.ts";
 import { Task } from "./task.ts";
 import type { ProcessorOptions } from "../core/options.ts";
@@ -308,6 +309,8 @@ export class Worker {
       outputs.metrics.push({ offset, metricType, meterId: null, timestampMs, value, tags: {} });
     add("consumer_lag_records", running.lagRecords);
     if (running.commitDurationMs !== null) add("commit_duration_ms", running.commitDurationMs);
+    const held = [...this.#running.values()];
+    outputs.metrics.push(...sharedMeterMetrics(running, held, { offset, timestampMs }));
     const startedAtMs = clock.nowMs();
     running.pending = store.commit(commit).then(
       () => {

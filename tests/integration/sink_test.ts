@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { verifyDatabase } from "../../src/commands/verify_database.ts";
 import { openDatabase } from "../../src/commands/database.ts";
+import { emptyLedger } from "../../src/core/ledger.ts";
 import type { LogRecords } from "../../src/engine/log_ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
@@ -165,7 +166,35 @@ sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
   const { ms, code } = await terminate(sink);
   assert.equal(code, 0);
   assert.ok(ms < 5000, `SIGTERM took ${ms} ms`);
+  await assertTamperingIsSeen(url);
 });
+
+async function assertTamperingIsSeen(url: string): Promise<void> {
+  await rowsOf(
+    url,
+    "DELETE FROM validated_readings WHERE (source_partition, source_offset) IN " +
+      "(SELECT source_partition, source_offset FROM validated_readings " +
+      "WHERE status = 'OK' AND source_partition = 1 LIMIT 2)",
+  );
+  const database = await openDatabase(url);
+  try {
+    const [row] = await rowsOf(url, "SELECT ok::int, raw::int FROM ledger WHERE partition = 1");
+    const [ok, raw] = [Number(row.ok), Number(row.raw)];
+    const { differences } = await verifyDatabase(database, [{ partition: 7, ledger: null }, {
+      partition: 1,
+      ledger: { ...emptyLedger(), raw: raw + 1 },
+    }]);
+    assert.deepEqual(differences[0], { partition: 1, what: "ok", ledger: ok, found: ok - 2 });
+    assert.deepEqual(differences.find(({ what }) => what.startsWith("raw,")), {
+      partition: 1,
+      what: "raw, topics against tables",
+      ledger: raw + 1,
+      found: raw,
+    });
+  } finally {
+    await database.close();
+  }
+}
 
 /** Drivers give numbers of 64 bits as text or as numbers, and times with and without a fraction. */
 function plainRow(row: Record<string, unknown>): Record<string, unknown> {

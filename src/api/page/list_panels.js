@@ -191,6 +191,7 @@ export function createRejectedPanel() {
     const all = reasons.reduce((sum, { count }) => sum + count, 0);
     const most = reasons.reduce((max, { count }) => Math.max(max, count), 1);
     setText(byId("rejected-count"), formatCount(all));
+    byId("reasons").hidden = reasons.length === 0;
     reconcile(byId("reasons"), reasons, {
       key: (each) => each.reason,
       create: (each) =>
