@@ -8,8 +8,8 @@ import { SETTINGS } from "../settings.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
-import { say, systemClock } from "./shell.ts";
-import { createProgress, formatCount } from "./progress.ts";
+import { say, shellProgress, systemClock } from "./shell.ts";
+import { formatCount } from "./progress.ts";
 
 /** What a play of files into the embedded store is told. */
 export type PlayOptions = {
@@ -103,13 +103,9 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const stored = await settleInput(store, input, last, tasks, nowMs, options);
   if (stored === null) return { isFinished: true, readings: 0, seconds: 0 };
 
-  const progress = createProgress({
+  const progress = shellProgress({
     verb: "playing",
     rowsTotal,
-    nowMs: () => performance.now(),
-    write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
-    isTerminal: Deno.stderr.isTerminal(),
-    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
     isSilent: options.isSilent,
   });
   let readings = 0;

@@ -3,8 +3,8 @@ import { UsageError } from "./errors.ts";
 import { inputRecords, openInput } from "./input.ts";
 import { withBrokers } from "./kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
-import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
-import { createProgress, formatCount } from "./progress.ts";
+import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
+import { formatCount } from "./progress.ts";
 import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
@@ -80,12 +80,9 @@ async function record(play: Play, path: string, isJson: boolean): Promise<number
     const input = await openInput("replay", play.paths, inputOptions);
     using file = path === "-" ? null : await Deno.create(path);
     const target = file ?? Deno.stdout;
-    const progress = createProgress({
+    const progress = shellProgress({
       verb: "replaying",
       rowsTotal: input.inspection?.rows ?? null,
-      nowMs: () => performance.now(),
-      write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
-      isTerminal: Deno.stderr.isTerminal(),
       isSilent: play.isSilent,
     });
     for await (const chunk of inputRecords(input, inputOptions)) {

@@ -4,8 +4,8 @@ import { RunError } from "./errors.ts";
 import { inputRecords, openInput } from "./input.ts";
 import { checkTopics, DEADLINE_MS, openKafka, reachKafka, writerOptions } from "./kafka.ts";
 import type { PlayOptions } from "./embedded.ts";
-import { createProgress, formatCount } from "./progress.ts";
-import { print, say, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
+import { formatCount } from "./progress.ts";
+import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
 
 /** Records held, and with them memory, before they are committed. */
 const BATCH_RECORDS_MAX = 50_000;
@@ -44,13 +44,9 @@ export async function replayIntoKafka(
       inputOptions = { ...inputOptions, nowMs: begunAtMs };
       input = await openInput(command, play.paths, inputOptions);
     }
-    const progress = createProgress({
+    const progress = shellProgress({
       verb: "sending",
       rowsTotal: input.inspection?.rows ?? null,
-      nowMs: () => performance.now(),
-      write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
-      isTerminal: Deno.stderr.isTerminal(),
-      columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
       isSilent: play.isSilent,
     });
     const played = await playIntoLog(inputRecords(input, inputOptions), {

@@ -1,6 +1,7 @@
 import { type Config, readConfig } from "../config.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
+import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
 
@@ -51,6 +52,19 @@ function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string):
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| head` has seen enough
   }
+}
+
+/** A progress line on this process's stderr. */
+export function shellProgress(
+  options: Pick<ProgressOptions, "verb" | "rowsTotal" | "isSilent">,
+): Progress {
+  return createProgress({
+    ...options,
+    nowMs: () => performance.now(),
+    write: draw,
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+  });
 }
 
 /** The process's own clock. */

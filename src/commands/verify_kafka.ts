@@ -2,8 +2,8 @@ import { type Config, processorOptions } from "../config.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
 import { type PartitionVerified, verifyPartition } from "../engine/log_verify.ts";
 import { checkTopics, committedReader, DEADLINE_MS, openKafka, reachKafka } from "./kafka.ts";
-import { createProgress, formatCount } from "./progress.ts";
-import { print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
+import { formatCount } from "./progress.ts";
+import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 
 const METERS_SHOWN_MAX = 10;
 
@@ -15,12 +15,9 @@ export async function verifyKafka(config: Config, isJson: boolean): Promise<numb
   try {
     await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
     const partitions = await checkTopics(setup);
-    const progress = createProgress({
+    const progress = shellProgress({
       verb: "verifying",
       rowsTotal: null,
-      nowMs: () => performance.now(),
-      write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
-      isTerminal: Deno.stderr.isTerminal(),
       isSilent: isJson,
     });
     const results: PartitionVerified[] = [];

@@ -126,12 +126,10 @@ export class Worker {
       },
       onLost: (partitions) => partitions.forEach((partition) => this.#drop(partition, "lost")),
     });
-    const groupFailed = this.#group.failed.catch((error) => {
-      throw error;
-    });
-    groupFailed.catch(() => {});
+    const { failed } = this.#group;
+    failed.catch(() => {}); // reported by the race, unless it fails after that
     try {
-      await Promise.race([groupFailed, this.#work(signal)]);
+      await Promise.race([failed, this.#work(signal)]);
     } finally {
       await this.#group.leave();
       for (const running of [...this.#running.values()]) this.#drop(running.partition, "ended");
