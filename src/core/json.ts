@@ -82,6 +82,10 @@ export class JsonWriter {
         ? {}
         : { timestamp: formatTimestamp(rejected.timestampMs) }),
       ...(rejected.consumptionKwh === null ? {} : { consumption_kwh: rejected.consumptionKwh }),
+      // Where the timestamp does not say when: the clock that the record was judged by.
+      ...(rejected.atMs === rejected.timestampMs
+        ? {}
+        : { judged_at: formatTimestamp(rejected.atMs) }),
     });
   }
 

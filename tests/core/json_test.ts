@@ -175,6 +175,7 @@ Deno.test("JsonWriter.rejected() writes the reading's fields where they are know
       ...(reading.meterId === null ? {} : { meter_id: reading.meterId }),
       ...(reading.timestampMs === null ? {} : { timestamp: iso(reading.timestampMs) }),
       ...(reading.consumptionKwh === null ? {} : { consumption_kwh: reading.consumptionKwh + 0 }),
+      ...(reading.atMs === reading.timestampMs ? {} : { judged_at: iso(reading.atMs) }),
     });
     assert.deepEqual(bytesOf(raw, encoding ?? "utf8"), reading.raw);
   }));
@@ -208,6 +209,7 @@ const FIELDS: Record<string, string[]> = {
   rejected: [
     ...["reason", "detail", "raw", "partition", "offset", "meter_id", "timestamp"],
     "consumption_kwh",
+    "judged_at",
   ],
 };
 
@@ -227,7 +229,7 @@ Deno.test("JsonWriter names its fields as the contract does, in its order", () =
     ),
     rejected: written((w) =>
       w.rejected(
-        { ...reading, reason: "NEGATIVE", detail: "", raw: new Uint8Array(0), atMs: 0 },
+        { ...reading, reason: "NEGATIVE", detail: "", raw: new Uint8Array(0), atMs: 1 },
         0,
       )
     ),

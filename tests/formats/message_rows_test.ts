@@ -75,9 +75,10 @@ const rejected = fc.record({
   detail: fc.string(),
   raw: fc.uint8Array({ maxLength: 60 }),
   meterId: fc.option(meterId),
-  timestampMs,
+  timestampMs: fc.option(timestampMs),
   consumptionKwh: fc.option(kwh),
-}).map((one) => ({ ...one, atMs: one.timestampMs }));
+  atMs: timestampMs,
+});
 
 function sameRows<T extends { readonly offset: number }>(
   kind: MessageKind,

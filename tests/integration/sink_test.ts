@@ -133,8 +133,7 @@ const TABLES: readonly string[] = [
   `SELECT * FROM validated_readings ORDER BY ${KEYED}`,
   "SELECT * FROM gap_alerts ORDER BY gap_id, source_partition",
   `SELECT * FROM late_events ORDER BY ${KEYED}`,
-  "SELECT reason, detail, raw, raw_encoding, meter_id, event_timestamp, consumption_kwh, " +
-  "source_partition, source_offset FROM rejected_readings ORDER BY 8, 9",
+  "SELECT * FROM rejected_readings ORDER BY source_partition, source_offset",
   "SELECT bucket, source_partition, readings, late_readings, flagged_readings, " +
   "round(consumption_kwh::numeric, 6)::text AS kwh FROM readings_fleet_daily ORDER BY 1, 2",
   "SELECT * FROM ledger ORDER BY partition",
