@@ -12,9 +12,11 @@ export const DATABASE_OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** A database that is read: `query` gives rows, and cannot change anything. */
+/** A database that is read: nothing can be changed through it. */
 export type ReadDatabase = {
   query(sql: string, params?: readonly unknown[]): Promise<Answer>;
+  /** Runs `work` in one transaction. */
+  transaction<T>(work: (tx: Pick<ReadDatabase, "query">) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 };
 
@@ -42,16 +44,20 @@ export function databaseUrl(command: string, config: Config, given: string | und
 }
 
 /**
- * Opens a database for the status API and for checks.
+ * Opens a database for the status API and for checks. A statement may take `statementMsMax`; 0: as
+ * long as it takes.
  *
  * @throws {RunError} when it does not answer
  */
-export async function openDatabase(url: string): Promise<ReadDatabase> {
+export async function openDatabase(
+  url: string,
+  { statementMsMax = STATEMENT_MS_MAX_READING } = {},
+): Promise<ReadDatabase> {
   const database = new PostgresDatabase(url, {
     connections: CONNECTIONS_READING,
     name: "gridwatch",
     readOnly: true,
-    statementMsMax: STATEMENT_MS_MAX_READING,
+    statementMsMax,
   });
   try {
     await database.query("SELECT 1");

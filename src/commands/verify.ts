@@ -1,20 +1,25 @@
 import { readArguments } from "./arguments.ts";
+import { databaseUrl } from "./database.ts";
 import { openStore } from "./embedded.ts";
 import { withBrokers, withScope } from "./kafka.ts";
 import { verifyKafka } from "./verify_kafka.ts";
+import { describeTables, readTables } from "./verify_tables.ts";
 import { loadConfig, print, say } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 import { findDifferences, readLedger } from "./summary.ts";
 
-export const usage = `Usage: gridwatch verify [--data DIR | --kafka] [--json]
+export const usage =
+  `Usage: gridwatch verify [--data DIR | --database URL | --kafka [--database URL]] [--json]
 
 Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
 row. Exit code 0: it balances; 3: it does not, and the differences are listed.
 
 On Kafka it recomputes every output from the raw topic, as far as the processors have committed,
-and compares it with what the output topics hold, byte for byte. It works while they run.
+and compares it with what the output topics hold, byte for byte; with a database, the tables that
+sinks have written with both. It works while they run.
 
-  --kafka        the topics instead of a store
+  --database URL the tables of a database (default: database.url, unless --data is given)
+  --kafka        the topics, and the tables where a database is named
   --brokers LIST of these brokers (default: kafka.brokers)
   --scope partition|meter
                  as the processors were started with (default: watermark_scope)
@@ -24,6 +29,7 @@ and compares it with what the output topics hold, byte for byte. It works while 
 `;
 
 const OPTIONS = {
+  database: { type: "string" },
   kafka: { type: "boolean", default: false },
   brokers: { type: "string" },
   scope: { type: "string" },
@@ -41,15 +47,32 @@ export async function verify(args: string[]): Promise<number> {
     return 0;
   }
   const config = await loadConfig(values.config);
+  const { data, database, json } = values;
+  const isNamed = database !== undefined || (data === undefined && config["database.url"] !== "");
+  const url = isNamed ? databaseUrl("verify", config, database) : null;
   if (values.kafka || values.brokers !== undefined) {
     const scoped = withScope("verify", config, values.scope);
-    return await verifyKafka(withBrokers(scoped, values.brokers), values.json);
+    return await verifyKafka(withBrokers(scoped, values.brokers), { url, isJson: json });
   }
-  const store = await openStore(values.data ?? config.data_directory, true);
+  if (url !== null) return await verifyDatabase(url, json);
+  return await verifyStore(data ?? config.data_directory, json);
+}
+
+async function verifyDatabase(url: string, isJson: boolean): Promise<number> {
+  const tables = await readTables(url);
+  const { ledger, differences, refused } = tables;
+  const balanced = differences.length === 0;
+  if (isJson) print(JSON.stringify({ balanced, ledger, differences, refused }));
+  for (const line of describeTables(tables, differences)) say(line);
+  return balanced ? 0 : 3;
+}
+
+async function verifyStore(directory: string, isJson: boolean): Promise<number> {
+  const store = await openStore(directory, true);
   try {
     const differences = await findDifferences(store);
     const ledger = await readLedger(store);
-    if (values.json) {
+    if (isJson) {
       print(JSON.stringify({ balanced: differences.length === 0, ledger, differences }));
     }
     for (const { partition, what, ledger, found } of differences) {

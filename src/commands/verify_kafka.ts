@@ -3,13 +3,26 @@ import { type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
 import { type PartitionVerified, verifyPartition } from "../engine/log_verify.ts";
 import { checkTopics, committedReader, DEADLINE_MS, openKafka, reachKafka } from "./kafka.ts";
 import { formatCount } from "./progress.ts";
+import type { Difference } from "./summary.ts";
+import { compareTables, describeTables, readTables, type Tables } from "./verify_tables.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 
 const METERS_SHOWN_MAX = 10;
 
-/** Recomputes everything from the raw topic and compares; the exit code is 3 on a difference. */
-export async function verifyKafka(config: Config, isJson: boolean): Promise<number> {
+/** The tables that were compared with the topics, and where they differ. */
+type TablesCompared = { readonly tables: Tables; readonly differences: readonly Difference[] };
+
+/**
+ * Recomputes everything from the raw topic and compares it with the other topics, and with the tables
+ * of a database; the exit code is 3 on a difference.
+ */
+export async function verifyKafka(
+  config: Config,
+  { url, isJson }: { url: string | null; isJson: boolean },
+): Promise<number> {
   const stop = stopSignal(() => say("stopping"));
+  // The tables first: the topics are never behind them.
+  const tables = url === null ? null : await readTables(url);
   const setup = await openKafka(config);
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
@@ -29,6 +42,7 @@ export async function verifyKafka(config: Config, isJson: boolean): Promise<numb
         processorOptions: processorOptions(config, partition, null),
         admin,
         openReader: () => committedReader(setup, { keys: true, origins: true }),
+        accountAt: tables?.partitions.get(partition)?.nextOffset ?? null,
         signal: stop.signal,
         onProgress: (records) => progress.update(done + records),
       });
@@ -36,7 +50,7 @@ export async function verifyKafka(config: Config, isJson: boolean): Promise<numb
       results.push(result);
     }
     progress.clear();
-    return report(results, isJson);
+    return report(results, tables === null ? null : compare(tables, results), isJson);
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
     throw error;
@@ -47,21 +61,37 @@ export async function verifyKafka(config: Config, isJson: boolean): Promise<numb
   }
 }
 
-function report(results: readonly PartitionVerified[], isJson: boolean): number {
+function compare(tables: Tables, results: readonly PartitionVerified[]): TablesCompared {
+  return { tables, differences: [...tables.differences, ...compareTables(tables, results)] };
+}
+
+function report(
+  results: readonly PartitionVerified[],
+  compared: TablesCompared | null,
+  isJson: boolean,
+): number {
   const differences = results.flatMap((result) => result.differences);
   const more = results.reduce((sum, result) => sum + result.moreDifferences, 0);
   const ledgers = results.flatMap(({ ledger }): Ledger[] => ledger === null ? [] : [ledger]);
   const ledger = sumLedgers(ledgers);
-  const isBalanced = differences.length === 0 && ledgerDifference(ledger) === 0;
+  const areTopicsRight = differences.length === 0 && ledgerDifference(ledger) === 0;
+  const areTablesRight = compared === null || compared.differences.length === 0;
   const shared = sharedMeters(results);
   if (isJson) {
     print(JSON.stringify({
-      balanced: isBalanced,
+      balanced: areTopicsRight && areTablesRight,
       ledger,
       partitions: results.map(({ partition, rawRecords }) => ({ partition, raw: rawRecords })),
       differences,
       more_differences: more,
       meters_in_several_partitions: shared.length,
+      ...(compared === null ? {} : {
+        tables: {
+          ledger: compared.tables.ledger,
+          differences: compared.differences,
+          refused: compared.tables.refused,
+        },
+      }),
     }));
   }
   for (const { partition, topic, inputOffset, problem, expected, found } of differences) {
@@ -78,15 +108,18 @@ function report(results: readonly PartitionVerified[], isJson: boolean): number 
         `each judged by itself there: ${named}${shared.length > METERS_SHOWN_MAX ? ", …" : ""}`,
     );
   }
-  if (!isBalanced) {
-    say("the outputs are not what the raw topic says");
-    return 3;
-  }
   say(
-    `verified: ${formatCount(ledger.raw)} raw records, each with one disposition, and every ` +
-      "output as it must be",
+    areTopicsRight
+      ? `verified: ${formatCount(ledger.raw)} raw records, each with one disposition, and every ` +
+        "output as it must be"
+      : "the outputs are not what the raw topic says",
   );
-  return 0;
+  if (compared !== null) {
+    for (const line of describeTables(compared.tables, compared.differences)) say(line);
+    const behind = ledger.raw - compared.tables.ledger.raw;
+    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
+  }
+  return areTopicsRight && areTablesRight ? 0 : 3;
 }
 
 function sharedMeters(results: readonly PartitionVerified[]): string[] {

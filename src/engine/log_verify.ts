@@ -1,8 +1,9 @@
 import { decodeTask } from "../core/codec.ts";
 import { DISPOSITIONS, type Ledger } from "../core/ledger.ts";
 import type { ProcessorOptions } from "../core/options.ts";
-import type { Outputs } from "../core/outputs.ts";
+import type { GapState, Outputs } from "../core/outputs.ts";
 import { Processor, type TaskState } from "../core/processor.ts";
+import { gapId } from "../core/json.ts";
 import type { LogAdmin, LogBatch, LogReader, LogRecords } from "./log_ports.ts";
 import { outputRecords, type Topics } from "./log_records.ts";
 import { MetricSums, parseMetric } from "./metric_sums.ts";
@@ -14,8 +15,16 @@ export type VerifyOptions = {
   readonly admin: LogAdmin;
   /** A reader of committed records with their keys and origins. */
   readonly openReader: () => LogReader;
+  /** Also gives the account as it is before the raw record of this offset; null: no. */
+  readonly accountAt: number | null;
   readonly signal: AbortSignal;
   readonly onProgress: (records: number) => void;
+};
+
+/** What a partition comes to: its ledger, and its gaps by the state that each is in. */
+export type PartitionAccount = {
+  readonly ledger: Ledger;
+  readonly gaps: Readonly<Record<GapState, number>>;
 };
 
 /** One thing that is not as the raw log says it must be. */
@@ -33,6 +42,8 @@ export type PartitionVerified = {
   readonly partition: number;
   readonly rawRecords: number;
   readonly ledger: Ledger | null;
+  /** Recomputed at `accountAt`; null where none was asked for, or it was not reached. */
+  readonly account: PartitionAccount | null;
   readonly differences: readonly LogDifference[];
   /** Differences beyond those kept. */
   readonly moreDifferences: number;
@@ -53,13 +64,12 @@ const decoder = new TextDecoder();
  * their sums: they are counted per commit. Memory is bounded by the core's state and a few batches.
  */
 export async function verifyPartition(options: VerifyOptions): Promise<PartitionVerified> {
-  const { partition, topics, admin, signal } = options;
+  const { partition, topics, admin, signal, accountAt } = options;
   const differences = new Differences(partition);
   const committed = await readCommitted(options);
   const meterIds = new Set<string>();
-  if (committed === null) {
-    return { partition, rawRecords: 0, ledger: null, ...differences.all(), meterIds };
-  }
+  const none = { partition, rawRecords: 0, ledger: null, account: null, meterIds };
+  if (committed === null) return { ...none, ...differences.all() };
   const [{ offset: start }] = await admin.listOffsets([{ topic: topics.raw, partition }], "start");
   if (start > 0) {
     differences.add({
@@ -69,19 +79,25 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
       expected: "offset 0",
       found: `offset ${start}: older records are deleted`,
     });
-    return { partition, rawRecords: 0, ledger: committed.ledger, ...differences.all(), meterIds };
+    return { ...none, ledger: committed.ledger, ...differences.all() };
   }
   const processor = new Processor(options.processorOptions);
   const compared = [topics.validated, topics.gapAlerts, topics.lateEvents, topics.rejected];
   const cursors = new Map<string, OutputCursor>();
   const sums = new MetricSums();
+  const gapStates = new Map<string, GapState>();
+  let account: PartitionAccount | null = null;
   try {
     for (const topic of compared) {
       cursors.set(topic, await OutputCursor.open(topic, committed.nextOffset, options));
     }
-    for await (const outputs of foldRaw(processor, committed.nextOffset, options)) {
+    for await (const { outputs, nextOffset } of foldRaw(processor, committed.nextOffset, options)) {
       signal.throwIfAborted();
       for (const { meterId } of outputs.validated) meterIds.add(meterId);
+      if (account === null && accountAt !== null) {
+        for (const gap of outputs.gaps) gapStates.set(gapId(gap), gap.state);
+        if (nextOffset >= accountAt) account = accountOf(processor.state.ledger, gapStates);
+      }
       const expected = outputRecords({ ...outputs, metrics: [] }, { topics, partition, nowMs: 0 });
       for (const records of expected) {
         await cursors.get(records.topic)?.compare(records, differences);
@@ -102,7 +118,13 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   }
   compareLedgers(processor.state.ledger, committed.ledger, topics.raw, differences);
   const { ledger } = processor.state;
-  return { partition, rawRecords: ledger.raw, ledger, ...differences.all(), meterIds };
+  return { partition, rawRecords: ledger.raw, ledger, account, ...differences.all(), meterIds };
+}
+
+function accountOf(ledger: Ledger, states: ReadonlyMap<string, GapState>): PartitionAccount {
+  const gaps = { OPEN: 0, CLOSED: 0, FILLED: 0, EXPIRED: 0 };
+  for (const state of states.values()) gaps[state]++;
+  return { ledger: { ...ledger }, gaps };
 }
 
 /** What the partition's owner committed last; null: nothing yet. */
@@ -121,26 +143,35 @@ async function readCommitted(options: VerifyOptions): Promise<TaskState | null> 
   return task === null ? null : decodeTask(task);
 }
 
-/** Folds the raw records before `nextOffset`, and gives what that said, in portions. */
+/** What the raw records before `nextOffset` said that no portion before has told. */
+type Portion = { readonly outputs: Outputs; readonly nextOffset: number };
+
+/** Folds the raw records before `end` in portions, of which one ends at `accountAt`. */
 async function* foldRaw(
   processor: Processor,
-  nextOffset: number,
+  end: number,
   options: VerifyOptions,
-): AsyncGenerator<Outputs> {
+): AsyncGenerator<Portion> {
   const { topics, partition } = options;
   const ref = { topic: topics.raw, partition };
+  let mark = options.accountAt ?? Infinity;
   let held = 0;
-  for await (const batch of readCommittedRecords(ref, options, nextOffset)) {
+  for await (const batch of readCommittedRecords(ref, options, end)) {
     const { bytes, values, offsets, timesMs } = batch;
-    for (let r = 0; r < batch.count && offsets[r] < nextOffset; r++) {
+    for (let r = 0; r < batch.count && offsets[r] < end; r++) {
+      if (offsets[r] >= mark) {
+        yield { outputs: processor.takeOutputs(), nextOffset: mark };
+        mark = Infinity;
+      }
       const start = Math.max(0, values.starts[r]);
-      const end = values.starts[r] < 0 ? start : values.ends[r];
-      processor.record(bytes, start, end, offsets[r], timesMs[r]);
-      if (++held % FOLD_RECORDS === 0) yield processor.takeOutputs();
+      const valueEnd = values.starts[r] < 0 ? start : values.ends[r];
+      processor.record(bytes, start, valueEnd, offsets[r], timesMs[r]);
+      if (++held % FOLD_RECORDS > 0) continue;
+      yield { outputs: processor.takeOutputs(), nextOffset: offsets[r] + 1 };
     }
     processor.meters.takeChanges();
   }
-  yield processor.takeOutputs();
+  yield { outputs: processor.takeOutputs(), nextOffset: end };
 }
 
 /**

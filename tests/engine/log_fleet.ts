@@ -279,7 +279,7 @@ export function reliable({ log, clock, group }: Fleet): MemoryClient {
 }
 
 /** `verifyPartition` of every partition. */
-export async function verifyFleet(fleet: Fleet) {
+export async function verifyFleet(fleet: Fleet, accountAt: number | null = null) {
   const client = reliable(fleet);
   return await Promise.all(
     partitionsOf(fleet).map((partition) =>
@@ -289,6 +289,7 @@ export async function verifyFleet(fleet: Fleet) {
         processorOptions: fleet.options(partition),
         admin: client.admin(),
         openReader: () => client.reader(),
+        accountAt,
         signal: new AbortController().signal,
         onProgress: () => {},
       })

@@ -63,6 +63,29 @@ Deno.test("verifyPartition() of an undisturbed run finds nothing", async () => {
   }
 });
 
+Deno.test("verifyPartition() gives the account of any raw record on the way", async () => {
+  const fleet = await judgedFleet();
+  const [{ ledger, account: none }] = await verifyFleet(fleet);
+  assert.equal(none, null);
+  const raw = fleet.log.committed(ref(TOPICS.raw), 0).entries;
+  const end = raw.at(-1)!.offset + 1;
+  const gapsAt: number[] = [];
+  for (let at = 0; at <= end; at += Math.max(1, Math.min(37, end - at))) {
+    const [{ account }] = await verifyFleet(fleet, at);
+    assert.ok(account !== null, `at ${at}`);
+    assert.equal(account.ledger.raw, raw.filter(({ offset }) => offset < at).length);
+    gapsAt.push(Object.values(account.gaps).reduce((sum, gaps) => sum + gaps));
+    if (at === end) assert.deepEqual(account.ledger, ledger);
+  }
+  const ids = fleet.log.committed(ref(TOPICS.gapAlerts), 0).entries.map(({ value }) =>
+    JSON.parse(textOf(value)).gap_id
+  );
+  assert.deepEqual([gapsAt[0], gapsAt.at(-1)], [0, new Set(ids).size]);
+  assert.ok(new Set(gapsAt).size > 2, "the gaps all came at once");
+  const [{ account: beyond }] = await verifyFleet(fleet, end + 100);
+  assert.equal(beyond, null);
+});
+
 for (const topic of OUTPUTS) {
   Deno.test(`verifyPartition() names the record of ${topic} that is written twice`, async () => {
     const fleet = await judgedFleet();

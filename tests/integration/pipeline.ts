@@ -157,9 +157,11 @@ export class Pipeline implements AsyncDisposable {
     return this.start("process", ...args, ...this.brokers);
   }
 
-  /** `verify --kafka --json`: its exit code and what it found. */
-  async verify() {
-    const { code, stdout, stderr } = await this.run("verify", "--kafka", "--json", ...this.brokers);
+  /** `verify --kafka --json`, over a database, too, where one is named. */
+  async verify(databaseUrl: string | null = null) {
+    const database = databaseUrl === null ? [] : ["--database", databaseUrl];
+    const args = ["--kafka", "--json", ...database, ...this.brokers];
+    const { code, stdout, stderr } = await this.run("verify", ...args);
     return { code, stderr, found: stdout === "" ? null : JSON.parse(stdout) };
   }
 
