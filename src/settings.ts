@@ -259,6 +259,18 @@ export const SETTINGS = {
     max: 36_500,
     doc: "Readings older than this are dropped; 0: never.",
   },
+  "grafana.url": {
+    type: "text",
+    default: "",
+    doc: "http://… of the Grafana that doctor looks at.",
+  },
+  "grafana.user": { type: "text", default: "", doc: "Who doctor is there." },
+  "grafana.password": { type: "secret", default: "", doc: "The password of that user." },
+  "grafana.token": {
+    type: "secret",
+    default: "",
+    doc: "Or a service account's token, instead of user and password.",
+  },
   "api.host": {
     type: "text",
     default: "127.0.0.1",

@@ -112,17 +112,17 @@ async function lookAround(
   const clock = systemClock;
   const kafka = await ports.openKafka(config).catch((error: unknown) => ({ error }));
   const database = databaseChecks({
-    url: given.database ?? (textOf(config, "database.url") || null),
+    url: given.database ?? (config["database.url"] || null),
     open: ports.openDatabase,
     readMigrations: migrationsOf,
     clock,
   });
   const grafana = grafanaChecks({
-    url: given.grafana ?? (textOf(config, "grafana.url") || null),
+    url: given.grafana ?? (config["grafana.url"] || null),
     authorization: authorizationOf({
-      token: textOf(config, "grafana.token"),
-      user: textOf(config, "grafana.user"),
-      password: textOf(config, "grafana.password"),
+      token: config["grafana.token"],
+      user: config["grafana.user"],
+      password: config["grafana.password"],
     }),
     fetch: ports.fetch,
   });
@@ -151,12 +151,6 @@ async function migrationsOf(database: DoctorDatabase, { version, license }: Edit
   ];
   const script = () => Promise.reject(new Error("the doctor changes nothing"));
   return await readMigrations({ query: (...args) => database.query(...args), script }, migrations);
-}
-
-/** A setting that a version may not have yet. */
-function textOf(config: Config, key: string): string {
-  const value = (config as unknown as Record<string, unknown>)[key];
-  return typeof value === "string" ? value : "";
 }
 
 function checkDeno(version: string): Finding {
