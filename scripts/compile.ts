@@ -110,7 +110,6 @@ async function runCompile(entry: string, output: string, target: string): Promis
     "compile",
     "--quiet",
     "--no-check", // `deno task ok` has checked the types
-    ...unstableFlags(Deno.version.deno),
     ...PERMISSIONS,
     ...included,
     "--target",
@@ -125,12 +124,6 @@ async function runCompile(entry: string, output: string, target: string): Promis
       return result;
     });
   return success;
-}
-
-/** Text imports were behind a flag before Deno 2.9. */
-function unstableFlags(version: string): string[] {
-  const [major, minor] = version.split(".").map(Number);
-  return major === 2 && minor < 9 ? ["--unstable-raw-imports"] : [];
 }
 
 async function sha256(path: string): Promise<string> {
