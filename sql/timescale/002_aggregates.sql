@@ -72,7 +72,7 @@ SELECT bucket, meter_id,
        sum(consumption_kwh)                      AS consumption_kwh
 FROM (
   SELECT bucket, meter_id, readings, late_readings, 0::bigint AS missing_intervals, consumption_kwh
-  FROM readings_daily
+  FROM readings_meter_daily
   UNION ALL
   SELECT bucket, meter_id, 0, 0, missing_intervals, 0 FROM missing_daily
 ) AS days

@@ -195,9 +195,9 @@ async function writeTable(tx: Transaction, { table, columns, bytes }: TableRows)
   await tx.query(`DELETE FROM ${stage}`);
 }
 
-/** The fleet's days are sums, no rows of messages. */
+/** Meters' days are sums, no rows of messages. */
 function isSum({ table }: TableRows): boolean {
-  return table === "readings_fleet_daily";
+  return table === "readings_meter_daily";
 }
 
 function rowsOf(tables: readonly TableRows[]): number {

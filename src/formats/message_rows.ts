@@ -1,10 +1,12 @@
 import type { GapAlert, RejectReason } from "../core/outputs.ts";
 import { parseTimestamp, parseTimestampBytes, UTC_ZONE } from "../core/time.ts";
+import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,
-  FleetDays,
+  dayReadingOf,
   lateRow,
   LatestGaps,
+  meterDayRows,
   metricRow,
   rejectedRow,
   type TableRows,
@@ -34,7 +36,7 @@ export class MessageRows {
   readonly #kind: MessageKind;
   readonly #partition: number;
   readonly #writer: CopyWriter;
-  readonly #days = new FleetDays();
+  readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
   #firstMs = Infinity;
   #lastMs = -Infinity;
@@ -72,7 +74,7 @@ export class MessageRows {
       case "validated":
         return withRows([
           tableRows("validated_readings", this.#writer),
-          tableRows("readings_fleet_daily", this.#days.rows(partition)),
+          meterDayRows(this.#days, partition),
         ]);
       case "gap":
         return withRows([tableRows("gap_alerts", this.#gaps.rows(partition))]);
@@ -93,9 +95,8 @@ export class MessageRows {
       case "validated": {
         const reading = validatedOf(fields, offset);
         validatedRow(this.#writer, reading, partition);
-        const { timestampMs, consumptionKwh, status, flags } = reading;
-        this.#days.add(timestampMs, consumptionKwh, status === "LATE", flags.length > 0);
-        return this.#touch(timestampMs);
+        this.#days.add(reading.meterId, dayReadingOf(reading));
+        return this.#touch(reading.timestampMs);
       }
       case "gap": {
         const gap = gapOf(fields, offset);
@@ -156,7 +157,8 @@ export class MessageRows {
     writer.fields(OK_WITHOUT_FLAGS);
     writer.int32(this.#partition);
     writer.int64(offset);
-    this.#days.add(timestampMs, kwh, false, false);
+    const reading = { timestampMs, kwh, isLate: false, isFlagged: false };
+    this.#days.addUtf8(bytes, idStart, idEnd, reading);
     this.#touch(timestampMs);
     return true;
   }

@@ -7,12 +7,13 @@ import type {
   RejectedReading,
   ValidatedReading,
 } from "../core/outputs.ts";
+import { METER_DAY_COLUMNS, type MeterDayReading, MeterDays } from "./meter_days.ts";
 import { CopyWriter } from "./pg_copy.ts";
 
 /** The tables that outputs become rows of. */
 export type OutputTable =
   | "validated_readings"
-  | "readings_fleet_daily"
+  | "readings_meter_daily"
   | "gap_alerts"
   | "late_events"
   | "rejected_readings"
@@ -34,10 +35,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
   ],
-  readings_fleet_daily: [
-    ...["bucket", "source_partition", "readings", "late_readings", "flagged_readings"],
-    "consumption_kwh",
-  ],
+  readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
     ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
     ...["rejected_intervals", "state", "gap_id", "detected_at"],
@@ -68,26 +66,27 @@ ON CONFLICT (meter_id, time, source_partition) DO UPDATE SET
   gap_id = excluded.gap_id, detected_at = excluded.detected_at,
   source_offset = excluded.source_offset
   WHERE g.source_offset <= excluded.source_offset`,
-  readings_fleet_daily:
-    `INSERT INTO readings_fleet_daily AS d SELECT * FROM readings_fleet_daily_stage
-ON CONFLICT (bucket, source_partition) DO UPDATE SET
+  readings_meter_daily:
+    `INSERT INTO readings_meter_daily AS d SELECT * FROM readings_meter_daily_stage
+ON CONFLICT (meter_id, bucket, source_partition) DO UPDATE SET
   readings = d.readings + excluded.readings,
   late_readings = d.late_readings + excluded.late_readings,
   flagged_readings = d.flagged_readings + excluded.flagged_readings,
-  consumption_kwh = d.consumption_kwh + excluded.consumption_kwh`,
+  consumption_kwh = d.consumption_kwh + excluded.consumption_kwh,
+  first_at = least(d.first_at, excluded.first_at),
+  last_at = greatest(d.last_at, excluded.last_at)`,
 };
 
 /**
  * A partition's outputs as rows of the tables, tables without rows left out. `gap_alerts` holds each
- * gap once, as it was last announced; it and `readings_fleet_daily` are to be upserted.
+ * gap once, as it was last announced; it and `readings_meter_daily` are to be upserted.
  */
 export function outputRows(outputs: Outputs, partition: number): TableRows[] {
   const validated = new CopyWriter(outputs.validated.length * 112 + 64);
-  const days = new FleetDays();
+  const days = new MeterDays();
   for (const reading of outputs.validated) {
     validatedRow(validated, reading, partition);
-    const { timestampMs, status, flags, consumptionKwh } = reading;
-    days.add(timestampMs, consumptionKwh, status === "LATE", flags.length > 0);
+    days.add(reading.meterId, dayReadingOf(reading));
   }
   const gaps = new LatestGaps();
   for (const gap of outputs.gaps) gaps.add(gap);
@@ -101,7 +100,7 @@ export function outputRows(outputs: Outputs, partition: number): TableRows[] {
   for (const metric of outputs.metrics) metricRow(metrics, metric, partition);
   return [
     tableRows("validated_readings", validated),
-    tableRows("readings_fleet_daily", days.rows(partition)),
+    meterDayRows(days, partition),
     tableRows("gap_alerts", gaps.rows(partition)),
     tableRows("late_events", late),
     tableRows("rejected_readings", rejected),
@@ -114,42 +113,22 @@ export function tableRows(table: OutputTable, writer: CopyWriter): TableRows {
   return { table, columns: COLUMNS[table], rows: writer.rows, bytes: writer.finish() };
 }
 
-const DAY_MS = 86_400_000;
+/** Meters' days as rows of `readings_meter_daily`. */
+export function meterDayRows(days: MeterDays, partition: number): TableRows {
+  const writer = new CopyWriter(days.size * 128 + 64);
+  return tableRows("readings_meter_daily", days.write(writer, partition));
+}
 
-type Day = { readings: number; late: number; flagged: number; kwh: number };
-
-/** Accepted readings added up by day (UTC), as `readings_fleet_daily` has them. */
-export class FleetDays {
-  readonly #days = new Map<number, Day>();
-  #lastDay = NaN;
-  #last: Day = { readings: 0, late: 0, flagged: 0, kwh: 0 };
-
-  add(timestampMs: number, kwh: number, isLate: boolean, isFlagged: boolean): void {
-    const day = Math.floor(timestampMs / DAY_MS);
-    if (day !== this.#lastDay) {
-      this.#last = this.#days.get(day) ?? { readings: 0, late: 0, flagged: 0, kwh: 0 };
-      this.#days.set(day, this.#last);
-      this.#lastDay = day;
-    }
-    this.#last.readings++;
-    this.#last.kwh += kwh;
-    if (isLate) this.#last.late++;
-    if (isFlagged) this.#last.flagged++;
-  }
-
-  rows(partition: number): CopyWriter {
-    const writer = new CopyWriter(this.#days.size * 72 + 64);
-    for (const [day, { readings, late, flagged, kwh }] of this.#days) {
-      writer.row(COLUMNS.readings_fleet_daily.length);
-      writer.timestamp(day * DAY_MS);
-      writer.int32(partition);
-      writer.int64(readings);
-      writer.int64(late);
-      writer.int64(flagged);
-      writer.float64(kwh);
-    }
-    return writer;
-  }
+/** What a meter's day takes of a reading. */
+export function dayReadingOf(
+  { timestampMs, consumptionKwh, status, flags }: ValidatedReading,
+): MeterDayReading {
+  return {
+    timestampMs,
+    kwh: consumptionKwh,
+    isLate: status === "LATE",
+    isFlagged: flags.length > 0,
+  };
 }
 
 /** Gaps as they were last announced: an upsert takes a row at most once. */

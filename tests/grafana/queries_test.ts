@@ -133,6 +133,30 @@ async function checkDashboard(store: DemoStore, dashboard: Dashboard): Promise<v
   }
 }
 
+/** Rows of what is kept in sums, and how many of them are not what the readings themselves say. */
+const sameAs = (kept: string, said: string) =>
+  `WITH kept AS (${kept}), said AS (${said})
+   SELECT (SELECT count(*) FROM kept) AS n, (SELECT count(*) FROM (
+     (TABLE kept EXCEPT TABLE said) UNION ALL (TABLE said EXCEPT TABLE kept)
+   ) AS other) AS differ`;
+const SAME: Readonly<Record<string, string>> = {
+  readings_meter_daily: sameAs(
+    `SELECT bucket, meter_id, source_partition, readings, late_readings, flagged_readings,
+       round(consumption_kwh::numeric, 6), first_at, last_at FROM readings_meter_daily`,
+    `SELECT date_bin('1 day', time, timestamptz '2000-01-03 00:00:00+00'), meter_id,
+       source_partition, count(*), count(*) FILTER (WHERE status = 'LATE'),
+       count(*) FILTER (WHERE flags <> '{}'), round(sum(consumption_kwh)::numeric, 6), min(time),
+       max(time) FROM validated_readings GROUP BY 1, 2, 3`,
+  ),
+  get_active_meters: sameAs(
+    `SELECT meter_id, readings, last_at, round(consumption_kwh::numeric, 6)
+     FROM get_active_meters(30)`,
+    `SELECT meter_id, count(*), max(time), round(sum(consumption_kwh)::numeric, 6)
+     FROM validated_readings
+     WHERE time > (SELECT max(watermark) FROM positions) - interval '30 hours' GROUP BY 1`,
+  ),
+};
+
 Deno.test("The queries of grafana/ run on the demo and give each panel what it shows", async (t) => {
   await using store = await openDemo();
   for (const dashboard of DASHBOARDS.values()) {
@@ -145,6 +169,13 @@ Deno.test("The queries of grafana/ run on the demo and give each panel what it s
       assert.equal(columns.length, 1, title);
       assert.equal(rows.length, 1, title);
       assert.equal(typeof rows[0][columns[0]], "number", title);
+    }
+  });
+  await t.step("a meter's days are the sums of its readings", async () => {
+    for (const [name, sql] of Object.entries(SAME)) {
+      const { rows: [{ n, differ }] } = await ask(store.client, sql);
+      assert.ok(Number(n) > 0, name);
+      assert.equal(Number(differ), 0, name);
     }
   });
   await t.step("an empty range, before all data, breaks no query", async () => {
