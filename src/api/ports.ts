@@ -7,9 +7,11 @@ export type RunState = "starting" | "running" | "finished" | "stopped" | "failed
  */
 export type LiveStatus = {
   readonly state: RunState;
+  /** A replay in this process, or tables that others write. */
+  readonly source: "replay" | "database";
   /** One line for people: what it waits for, or why it failed. */
   readonly message: string | null;
-  /** What is read, for people: file names, or a topic. */
+  /** What is read, for people: file names, or a database. */
   readonly inputs: string;
   /** Input rows read and committed, those of earlier runs of the same input included. */
   readonly rowsRead: number;

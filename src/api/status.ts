@@ -68,6 +68,7 @@ export type LedgerSummary = {
 export type StatusAnswer = {
   readonly version: string;
   readonly state: RunState;
+  readonly source: LiveStatus["source"];
   readonly message: string | null;
   readonly inputs: string;
   readonly rows_read: number;
@@ -101,6 +102,7 @@ export function statusOfLive(live: LiveStatus, version: string): StatusAnswer {
   return {
     version,
     state: live.state,
+    source: live.source,
     message: live.message,
     inputs: live.inputs,
     rows_read: rowsRead,

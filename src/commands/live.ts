@@ -9,10 +9,11 @@ export class LiveTracker {
   #samples: { atMs: number; readings: number }[] = [];
   readonly #nowMs: () => number;
 
-  constructor(nowMs: () => number) {
+  constructor(nowMs: () => number, source: LiveStatus["source"] = "replay") {
     this.#nowMs = nowMs;
     this.#status = {
       state: "starting",
+      source,
       message: null,
       inputs: "",
       rowsRead: 0,

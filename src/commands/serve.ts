@@ -61,7 +61,7 @@ const LOOK_MS = 2000;
 /** Serves over a database; how far it is comes from the positions that the sinks write. */
 async function serveDatabase(url: string, host: string, port: number): Promise<number> {
   const database = await openDatabase(url);
-  const live = new LiveTracker(Date.now);
+  const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
   const look = async () => {
     const { rows: [row] } = await database.query(

@@ -115,6 +115,7 @@ export function createBench(
     fail: false,
     live: {
       state: "finished",
+      source: "replay",
       message: null,
       inputs: "a.csv",
       rowsRead: 144,

@@ -3,6 +3,7 @@ import type { LogRecords } from "../../src/engine/log_ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
+import { assertServedAlike } from "./served.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
 
 let kafka: Kafka;
@@ -129,7 +130,8 @@ sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
   await judge(pipeline);
   await untilWritten(site);
   await assertBalanced(site);
-  const store = ["--data", `${pipeline.folder}/store`];
+  const directory = `${pipeline.folder}/store`;
+  const store = ["--data", directory];
   const partitions = ["--scope", "meter", "--partitions", String(pipeline.partitions)];
   await assertOk(pipeline.run("replay", csv, ...DEFECTS, ...partitions, ...store, "--json"));
   for (const sql of TABLES) {
@@ -141,6 +143,7 @@ sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
     assert.deepEqual(found, expected, sql);
   }
   assert.deepEqual(await rowsOf(url, "SELECT * FROM sink_errors"), []);
+  await assertServedAlike(pipeline, { url, directory });
   const { ms, code } = await terminate(sink);
   assert.equal(code, 0);
   assert.ok(ms < 5000, `SIGTERM took ${ms} ms`);

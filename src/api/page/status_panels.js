@@ -42,7 +42,11 @@ function showReplay(status) {
   const stored = total === null && status.rows_read === 0 ? status.ledger?.total : undefined;
   const rows = stored === undefined ? status.rows_read : stored.raw - stored.tick;
   setText(byId("rows-read"), formatCount(rows));
-  const known = total === null ? "rows" : `of ${formatCount(total)} rows`;
+  const isDatabase = status.source === "database";
+  setText(byId("h-replay"), isDatabase ? "Database" : "Replay");
+  byId("track").hidden = isDatabase;
+  const unknown = isDatabase ? "readings in the tables" : "rows";
+  const known = total === null ? unknown : `of ${formatCount(total)} rows`;
   setText(byId("rows-total"), stored === undefined ? known : "records in the store");
   setText(byId("percent"), total === null ? "" : formatPercent(status.percent, 1));
   const track = byId("track");
