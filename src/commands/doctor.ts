@@ -17,7 +17,7 @@ import {
   type Edition,
 } from "./doctor_database.ts";
 import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./doctor_grafana.ts";
-import { kafkaChecks, type KafkaPorts } from "./doctor_kafka.ts";
+import { kafkaChecks, type KafkaPorts, readProcessed } from "./doctor_kafka.ts";
 import { openDatabase } from "./database.ts";
 import { UsageError } from "./errors.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "./kafka.ts";
@@ -115,6 +115,7 @@ async function lookAround(
     url: given.database ?? (config["database.url"] || null),
     open: ports.openDatabase,
     readMigrations: migrationsOf,
+    processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,
   });
   const grafana = grafanaChecks({

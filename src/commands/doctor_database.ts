@@ -26,6 +26,8 @@ export type DatabasePorts = {
     database: DoctorDatabase,
     edition: Edition,
   ) => Promise<readonly MigrationStanding[]>;
+  /** The sum of the offsets that the processors have committed; null: Kafka does not say. */
+  readonly processed: () => Promise<number | null>;
   readonly clock: Clock;
 };
 
@@ -41,6 +43,9 @@ export type MigrationStanding = {
 const REACHABLE = "database reachable";
 const SCHEMA = "migrations";
 const LIMIT_MS = 8_000;
+/** A sink that is behind commits every few seconds. */
+const MOVE_MS_MAX = 8_000;
+const MOVE_POLL_MS = 500;
 const MIGRATE = "gridwatch migrate --database URL";
 const URL_HINT = "--database URL, or GRIDWATCH_DATABASE_URL";
 const POSTGRES_VERSION_MIN = 150_000;
@@ -92,6 +97,10 @@ export function databaseChecks(ports: DatabasePorts): {
     check("TimescaleDB edition", MIGRATE, checkTimescale),
     check("clock skew, database", "run chrony on both", (db) => checkClock(db, ports.clock)),
     check("ledger", "gridwatch verify", checkLedger, [SCHEMA]),
+    {
+      ...check("sink lag", "gridwatch sink", (db) => checkSink(db, ports), [SCHEMA]),
+      limitMs: MOVE_MS_MAX + LIMIT_MS,
+    },
   ];
   return { chain, close: async () => await opened?.close() };
 }
@@ -195,4 +204,25 @@ async function checkLedger(database: DoctorDatabase): Promise<Finding> {
   }
   const said = wrong.map((row) => `partition ${row.partition} by ${row.missing}`).join(", ");
   return failed(`out of balance: ${said}`, "gridwatch verify lists the differences");
+}
+
+async function checkSink(
+  database: DoctorDatabase,
+  { processed, clock }: DatabasePorts,
+): Promise<Finding> {
+  const written = async () => {
+    const { rows: [row] } = await database.query(
+      "SELECT coalesce(sum(next_offset), 0) AS written FROM positions",
+    );
+    return Number(row.written);
+  };
+  const [done, first] = [await processed(), await written()];
+  if (done === null) return skipped("Kafka does not say how far the processors are");
+  if (first >= done) return ok("0 records behind the processors");
+  const behind = `${counted(done - first, "record")} behind the processors`;
+  for (const giveUpAtMs = clock.nowMs() + MOVE_MS_MAX; clock.nowMs() < giveUpAtMs;) {
+    await clock.sleep(MOVE_POLL_MS);
+    if (await written() > first) return ok(`${behind}, and moving`);
+  }
+  return failed(`${behind}, nothing moves`, "start one: gridwatch sink; or look into its log");
 }

@@ -135,6 +135,13 @@ async function readStanding(ports: KafkaPorts, signal: AbortSignal): Promise<Sta
   return { lag, done };
 }
 
+/** The sum of the raw offsets that the processors have committed. */
+export async function readProcessed(ports: KafkaPorts): Promise<number> {
+  const partitions = await rawPartitions(ports.admin, ports.topics);
+  const stored = await ports.admin.groupOffsets(ports.group, partitions);
+  return stored.reduce((sum, { nextOffset }) => sum + Math.max(0, nextOffset), 0);
+}
+
 type Bounds = PartitionRef & { readonly start: number; readonly end: number };
 
 async function readBounds(

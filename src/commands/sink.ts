@@ -4,7 +4,6 @@ import { PostgresSink } from "../adapters/postgres_sink.ts";
 import { OffsetGoneError } from "../engine/log_ports.ts";
 import { type ProjectionStatus, Projector } from "../engine/projector.ts";
 import { StoreAwayError } from "../engine/sink_ports.ts";
-import type { PartitionStatus } from "../engine/worker.ts";
 import { readArguments, readNumber } from "./arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
 import { RunError } from "./errors.ts";
@@ -70,7 +69,7 @@ export async function sink(args: string[]): Promise<number> {
   let status = (): ProjectionStatus[] => [];
   const health = port === null
     ? null
-    : serveHealth({ host: config["api.host"], port }, () => status().map(asPartition));
+    : serveHealth({ host: config["api.host"], port }, () => status());
   const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
@@ -174,8 +173,4 @@ function knownError(error: unknown): unknown {
     "to go on without them, set next_offset of that topic in the table sink_positions",
     { cause: error },
   );
-}
-
-function asPartition(status: ProjectionStatus): PartitionStatus {
-  return { ...status, state: status.state === "loading" ? "restoring" : status.state, meters: 0 };
 }

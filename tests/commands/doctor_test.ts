@@ -179,18 +179,28 @@ const systemNow = { nowMs: () => Date.now(), sleep: () => Promise.resolve() };
 /** The checks over an in-memory PGlite that `prepare` has made ready. */
 async function checkPglite(
   prepare: (client: PgliteClient) => Promise<void>,
-  { skewMs = 0, migrations = [] }: {
+  { skewMs = 0, migrations = [], processed = null, onSleep }: {
     skewMs?: number;
     migrations?: readonly MigrationStanding[];
+    processed?: number | null;
+    onSleep?: (client: PgliteClient) => Promise<void>;
   } = {},
 ): Promise<CheckResult[]> {
   const client = await PgliteClient.open(null);
   await prepare(client);
+  let sleptMs = 0;
   const { chain, close } = databaseChecks({
     url: "postgres://me:secret@db/gridwatch",
     open: () => Promise.resolve(client),
     readMigrations: () => Promise.resolve(migrations),
-    clock: { ...systemNow, nowMs: () => Date.now() + skewMs },
+    processed: () => Promise.resolve(processed),
+    clock: {
+      nowMs: () => Date.now() + skewMs + sleptMs,
+      sleep: async (ms) => {
+        sleptMs += ms;
+        await onSleep?.(client);
+      },
+    },
   });
   try {
     return await runChecks([chain]);
@@ -216,7 +226,10 @@ Deno.test("databaseChecks() hold the ledger's rows and the clock against it", as
     fill("INSERT INTO ledger VALUES (0, 6, 1, 1, 1, 1, 1, 1)"),
     { migrations: APPLIED },
   );
-  assert.deepEqual(good.map(({ state }) => state), ["ok", "ok", "ok", "ok", "ok"]);
+  assert.deepEqual(
+    good.map(({ state }) => state),
+    ["ok", "ok", "ok", "ok", "ok", "skipped"],
+  );
   assert.doesNotMatch(JSON.stringify(good), /secret/);
   const bad = await checkPglite(
     fill("INSERT INTO ledger VALUES (3, 9, 1, 1, 1, 1, 1, 1)"),
@@ -228,6 +241,30 @@ Deno.test("databaseChecks() hold the ledger's rows and the clock against it", as
     "out of balance: partition 3 by 3",
   ]);
   assert.match(stateOf(bad, "clock skew, database")?.found ?? "", /clock is 60\.\d s behind/);
+});
+
+Deno.test("databaseChecks() tell a sink that is behind from one that stands", async () => {
+  const at = (offset: number) =>
+    `INSERT INTO positions VALUES (0, ${offset}, now())
+    ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset`;
+  const check = async (processed: number, onSleep?: (client: PgliteClient) => Promise<void>) => {
+    const prepare = async (client: PgliteClient) => {
+      await migrate(client);
+      await client.script(at(100));
+    };
+    const options = { migrations: APPLIED, processed, onSleep };
+    const found = stateOf(await checkPglite(prepare, options), "sink lag");
+    return [found?.state, found?.found];
+  };
+  assert.deepEqual(await check(100), ["ok", "0 records behind the processors"]);
+  assert.deepEqual(await check(1100, (client) => client.script(at(101))), [
+    "ok",
+    "1,000 records behind the processors, and moving",
+  ]);
+  assert.deepEqual(await check(101), [
+    "failed",
+    "1 record behind the processors, nothing moves",
+  ]);
 });
 
 /** The checks over a database that says it has this extension and these migrations. */
@@ -246,6 +283,7 @@ async function checkAnswers(
     url: "postgres://db",
     open: () => Promise.resolve({ query, close: () => Promise.resolve() }),
     readMigrations: () => Promise.resolve(migrations),
+    processed: () => Promise.resolve(null),
     clock: { ...systemNow, nowMs: () => NOW_MS },
   });
   return await runChecks([chain]);

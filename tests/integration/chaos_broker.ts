@@ -2,6 +2,7 @@ import { BrokerProcess } from "./kafka_broker.ts";
 import { KAFKA_VERSION } from "./kafka_harness.ts";
 import { kafkaJars } from "./kafka_jars.ts";
 import { Proxy } from "./chaos_proxy.ts";
+import { freePorts } from "./ports.ts";
 
 /** A broker with a way in that a proxy stands before: who comes by it is always sent by it. */
 export type ProxiedBroker = AsyncDisposable & {
@@ -61,15 +62,4 @@ export async function startProxiedBroker(version = KAFKA_VERSION): Promise<Proxi
     throw error;
   }
   return { node, proxy, address, [Symbol.asyncDispose]: stop };
-}
-
-/** Ports that nobody listens on now; held together, so that they differ. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }

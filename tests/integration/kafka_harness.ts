@@ -1,6 +1,7 @@
 import { BrokerProcess, type KafkaNode, runJava } from "./kafka_broker.ts";
 import { kafkaJars } from "./kafka_jars.ts";
 import { makeCertificate, securedProperties } from "./kafka_secured.ts";
+import { freePorts } from "./ports.ts";
 
 /**
  * A real Kafka for tests: its own Java process, free ports and a temporary folder each time, KRaft
@@ -214,15 +215,4 @@ function serverProperties(
     ...options.properties,
   };
   return Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join("");
-}
-
-/** Ports that nobody listens on now; held together, so that they differ. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }

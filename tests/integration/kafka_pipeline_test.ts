@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { until } from "./kafka_broker.ts";
 import { consoleTool, type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
+import { freePort } from "./ports.ts";
 
 let kafka: Kafka;
 
@@ -27,11 +28,6 @@ const DEFECTS = [
   ...["--delay-probability", "0.05", "--duplicate-probability", "0.02"],
   ...["--gap-probability", "0.02", "--seed", "7"],
 ];
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 async function makeFleet(pipeline: Pipeline, { meters = 60, days = 5 } = {}): Promise<string> {
   const path = `${pipeline.folder}/fleet.csv`;

@@ -3,6 +3,7 @@ import type { LogRecords } from "../../src/engine/log_ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
+import { freePort } from "./ports.ts";
 import { assertServedAlike } from "./served.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
 
@@ -72,8 +73,8 @@ async function assertOk(ended: Promise<{ code: number; stderr: string }>): Promi
   assert.equal(code, 0, stderr);
 }
 
-const sinkOf = ({ pipeline, url }: Site) =>
-  pipeline.start("sink", "--database", url, ...pipeline.brokers);
+const sinkOf = ({ pipeline, url }: Site, ...args: string[]) =>
+  pipeline.start("sink", "--database", url, ...args, ...pipeline.brokers);
 
 /** Judges everything in the raw topic. */
 async function judge(pipeline: Pipeline): Promise<void> {
@@ -126,7 +127,8 @@ const TABLES: readonly string[] = [
 
 sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
   const { pipeline, url, csv } = site;
-  const sink = sinkOf(site);
+  const port = freePort();
+  const sink = sinkOf(site, "--health-port", String(port));
   await judge(pipeline);
   await untilWritten(site);
   await assertBalanced(site);
@@ -143,12 +145,27 @@ sinkTest("gridwatch sink writes the rows of the embedded run", async (site) => {
     assert.deepEqual(found, expected, sql);
   }
   assert.deepEqual(await rowsOf(url, "SELECT * FROM sink_errors"), []);
+  await assertHealth(port);
   await assertServedAlike(pipeline, { url, directory });
   const { ms, code } = await terminate(sink);
   assert.equal(code, 0);
   assert.ok(ms < 5000, `SIGTERM took ${ms} ms`);
   await assertTamperingIsSeen(site);
 });
+
+async function assertHealth(port: number): Promise<void> {
+  const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+  for (const path of ["/healthz", "/readyz"]) {
+    const answer = await get(path);
+    assert.equal(answer.status, 200, path);
+    await answer.body?.cancel();
+  }
+  const metrics = await (await get("/metrics")).text();
+  assert.match(metrics, /^gridwatch_consumer_lag_records\{partition="0"\} 0$/m);
+  assert.match(metrics, /^# TYPE gridwatch_rows_written_total counter$/m);
+  assert.match(metrics, /^gridwatch_rows_written_total\{partition="1"\} [1-9]/m);
+  assert.doesNotMatch(metrics, /gridwatch_meters/);
+}
 
 async function assertTamperingIsSeen({ pipeline, url }: Site): Promise<void> {
   const [{ ok }] = await rowsOf(url, "SELECT ok::int FROM ledger WHERE partition = 1");
