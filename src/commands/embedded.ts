@@ -5,6 +5,7 @@ import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { SETTINGS } from "../settings.ts";
+import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
@@ -181,6 +182,20 @@ async function settleInput(
       `Cannot ${command} ${input.description}: ${last.description} is unfinished in ${directory}`,
       "play that to its end with the same options first, or use --data DIR for a new store",
     );
+  }
+  if (last !== null && !isSilent) {
+    const { rows: [{ watermark }] } = await store.query(
+      "SELECT (extract(epoch FROM max(watermark)) * 1000)::float8 AS watermark FROM positions",
+    );
+    behindLines({
+      firstMs: input.inspection?.firstEventTimeMs ?? null,
+      heldToMs: watermark === null ? null : Number(watermark),
+      config: options.config,
+    }, {
+      place: directory,
+      wayOut: "all files in one command, --data DIR for a store of their own, or a store made " +
+        "with --scope meter",
+    }).forEach(say);
   }
   const begun: StoredInput = {
     id: (last?.id ?? 0) + 1,

@@ -1,6 +1,7 @@
 import { playIntoLog, storedNote } from "../engine/log_player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
+import { behindLines, readHeldTo } from "./behind.ts";
 import { inputRecords, openInput } from "./input.ts";
 import { checkTopics, DEADLINE_MS, openKafka, reachKafka, writerOptions } from "./kafka.ts";
 import type { PlayOptions } from "./embedded.ts";
@@ -43,6 +44,17 @@ export async function replayIntoKafka(
       // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
       inputOptions = { ...inputOptions, nowMs: begunAtMs };
       input = await openInput(command, play.paths, inputOptions);
+    }
+    if (note === null && !play.isSilent) {
+      behindLines({
+        firstMs: input.inspection?.firstEventTimeMs ?? null,
+        heldToMs: await readHeldTo(setup, partitions),
+        config,
+      }, {
+        place: topics.raw,
+        wayOut: "all files in one command, topics of their own (kafka.topic_prefix), or " +
+          "watermark_scope: meter for the processors",
+      }).forEach(say);
     }
     const progress = shellProgress({
       verb: "sending",
