@@ -3,39 +3,21 @@ import type { ProcessorOptions } from "../../src/core/options.ts";
 import { createRandom } from "../../src/formats/random.ts";
 import { fleetStream } from "../simulation/fleet_stream.ts";
 import { coreOptions } from "../simulation/fold.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
 import { toLogs } from "../simulation/playback.ts";
-
-const MINUTE_MS = 60_000;
+import { PLAIN_SETTINGS } from "../simulation/settings.ts";
 
 export const PARTITIONS = 2;
 export const RECORDS_MAX = 4000;
 
-const SETTINGS: OracleOptions = {
-  watermarkScope: "partition",
-  outOfOrdernessMs: 0,
-  allowedLatenessMs: 60 * MINUTE_MS,
-  gapGraceMs: 15 * MINUTE_MS,
-  timeToleranceMs: null,
-  stateTtlMs: 20 * 30 * MINUTE_MS,
-  expectedIntervalMs: 30 * MINUTE_MS,
-  learningReadings: 4,
-  intervalMsByMeter: new Map(),
-  maxKwh: 100,
-  maxFutureMs: 24 * 60 * MINUTE_MS,
-  negative: "reject",
-  nowMs: null,
-};
-
 export const OPTIONS: readonly ProcessorOptions[] = Array.from(
   { length: PARTITIONS },
-  (_, partition) => coreOptions(SETTINGS, partition),
+  (_, partition) => coreOptions(PLAIN_SETTINGS, partition),
 );
 
 const encoder = new TextEncoder();
 const logs = toLogs(
   fleetStream(createRandom(5), {
-    settings: SETTINGS,
+    settings: PLAIN_SETTINGS,
     partitionCount: PARTITIONS,
     meterCount: 10,
     recordsMax: RECORDS_MAX,

@@ -16,7 +16,6 @@ import {
 } from "../simulation/faulty_store.ts";
 import { fleetStream } from "../simulation/fleet_stream.ts";
 import { coreOptions } from "../simulation/fold.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
 import {
   answerOf,
   assertSameAnswer,
@@ -28,8 +27,8 @@ import {
   toChunks,
   toLogs,
 } from "../simulation/playback.ts";
+import { MIXED_SETTINGS } from "../simulation/settings.ts";
 
-const MINUTE_MS = 60_000;
 const SEED = 3;
 const PARTITIONS = 3;
 const RECORDS = 330;
@@ -37,31 +36,15 @@ const ATTEMPTS_MAX = 1000;
 /** Small, so that the changelog is folded into a snapshot every few commits. */
 const CHANGELOG_BYTES_MIN = 2000;
 
-const SETTINGS: OracleOptions = {
-  watermarkScope: "partition",
-  outOfOrdernessMs: 10 * MINUTE_MS,
-  allowedLatenessMs: 60 * MINUTE_MS,
-  gapGraceMs: 15 * MINUTE_MS,
-  timeToleranceMs: null,
-  stateTtlMs: 8 * 30 * MINUTE_MS,
-  expectedIntervalMs: "auto",
-  learningReadings: 4,
-  intervalMsByMeter: new Map([["M2", 30 * MINUTE_MS], ["Ä ☼", 10 * MINUTE_MS]]),
-  maxKwh: 100,
-  maxFutureMs: 24 * 60 * MINUTE_MS,
-  negative: "flag",
-  nowMs: null,
-};
-
 const records = fleetStream(createRandom(SEED), {
-  settings: SETTINGS,
+  settings: MIXED_SETTINGS,
   partitionCount: PARTITIONS,
   meterCount: 9,
   recordsMax: RECORDS,
 });
 const options: ProcessorOptions[] = Array.from(
   { length: PARTITIONS },
-  (_, partition) => coreOptions(SETTINGS, partition),
+  (_, partition) => coreOptions(MIXED_SETTINGS, partition),
 );
 
 /** Plays all records to the end, with a new set of tasks after each failure of the store. */
@@ -69,7 +52,7 @@ async function playToTheEnd(store: FaultyStore): Promise<number> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     try {
       const tasks = await openTasks(options, store, CHANGELOG_BYTES_MIN);
-      const pipeline = pipelineOptions(PARTITIONS, { endsAfterMs: SETTINGS.gapGraceMs });
+      const pipeline = pipelineOptions(PARTITIONS, { endsAfterMs: MIXED_SETTINGS.gapGraceMs });
       assert.equal(await playRecords(toChunks(records, 25), tasks, store, pipeline), true);
       return attempt;
     } catch (error) {
@@ -272,7 +255,7 @@ Deno.test("playRecords() reports a store that fails at the last commit, and only
     const inner = new MemoryStore();
     const store = new FaultyStore(inner, { faultAt: (step) => step === steps - 1 ? kind : null });
     const tasks = await openTasks(options, store, CHANGELOG_BYTES_MIN);
-    const pipeline = pipelineOptions(PARTITIONS, { endsAfterMs: SETTINGS.gapGraceMs });
+    const pipeline = pipelineOptions(PARTITIONS, { endsAfterMs: MIXED_SETTINGS.gapGraceMs });
     const played = playRecords(toChunks(records, 25), tasks, store, pipeline);
     await assert.rejects(played, kind === "fenced" ? FencedError : StoreFault);
   }

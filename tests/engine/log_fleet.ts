@@ -15,30 +15,14 @@ import { metricSums, stateLines, toLogs } from "../simulation/playback.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
 import { MemoryGroup } from "./memory_group.ts";
 import { MemoryClock, MemoryLog, textOf } from "./memory_log.ts";
+import { MIXED_SETTINGS } from "../simulation/settings.ts";
 
 /** A fleet's raw topic in a memory log, processes that work on it, and what must come of it. */
 
-const MINUTE_MS = 60_000;
 export const TOPICS = topicNames("t_");
 export const GROUP = "workers";
 /** Small, so that the changelog is folded into a snapshot every few commits. */
 const CHANGELOG_BYTES_MIN = 800;
-
-const SETTINGS: OracleOptions = {
-  watermarkScope: "partition",
-  outOfOrdernessMs: 10 * MINUTE_MS,
-  allowedLatenessMs: 60 * MINUTE_MS,
-  gapGraceMs: 15 * MINUTE_MS,
-  timeToleranceMs: null,
-  stateTtlMs: 8 * 30 * MINUTE_MS,
-  expectedIntervalMs: "auto",
-  learningReadings: 4,
-  intervalMsByMeter: new Map([["M2", 30 * MINUTE_MS], ["Ä ☼", 10 * MINUTE_MS]]),
-  maxKwh: 100,
-  maxFutureMs: 24 * 60 * MINUTE_MS,
-  negative: "flag",
-  nowMs: null,
-};
 
 export type Fleet = {
   readonly log: MemoryLog;
@@ -65,7 +49,7 @@ export function emptyFleet(partitions: number, changes: Partial<OracleOptions> =
     clock: new MemoryClock(),
     group: new MemoryGroup(partitions),
     partitions,
-    options: (partition) => coreOptions({ ...SETTINGS, ...changes }, partition),
+    options: (partition) => coreOptions({ ...MIXED_SETTINGS, ...changes }, partition),
   };
 }
 
@@ -75,7 +59,7 @@ export function filledFleet(
 ): Fleet {
   const fleet = emptyFleet(partitions);
   const stream = fleetStream(createRandom(seed), {
-    settings: SETTINGS,
+    settings: MIXED_SETTINGS,
     partitionCount: partitions,
     meterCount: 3 * partitions,
     recordsMax: records,

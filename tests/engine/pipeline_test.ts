@@ -6,7 +6,6 @@ import { createRandom } from "../../src/formats/random.ts";
 import { FaultyStore, StoreFault } from "../simulation/faulty_store.ts";
 import { fleetStream } from "../simulation/fleet_stream.ts";
 import { coreOptions } from "../simulation/fold.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
 import {
   answerOf,
   assertSameAnswer,
@@ -18,29 +17,14 @@ import {
   toChunk,
   toChunks,
 } from "../simulation/playback.ts";
+import { PLAIN_SETTINGS } from "../simulation/settings.ts";
 
 const MINUTE_MS = 60_000;
 const SEED = 11;
 const PARTITIONS = 2;
-
-const SETTINGS: OracleOptions = {
-  watermarkScope: "partition",
-  outOfOrdernessMs: 0,
-  allowedLatenessMs: 60 * MINUTE_MS,
-  gapGraceMs: 15 * MINUTE_MS,
-  timeToleranceMs: null,
-  stateTtlMs: 20 * 30 * MINUTE_MS,
-  expectedIntervalMs: 30 * MINUTE_MS,
-  learningReadings: 4,
-  intervalMsByMeter: new Map(),
-  maxKwh: 100,
-  maxFutureMs: 24 * 60 * MINUTE_MS,
-  negative: "reject",
-  nowMs: null,
-};
-const options = [coreOptions(SETTINGS, 0), coreOptions(SETTINGS, 1)];
+const options = [coreOptions(PLAIN_SETTINGS, 0), coreOptions(PLAIN_SETTINGS, 1)];
 const records = fleetStream(createRandom(SEED), {
-  settings: SETTINGS,
+  settings: PLAIN_SETTINGS,
   partitionCount: PARTITIONS,
   meterCount: 6,
   recordsMax: 200,
@@ -115,12 +99,12 @@ Deno.test("playRecords() says the same, but for the counts per commit, however o
 
 Deno.test("playRecords() stopped at any record commits what it folded, and resumes from there", async () => {
   const straight = new MemoryStore();
-  await play(straight, records, { endsAfterMs: SETTINGS.gapGraceMs });
+  await play(straight, records, { endsAfterMs: PLAIN_SETTINGS.gapGraceMs });
   const expected = await answerOf(straight, options, "none");
   for (let looks = 0;; looks++) {
     const store = new MemoryStore();
     const { signal, stopped } = signalAfter(looks);
-    const changes = { endsAfterMs: SETTINGS.gapGraceMs };
+    const changes = { endsAfterMs: PLAIN_SETTINGS.gapGraceMs };
     const tasks = await openTasks(options, store);
     const pipeline = pipelineOptions(PARTITIONS, { ...changes, signal });
     const finished = await playRecords(toChunks(records, 40), tasks, store, pipeline);
@@ -270,7 +254,7 @@ Deno.test("playRecords() never rejects its own last tick, at the end of all year
 });
 
 Deno.test("playRecords() resumes between the partitions' last ticks to the same answer", async () => {
-  const changes = { commitRecordsMax: records.length, endsAfterMs: SETTINGS.gapGraceMs };
+  const changes = { commitRecordsMax: records.length, endsAfterMs: PLAIN_SETTINGS.gapGraceMs };
   const straight = new MemoryStore();
   await play(straight, records, changes);
   const expected = await answerOf(straight, options);

@@ -1,3 +1,4 @@
+import { commonProperties, propertiesText } from "./broker_properties.ts";
 import { BrokerProcess } from "./kafka_broker.ts";
 import { KAFKA_VERSION } from "./kafka_harness.ts";
 import { kafkaJars } from "./kafka_jars.ts";
@@ -19,35 +20,19 @@ export async function startProxiedBroker(version = KAFKA_VERSION): Promise<Proxi
   const proxy = new Proxy(() => ({ hostname: "127.0.0.1", port: proxied }));
   const address = `127.0.0.1:${direct}`;
   const properties = {
-    "process.roles": "broker,controller",
+    ...commonProperties({ replication: 1, inSync: 1 }),
     "node.id": 1,
     "controller.quorum.voters": `1@127.0.0.1:${controller}`,
-    "controller.listener.names": "CONTROLLER",
     "listeners": `PLAINTEXT://${address},PROXIED://127.0.0.1:${proxied},` +
       `CONTROLLER://127.0.0.1:${controller}`,
     "advertised.listeners": `PLAINTEXT://${address},PROXIED://${proxy.address}`,
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "PLAINTEXT",
     "log.dirs": `${folder}/1/data`,
-    "auto.create.topics.enable": "false",
-    "offsets.topic.num.partitions": 4,
-    "offsets.topic.replication.factor": 1,
-    "transaction.state.log.num.partitions": 4,
-    "transaction.state.log.replication.factor": 1,
-    "transaction.state.log.min.isr": 1,
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
-    "group.initial.rebalance.delay.ms": 0,
-    "group.min.session.timeout.ms": 1000,
-    "broker.session.timeout.ms": 2000,
-    "broker.heartbeat.interval.ms": 300,
-    "log.index.size.max.bytes": 1 << 20,
-    "log.cleaner.dedupe.buffer.size": 8 << 20,
-    "log.cleaner.backoff.ms": 200,
-    "log.retention.ms": -1,
   };
   const node = new BrokerProcess({
     ...{ id: 1, address, folder: `${folder}/1`, jars, heapMib: 512, clusterSize: 1 },
-    properties: Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(""),
+    properties: propertiesText(properties),
   });
   const stop = async () => {
     await proxy[Symbol.asyncDispose]();

@@ -1,3 +1,4 @@
+import { commonProperties, propertiesText } from "./broker_properties.ts";
 import { BrokerProcess, type KafkaNode, runJava } from "./kafka_broker.ts";
 import { kafkaJars } from "./kafka_jars.ts";
 import { makeCertificate, securedProperties } from "./kafka_secured.ts";
@@ -182,37 +183,18 @@ function serverProperties(
   const inSync = Math.max(1, replication - 1);
   const listeners = [`PLAINTEXT://${brokers[index]}`];
   if (options.secured) listeners.push(`SECURED://${securedBrokers[index]}`);
-  const properties: Record<string, string | number> = {
-    "process.roles": "broker,controller",
+  return propertiesText({
+    ...commonProperties({ replication, inSync }),
     "node.id": index + 1,
     "controller.quorum.voters": controllers.map((address, i) => `${i + 1}@${address}`).join(),
-    "controller.listener.names": "CONTROLLER",
     "listeners": [...listeners, `CONTROLLER://${controllers[index]}`].join(),
     "advertised.listeners": listeners.join(),
     ...(options.secured ? securedProperties(folder) : {}),
     "log.dirs": `${folder}/${index + 1}/data`,
-    "auto.create.topics.enable": "false",
     "num.network.threads": 2,
     "num.io.threads": 4,
     "default.replication.factor": replication,
     "min.insync.replicas": inSync,
-    "offsets.topic.num.partitions": 4,
-    "offsets.topic.replication.factor": replication,
-    "transaction.state.log.num.partitions": 4,
-    "transaction.state.log.replication.factor": replication,
-    "transaction.state.log.min.isr": inSync,
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
-    "group.initial.rebalance.delay.ms": 0,
-    "group.min.session.timeout.ms": 1000,
-    // A killed broker comes back only when its session has ended.
-    "broker.session.timeout.ms": 2000,
-    "broker.heartbeat.interval.ms": 300,
-    "log.index.size.max.bytes": 1 << 20,
-    "log.cleaner.dedupe.buffer.size": 8 << 20,
-    "log.cleaner.backoff.ms": 200,
-    // Old readings keep their own times.
-    "log.retention.ms": -1,
     ...options.properties,
-  };
-  return Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join("");
+  });
 }
