@@ -7,7 +7,7 @@ import type { CsvColumns } from "../formats/csv_header.ts";
 import { SETTINGS } from "../settings.ts";
 import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "./errors.ts";
-import { type Defects, type Input, inputRecords, openInput } from "./input.ts";
+import { type Defects, type Input, inputRecords, nameInput, openInput } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "./shell.ts";
 import { formatCount } from "./progress.ts";
@@ -93,7 +93,15 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     temporaryDirectory,
     endsRecorded: false, // the pipeline does: it knows which readings were taken
   };
-  const input = await openInput(options.command, options.paths, inputOptions);
+  const named = await nameInput(options.command, options.paths, inputOptions);
+  if (last !== null && last.finished && last.fingerprint === named.fingerprint) {
+    if (!options.isSilent) {
+      say(`${named.description} is in ${options.directory} already: nothing to play`);
+    }
+    options.live.begin(named.description, null);
+    return { isFinished: true, readings: 0, seconds: 0 };
+  }
+  const input = await openInput(named, inputOptions);
   warn(input, options.isSilent);
   const tasks: Task[] = [];
   for (let partition = 0; partition < partitions; partition++) {
@@ -102,7 +110,6 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const rowsTotal = input.inspection?.rows ?? null;
   options.live.begin(input.description, rowsTotal);
   const stored = await settleInput(store, input, last, tasks, nowMs, options);
-  if (stored === null) return { isFinished: true, readings: 0, seconds: 0 };
 
   const progress = shellProgress({
     verb: "playing",
@@ -155,7 +162,7 @@ async function settlePartitions(store: PgliteStore, options: PlayOptions): Promi
   return partitions;
 }
 
-/** Finds or begins the stored input; null: it is played to its end already. */
+/** Finds or begins the stored input. */
 async function settleInput(
   store: PgliteStore,
   input: Input,
@@ -163,13 +170,9 @@ async function settleInput(
   tasks: readonly Task[],
   nowMs: number,
   options: PlayOptions,
-): Promise<StoredInput | null> {
+): Promise<StoredInput> {
   const { command, directory, isSilent } = options;
   const isSame = last?.fingerprint === input.fingerprint;
-  if (last !== null && isSame && last.finished) {
-    if (!isSilent) say(`${input.description} is in ${directory} already: nothing to play`);
-    return null;
-  }
   if (last !== null && isSame) {
     await refuseOtherJudging(store, options);
     const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);

@@ -17,14 +17,18 @@ export type Defects = {
   readonly seed: number;
 };
 
-/** Files to be played, looked through once. */
-export type Input = {
+/** Files to be played, by their names and their edges. */
+export type NamedInput = {
   readonly paths: readonly string[];
   /** A recorded raw topic, played as it stands. */
   readonly isRecorded: boolean;
   readonly description: string;
   /** The same for the same records: what a run may be resumed with. */
   readonly fingerprint: string;
+};
+
+/** Files to be played, looked through once. */
+export type Input = NamedInput & {
   /** Null for a recorded topic, which is not counted beforehand. */
   readonly inspection: Inspection | null;
 };
@@ -42,16 +46,16 @@ export type InputOptions = {
 };
 
 /**
- * Looks the files through.
+ * Names an input without reading it.
  *
- * @throws {UsageError} when none is named, or recorded topics are mixed with others
- * @throws {ReadError} for a file that cannot be replayed
+ * @throws {UsageError} when no file is named, or recorded topics are mixed with others
+ * @throws {RunError} for a file that is not there
  */
-export async function openInput(
+export async function nameInput(
   command: string,
   paths: readonly string[],
-  options: InputOptions,
-): Promise<Input> {
+  options: Omit<InputOptions, "nowMs">,
+): Promise<NamedInput> {
   if (paths.length === 0) {
     throw new UsageError(
       `Cannot ${command}: no file named`,
@@ -65,17 +69,25 @@ export async function openInput(
       "a recorded raw topic (.jsonl) is played as it stands: play the others by themselves",
     );
   }
-  const isRecorded = recorded.length > 0;
-  const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
   const names = paths.map((path) => path.split(/[\\/]/).pop() ?? path);
   const more = paths.length > 3 ? ` and ${paths.length - 2} more` : "";
   return {
     paths,
-    isRecorded,
+    isRecorded: recorded.length > 0,
     description: names.slice(0, more === "" ? 3 : 2).join(", ") + more,
     fingerprint: await fingerprint(paths, options),
-    inspection,
   };
+}
+
+/**
+ * Looks the files through.
+ *
+ * @throws {ReadError} for a file that cannot be replayed
+ */
+export async function openInput(named: NamedInput, options: InputOptions): Promise<Input> {
+  const { isRecorded, paths } = named;
+  const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
+  return { ...named, inspection };
 }
 
 /** The input's raw records, in arrival order. */
@@ -118,7 +130,10 @@ function replayOptions(options: InputOptions): ReplayOptions {
 const EDGE_BYTES = 1 << 16;
 
 /** Hash of what decides which records are played: the files' sizes and both their ends, options. */
-async function fingerprint(paths: readonly string[], options: InputOptions): Promise<string> {
+async function fingerprint(
+  paths: readonly string[],
+  options: Omit<InputOptions, "nowMs">,
+): Promise<string> {
   const { config, defects, partitions, columns } = options;
   const zone = config.timezone;
   const ticks = config["replay.tick_seconds"];

@@ -1,6 +1,6 @@
 import { readArguments } from "./arguments.ts";
 import { UsageError } from "./errors.ts";
-import { inputRecords, openInput } from "./input.ts";
+import { inputRecords, nameInput, openInput } from "./input.ts";
 import { withBrokers } from "./kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
@@ -77,7 +77,8 @@ async function record(play: Play, path: string, isJson: boolean): Promise<number
   let readings = 0;
   let rows = 0;
   try {
-    const input = await openInput("replay", play.paths, inputOptions);
+    const named = await nameInput("replay", play.paths, inputOptions);
+    const input = await openInput(named, inputOptions);
     using file = path === "-" ? null : await Deno.create(path);
     const target = file ?? Deno.stdout;
     const progress = shellProgress({

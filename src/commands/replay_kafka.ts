@@ -2,7 +2,7 @@ import { playIntoLog, storedNote } from "../engine/log_player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { behindLines, readHeldTo } from "./behind.ts";
-import { inputRecords, openInput } from "./input.ts";
+import { inputRecords, nameInput, openInput } from "./input.ts";
 import { checkTopics, DEADLINE_MS, openKafka, reachKafka, writerOptions } from "./kafka.ts";
 import type { PlayOptions } from "./embedded.ts";
 import { formatCount } from "./progress.ts";
@@ -33,18 +33,16 @@ export async function replayIntoKafka(
       );
     }
     const { signal } = stop;
-    const common = { partitions, temporaryDirectory, signal, endsRecorded: true };
-    let inputOptions = { ...play, ...common, nowMs: play.nowMs ?? Date.now() };
-    let input = await openInput(command, play.paths, inputOptions);
+    const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
+    const named = await nameInput(command, play.paths, options);
     const admin = log.admin({ deadlineMs: DEADLINE_MS });
-    const name = `${config["kafka.group"]}-replay-${input.fingerprint.slice(0, 16)}`;
+    const name = `${config["kafka.group"]}-replay-${named.fingerprint.slice(0, 16)}`;
     const note = await storedNote({ topic: topics.raw, partitions, group: name, admin });
     const begunAtMs = note ? Number(note) : NaN;
-    if (Number.isFinite(begunAtMs) && begunAtMs !== inputOptions.nowMs) {
-      // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
-      inputOptions = { ...inputOptions, nowMs: begunAtMs };
-      input = await openInput(command, play.paths, inputOptions);
-    }
+    // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
+    const nowMs = Number.isFinite(begunAtMs) ? begunAtMs : play.nowMs ?? Date.now();
+    const inputOptions = { ...options, nowMs };
+    const input = await openInput(named, inputOptions);
     if (note === null && !play.isSilent) {
       behindLines({
         firstMs: input.inspection?.firstEventTimeMs ?? null,
@@ -73,7 +71,7 @@ export async function replayIntoKafka(
           transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
         }),
       batchRecordsMax: BATCH_RECORDS_MAX,
-      note: String(inputOptions.nowMs),
+      note: String(nowMs),
       commitIntervalMs: config.commit_interval_ms,
       ratePerSecond: play.ratePerSecond,
       clock: systemClock,
