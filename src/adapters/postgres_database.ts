@@ -255,9 +255,10 @@ function connect(url: string, options: DatabaseOptions, onLost: () => void): pos
     connection: {
       application_name: name,
       TimeZone: "UTC",
-      // Plans of a few ms are estimated dear enough to be compiled for a second.
-      jit: false,
-      statement_timeout: statementMsMax,
+      // Plans of a few ms are estimated dear enough to be compiled for a second; of a refresh over
+      // many chunks for a minute. Text: the driver leaves out what is false.
+      jit: "off",
+      statement_timeout: String(statementMsMax),
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     },
     socket: (address: Address) => openSocket(address, onLost),
