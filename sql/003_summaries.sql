@@ -32,7 +32,7 @@ CREATE TABLE sink_errors (
 -- Half of each page is free: a day's row is written over as the day goes on, and stays on its page.
 CREATE TABLE readings_meter_daily (
   bucket           timestamptz      NOT NULL,
-  meter_id         text             NOT NULL,
+  meter_id         text COLLATE "C" NOT NULL,
   source_partition integer          NOT NULL,
   readings         integer          NOT NULL,
   late_readings    integer          NOT NULL,
