@@ -1,8 +1,9 @@
 /**
- * `deno task bench [core|embedded|kafka]`: speed and memory, with the figures printed. Quote CPU seconds
- * and ratios of one run: wall times on a shared machine wander.
+ * `deno task bench [core|embedded|kafka|dashboards]`: speed and memory, with the figures printed. Quote
+ * CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
 import { benchCore } from "./core_bench.ts";
+import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
 
@@ -10,6 +11,7 @@ const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
   embedded: benchEmbedded,
   kafka: benchKafka,
+  dashboards: benchDashboards,
 };
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);
