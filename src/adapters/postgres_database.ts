@@ -260,7 +260,7 @@ function connect(url: string, options: DatabaseOptions, onLost: () => void): pos
       jit: "off",
       statement_timeout: String(statementMsMax),
       ...(readOnly ? { default_transaction_read_only: true } : {}),
-    },
+    } as Record<string, unknown>,
     socket: (address: Address) => openSocket(address, onLost),
   } as postgres.Options<Record<string, never>>);
 }
