@@ -105,7 +105,7 @@ export const SETTINGS = {
     type: "integer",
     default: 65_536,
     min: 1024,
-    max: 900_000,
+    max: 150_000, // written as JSON six times as long, at most: a message is of 1 MiB
     doc: "Of a rejected record at most this many bytes are kept.",
   },
   commit_records_max: {

@@ -20,7 +20,8 @@ export function behindLines(
   { place, wayOut }: { place: string; wayOut: string },
 ): string[] {
   if (config.watermark_scope !== "partition" || firstMs === null || heldToMs === null) return [];
-  if (firstMs >= heldToMs - config.allowed_lateness_seconds * 1000) return [];
+  const reachMs = (config.allowed_lateness_seconds + config.out_of_orderness_seconds) * 1000;
+  if (firstMs >= heldToMs - reachMs) return [];
   return [
     `warning: ${place} goes to ${formatTimestamp(heldToMs)} already and these files begin at ` +
     `${formatTimestamp(firstMs)}: what is older will be too late`,

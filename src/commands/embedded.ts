@@ -7,7 +7,14 @@ import type { CsvColumns } from "../formats/csv_header.ts";
 import { SETTINGS } from "../settings.ts";
 import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "./errors.ts";
-import { type Defects, type Input, inputRecords, nameInput, openInput } from "./input.ts";
+import {
+  type Defects,
+  type Input,
+  inputRecords,
+  judgedAfterMs,
+  nameInput,
+  openInput,
+} from "./input.ts";
 import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "./shell.ts";
 import { formatCount } from "./progress.ts";
@@ -122,7 +129,7 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     commitRecordsMax: options.config.commit_records_max,
     commitIntervalMs: options.config.commit_interval_ms,
     ratePerSecond: options.ratePerSecond,
-    endsAfterMs: input.isRecorded ? options.config.grace_period_seconds * 1000 : null,
+    endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
     rowsTotal,
     clock: systemClock,
     signal: options.signal,

@@ -113,7 +113,7 @@ function replayOptions(options: InputOptions): ReplayOptions {
     nowMs: options.nowMs,
     tickMs: config["replay.tick_seconds"] * 1000,
     stateTtlMs: config.state_ttl_days * 86_400_000,
-    gapGraceMs: config.grace_period_seconds * 1000,
+    judgedAfterMs: judgedAfterMs(config),
     gapProbability: defects.gapProbability,
     delayProbability: defects.delayProbability,
     maxDelayMs: defects.maxDelaySeconds * 1000,
@@ -127,6 +127,11 @@ function replayOptions(options: InputOptions): ReplayOptions {
   };
 }
 
+/** How far the clock must be beyond a slot, in event time, for it to be judged. */
+export function judgedAfterMs(config: Config): number {
+  return (config.grace_period_seconds + config.out_of_orderness_seconds) * 1000;
+}
+
 const EDGE_BYTES = 1 << 16;
 
 /** Hash of what decides which records are played: the files' sizes and both their ends, options. */
@@ -136,7 +141,7 @@ async function fingerprint(
 ): Promise<string> {
   const { config, defects, partitions, columns } = options;
   const zone = config.timezone;
-  const ticks = config["replay.tick_seconds"];
+  const ticks = [config["replay.tick_seconds"], config.state_ttl_days, judgedAfterMs(config)];
   const text = JSON.stringify({ defects, partitions, columns, zone, ticks });
   const parts: Uint8Array[] = [new TextEncoder().encode(text)];
   for (const path of paths) parts.push(...await fileEdges(path));

@@ -1,5 +1,6 @@
 import type { Hole } from "./meters.ts";
-import type { Processor, TaskState } from "./processor.ts";
+import type { Processor } from "./processor.ts";
+import type { TaskState } from "./task_state.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 
 /**
@@ -27,6 +28,7 @@ export function encodeTask(state: TaskState): Uint8Array {
   writer.f64(state.nextSerial);
   writer.f64(state.readingMaxMs);
   writer.f64(state.tickMaxMs);
+  writer.f64(state.tickSerial);
   writer.f64(state.clockMs);
   writer.u8(state.replaying ? 1 : 0);
   writer.f64(state.ledger.raw);
@@ -43,6 +45,7 @@ export function decodeTask(bytes: Uint8Array): TaskState {
     nextSerial: reader.f64(),
     readingMaxMs: reader.f64(),
     tickMaxMs: reader.f64(),
+    tickSerial: reader.f64(),
     clockMs: reader.f64(),
     replaying: reader.u8() === 1,
     ledger: emptyLedger(),

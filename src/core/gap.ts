@@ -278,25 +278,35 @@ export function addMark(meters: MeterTable, i: number, ordinal: number): boolean
     meters.marks.set(i, [ordinal]);
     return true;
   }
-  const at = marks.findIndex((other) => other >= ordinal);
-  if (at >= 0 && marks[at] === ordinal) return false;
-  marks.splice(at < 0 ? marks.length : at, 0, ordinal);
+  const at = firstFrom(marks, ordinal);
+  if (marks[at] === ordinal) return false;
+  marks.splice(at, 0, ordinal);
   return true;
 }
 
 /** Forgets the mark of a slot that a good reading has taken. */
 export function removeMark(meters: MeterTable, i: number, ordinal: number): void {
   const marks = meters.marks.get(i);
-  const at = marks?.indexOf(ordinal) ?? -1;
-  if (marks === undefined || at < 0) return;
+  if (marks === undefined) return;
+  const at = firstFrom(marks, ordinal);
+  if (marks[at] !== ordinal) return;
   marks.splice(at, 1);
   if (marks.length === 0) meters.marks.delete(i);
 }
 
 function countMarks(meters: MeterTable, i: number, from: number, count: number): number {
-  let found = 0;
-  for (const ordinal of meters.marks.get(i) ?? []) {
-    if (ordinal >= from && ordinal < from + count) found++;
+  const marks = meters.marks.get(i);
+  return marks === undefined ? 0 : firstFrom(marks, from + count) - firstFrom(marks, from);
+}
+
+/** Where in the ascending marks the first one at or behind `ordinal` stands. */
+function firstFrom(marks: readonly number[], ordinal: number): number {
+  let low = 0;
+  let high = marks.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (marks[middle] < ordinal) low = middle + 1;
+    else high = middle;
   }
-  return found;
+  return low;
 }

@@ -1,38 +1,13 @@
 import { announceOpenGap, judgeMeter, ringLength, type Step } from "./gap.ts";
-import { DISPOSITIONS, emptyLedger, type Ledger } from "./ledger.ts";
+import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import { beginMeter, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord } from "./reading.ts";
+import { initialTaskState, type TaskState } from "./task_state.ts";
+import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
-
-/** What a partition knows besides its meters: enough, with them, to go on where it stopped. */
-export type TaskState = {
-  nextOffset: number;
-  nextSerial: number;
-  /** Latest accepted reading, latest tick, and the later of the two; -Infinity: none yet. */
-  readingMaxMs: number;
-  tickMaxMs: number;
-  /** The ticks come from a replay: they are the clock, not the records' own times. */
-  replaying: boolean;
-  /** The latest arrival known, of whatever kind. */
-  clockMs: number;
-  ledger: Ledger;
-};
-
-/** The state before the first record. */
-export function initialTaskState(): TaskState {
-  return {
-    nextOffset: 0,
-    nextSerial: 0,
-    readingMaxMs: -Infinity,
-    tickMaxMs: -Infinity,
-    replaying: false,
-    clockMs: -Infinity,
-    ledger: emptyLedger(),
-  };
-}
 
 const NO_FLAGS: readonly string[] = Object.freeze([]);
 const FLAGS: readonly (readonly string[])[] = [
@@ -57,6 +32,10 @@ export class Processor {
   readonly #parsed = newParsedRecord();
   readonly #byMeter: boolean;
   readonly #due: number[] = [];
+  /** The raw record being folded: `#bytes[#start..#end)`. */
+  #bytes: Uint8Array = NO_BYTES;
+  #start = 0;
+  #end = 0;
   #rejectedByReason = new Map<RejectReason, number>();
   #ledgerBefore: Ledger;
 
@@ -82,7 +61,10 @@ export class Processor {
     return maxMs === -Infinity ? null : maxMs - this.options.outOfOrdernessMs;
   }
 
-  /** Folds the raw record `bytes[start..end)`; `recordTimeMs` is the log's own, NaN: none. */
+  /**
+   * Folds the raw record `bytes[start..end)`. `recordTimeMs` is when the log took it, in epoch
+   * milliseconds; NaN: not known, as any time that no timestamp can say.
+   */
   record(
     bytes: Uint8Array,
     start: number,
@@ -92,23 +74,21 @@ export class Processor {
   ): void {
     const parsed = this.#parsed;
     parseRecord(bytes, start, end, this.options.zone, parsed);
-    this.#begin(offset);
-    if (parsed.kind === "tick") {
-      this.#tick(bytes, start, end, recordTimeMs);
-      return;
-    }
-    const arrivedMs = this.#arrival(parsed.receivedMs, recordTimeMs);
+    this.#begin(offset, bytes, start, end);
+    const loggedMs = recordTimeMs >= 0 && recordTimeMs <= LATEST_MS ? recordTimeMs : NaN;
+    if (parsed.kind === "tick") return this.#tick(loggedMs);
+    const arrivedMs = this.#arrival(parsed.receivedMs, loggedMs);
     const reason = parsed.kind === "reading" ? this.#fault(arrivedMs) : parsed.reason;
     const i = parsed.idEnd > 0
       ? this.meters.findBytes(bytes, parsed.idStart, parsed.idEnd)
       : parsed.meterId === null
       ? -1
       : this.meters.find(parsed.meterId);
-    this.#noteClock(reason === null ? parsed.receivedMs : NaN, recordTimeMs);
+    this.#noteClock(reason === null ? parsed.receivedMs : NaN, loggedMs);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
-    if (reason !== null) return this.#reject(reason, i, arrivedMs, bytes, start, end);
+    if (reason !== null) return this.#reject(reason, i, arrivedMs);
     const id = i < 0 ? parsed.meterId ?? "" : "";
-    this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh, bytes, start, end);
+    this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh);
   }
 
   /** Folds a reading that is already taken apart and known to be usable; `raw` as in the log. */
@@ -119,9 +99,9 @@ export class Processor {
     offset: number,
     raw: Uint8Array = NO_BYTES,
   ): void {
-    this.#begin(offset);
+    this.#begin(offset, raw, 0, raw.length);
     const i = this.meters.find(meterId);
-    this.#fold(i, meterId, timestampMs, consumptionKwh, raw, 0, raw.length);
+    this.#fold(i, meterId, timestampMs, consumptionKwh);
   }
 
   /** Takes what was said since the last call, with the counts of this commit as metrics. */
@@ -142,24 +122,31 @@ export class Processor {
     judgeMeter(this.#step, i, this.#watermarkOf(i));
   }
 
-  #begin(offset: number): void {
+  #begin(offset: number, bytes: Uint8Array, start: number, end: number): void {
     this.#step.offset = offset;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
     this.state.nextOffset = offset + 1;
     this.state.ledger.raw++;
   }
 
-  /** The clock that a record without a time of arrival is judged by; NaN: none. */
-  #arrival(receivedMs: number, recordTimeMs: number): number {
+  /** The clock that a reading is judged by; NaN: none. */
+  #arrival(receivedMs: number, loggedMs: number): number {
     if (!Number.isNaN(receivedMs)) return receivedMs;
-    if (this.state.replaying) return this.state.tickMaxMs;
-    return Number.isNaN(recordTimeMs) ? this.options.nowMs ?? NaN : recordTimeMs;
+    return this.state.replaying ? this.state.tickMaxMs : this.#wallClock(loggedMs);
+  }
+
+  /** The time of the log, or else of the replay's start; NaN: neither is known. */
+  #wallClock(loggedMs: number): number {
+    return Number.isNaN(loggedMs) ? this.options.nowMs ?? NaN : loggedMs;
   }
 
   /** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
-  #noteClock(receivedMs: number, recordTimeMs: number): void {
+  #noteClock(receivedMs: number, loggedMs: number): void {
     const { state } = this;
     if (receivedMs > state.clockMs) state.clockMs = receivedMs;
-    if (!state.replaying && recordTimeMs > state.clockMs) state.clockMs = recordTimeMs;
+    if (!state.replaying && loggedMs > state.clockMs) state.clockMs = loggedMs;
   }
 
   /** What is wrong with a reading that could be read. */
@@ -182,10 +169,17 @@ export class Processor {
     return null;
   }
 
-  /** The watermark that judges a meter's silence. */
+  /**
+   * The watermark that judges a meter's silence. By meter, ticks before its history say nothing of
+   * it: they may be those of another replay, of newer readings.
+   */
   #watermarkOf(i: number): number {
-    const maxMs = this.#byMeter ? this.meters.maxMs[i] : this.state.readingMaxMs;
-    return Math.max(maxMs, this.state.tickMaxMs) - this.options.outOfOrdernessMs;
+    const { state, meters, options } = this;
+    if (!this.#byMeter) {
+      return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
+    }
+    const tickMs = meters.serial[i] < state.tickSerial ? state.tickMaxMs : -Infinity;
+    return Math.max(meters.maxMs[i], tickMs) - options.outOfOrdernessMs;
   }
 
   /** The watermark that judges the lateness of a meter's next reading; i < 0: a new meter's. */
@@ -196,15 +190,7 @@ export class Processor {
   }
 
   /** One usable reading: too late, duplicate, or accepted; then everything due is judged. */
-  #fold(
-    known: number,
-    id: string,
-    timestampMs: number,
-    value: number,
-    raw: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  #fold(known: number, id: string, timestampMs: number, value: number): void {
     const { state, options, meters } = this;
     const step = this.#step;
     const latenessMs = this.#latenessWatermarkOf(known);
@@ -239,8 +225,7 @@ export class Processor {
     } else {
       const taking = takeReading(step, i, timestampMs, value, this.#watermarkOf(i));
       if (taking.disposition === "duplicate") {
-        const same = taking.takenBy === value;
-        return this.#duplicate(i, same, timestampMs, value, taking.takenBy, raw, start, end);
+        return this.#duplicate(i, timestampMs, value, taking.takenBy);
       }
       shifted = taking.shifted;
     }
@@ -260,19 +245,23 @@ export class Processor {
     if (!this.#byMeter) this.#judgeDue();
   }
 
-  #tick(bytes: Uint8Array, start: number, end: number, recordTimeMs: number): void {
+  #tick(loggedMs: number): void {
     const { state, options } = this;
     const { timestampMs, final } = this.#parsed;
-    const aheadMs = timestampMs - recordTimeMs;
-    if (aheadMs > options.maxFutureMs) {
-      this.#parsed.detail = `a tick ${aheadMs / 1000} s ahead of its arrival`;
-      return this.#reject("FUTURE", -1, recordTimeMs, bytes, start, end);
+    const arrivedMs = this.#wallClock(loggedMs);
+    if (timestampMs - arrivedMs > options.maxFutureMs) {
+      this.#parsed.detail = `a tick ${(timestampMs - arrivedMs) / 1000} s ahead of its arrival`;
+      return this.#reject("FUTURE", -1, arrivedMs);
     }
     state.ledger.tick++;
-    state.replaying = !(Math.abs(aheadMs) <= options.maxFutureMs);
-    if (timestampMs > state.tickMaxMs) state.tickMaxMs = timestampMs;
+    // The last tick ends a replay: what comes after it is live again.
+    state.replaying = !final && !(Math.abs(timestampMs - loggedMs) <= options.maxFutureMs);
     if (timestampMs > state.clockMs) state.clockMs = timestampMs;
-    this.#judgeDue();
+    if (timestampMs > state.tickMaxMs) {
+      state.tickMaxMs = timestampMs;
+      state.tickSerial = this.meters.nextSerial;
+      this.#judgeDue();
+    }
     if (final) {
       const step = this.#step;
       for (const i of this.#bySerial([...this.meters.indexes()])) {
@@ -302,24 +291,16 @@ export class Processor {
     return sorted ? indexes : indexes.sort((a, b) => serial[a] - serial[b]);
   }
 
-  #duplicate(
-    i: number,
-    same: boolean,
-    timestampMs: number,
-    value: number,
-    takenBy: number,
-    raw: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  #duplicate(i: number, timestampMs: number, value: number, takenBy: number): void {
     this.state.ledger.duplicate++;
-    const cutEnd = cutBetweenCharacters(raw, start, end, this.options.rejectedRawBytesMax);
+    const same = takenBy === value;
+    const { raw, note } = this.#keptRaw();
     const detail = same ? "its interval is taken" : `its interval is taken by ${takenBy}`;
     this.#step.outputs.rejected.push({
       offset: this.#step.offset,
       reason: same ? "DUPLICATE" : "CONFLICT",
-      detail: detail + cutNote(start, cutEnd, end),
-      raw: raw.slice(start, cutEnd),
+      detail: detail + note,
+      raw,
       meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh: value,
@@ -327,14 +308,7 @@ export class Processor {
     });
   }
 
-  #reject(
-    reason: RejectReason,
-    i: number,
-    arrivedMs: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  #reject(reason: RejectReason, i: number, arrivedMs: number): void {
     const { state, options } = this;
     const parsed = this.#parsed;
     const { timestampMs, consumptionKwh } = parsed;
@@ -348,18 +322,28 @@ export class Processor {
         judgeMeter(this.#step, i, this.#watermarkOf(i));
       }
     }
-    const cutEnd = cutBetweenCharacters(bytes, start, end, options.rejectedRawBytesMax);
+    const { raw, note } = this.#keptRaw();
     const atMs = Number.isNaN(timestampMs) || future ? arrivedMs : timestampMs;
     this.#step.outputs.rejected.push({
       offset: this.#step.offset,
       reason,
-      detail: parsed.detail + cutNote(start, cutEnd, end),
-      raw: bytes.slice(start, cutEnd),
+      detail: parsed.detail + note,
+      raw,
       meterId: i >= 0 ? this.meters.idOf(i) : parsed.meterId,
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
       atMs: Number.isNaN(atMs) ? 0 : atMs,
     });
+  }
+
+  /** As much of the raw record as is kept of a rejected one, and a note where it is cut. */
+  #keptRaw(): { raw: Uint8Array; note: string } {
+    const bytesMax = this.options.rejectedRawBytesMax;
+    const cutEnd = cutBetweenCharacters(this.#bytes, this.#start, this.#end, bytesMax);
+    return {
+      raw: this.#bytes.slice(this.#start, cutEnd),
+      note: cutNote(this.#start, cutEnd, this.#end),
+    };
   }
 
   /** The counts of this commit, at the watermark. */

@@ -18,6 +18,7 @@ const SPACE = 0x20;
 const PLUS = 0x2b;
 const DASH = 0x2d;
 const DOT = 0x2e;
+const COMMA = 0x2c;
 const ZERO = 0x30;
 const COLON = 0x3a;
 const UPPER_T = 0x54;
@@ -154,7 +155,7 @@ export function localToUtcMs(zone: Zone, localMs: number): number {
 
 /**
  * Reads a timestamp: `YYYY-MM-DD` (midnight in the zone), or a date, one of `T`, `t` or a space,
- * `HH:MM[:SS[.fraction]]`, and an offset `Z`, `±HH:MM`, `±HHMM` or `±HH`; without one it is in
+ * `HH:MM[:SS[.fraction]]` (or with a comma, as ISO 8601 has it), and an offset `Z`, `±HH:MM`, `±HHMM` or `±HH`; without one it is in
  * `zone`. 9 to 13 digits are an epoch. Surrounding spaces are dropped, fractions cut to
  * milliseconds. Anything else is NaN: slashes and month names are never guessed at.
  */
@@ -199,7 +200,7 @@ export function parseTimestampBytes(
     if (second < 0 || second > 59) return NaN;
     localMs += second * 1000;
     at += 3;
-    if (at < end && bytes[at] === DOT) {
+    if (at < end && (bytes[at] === DOT || bytes[at] === COMMA)) {
       const fractionEnd = digitsEnd(bytes, at + 1, end);
       if (fractionEnd === at + 1) return NaN;
       localMs += fractionMs(bytes, at + 1, fractionEnd);

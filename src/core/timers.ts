@@ -12,6 +12,8 @@ export class Timers {
   #next: Int32Array;
   #previous: Int32Array;
   readonly #heads = new Map<number, number>();
+  /** A heap of the buckets, with some that are empty by now. */
+  #keys: number[] = [];
   /** No bucket before this one holds a timer. */
   #earliest = Infinity;
 
@@ -72,18 +74,21 @@ export class Timers {
         i = next;
       }
       if (kept) return;
-      this.#earliest = this.#bucketAfter(bucket);
+      this.#earliest = this.#firstBucket();
     }
   }
 
-  #bucketAfter(bucket: number): number {
-    const stepsMax = Math.min(this.#heads.size, 4096);
-    for (let step = 1; step <= stepsMax; step++) {
-      if (this.#heads.has(bucket + step)) return bucket + step;
-    }
-    let earliest = Infinity;
-    for (const key of this.#heads.keys()) if (key < earliest) earliest = key;
-    return earliest;
+  /** The earliest bucket that holds a timer; Infinity: none does. */
+  #firstBucket(): number {
+    while (this.#keys.length > 0 && !this.#heads.has(this.#keys[0])) popKey(this.#keys);
+    return this.#keys[0] ?? Infinity;
+  }
+
+  #addBucket(bucket: number): void {
+    // Buckets come and go: those that are gone must not outgrow those that are there.
+    if (this.#keys.length >= 2 * this.#heads.size + GONE_BUCKETS_MAX) {
+      this.#keys = [...this.#heads.keys()].sort((a, b) => a - b); // in order, it is a heap
+    } else pushKey(this.#keys, bucket);
   }
 
   #link(i: number, bucket: number): void {
@@ -91,8 +96,9 @@ export class Timers {
     this.#bucket[i] = bucket;
     this.#next[i] = head;
     this.#previous[i] = NIL;
-    if (head !== NIL) this.#previous[head] = i;
     this.#heads.set(bucket, i);
+    if (head === NIL) this.#addBucket(bucket);
+    else this.#previous[head] = i;
     if (bucket < this.#earliest) this.#earliest = bucket;
   }
 
@@ -110,6 +116,34 @@ export class Timers {
 
 const NIL = -1;
 const NONE = -Infinity;
+const GONE_BUCKETS_MAX = 1024;
+
+/** Adds a key to a binary heap, the smallest on top. */
+function pushKey(heap: number[], key: number): void {
+  let at = heap.push(key) - 1;
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    if (heap[parent] <= key) break;
+    heap[at] = heap[parent];
+    at = parent;
+  }
+  heap[at] = key;
+}
+
+/** Takes the smallest key out of a binary heap that is not empty. */
+function popKey(heap: number[]): void {
+  const key = heap.pop()!;
+  const { length } = heap;
+  if (length === 0) return;
+  let at = 0;
+  for (let child = 1; child < length; child = 2 * at + 1) {
+    if (child + 1 < length && heap[child + 1] < heap[child]) child++;
+    if (heap[child] >= key) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = key;
+}
 
 /** The same typed array with room for `capacity` entries. */
 export function grown<T extends Float64Array | Int32Array | Uint8Array>(

@@ -1,4 +1,5 @@
 import type { LogAdmin, LogCommitter, LogRecords } from "./log_ports.ts";
+import { Pace } from "./pace.ts";
 import type { Clock, RecordChunk } from "./ports.ts";
 
 export type LogPlayerOptions = {
@@ -27,7 +28,6 @@ export type LogPlayed = {
 };
 
 const FINISHED = "finished ";
-const PACE_SLICE_MS = 50;
 
 /**
  * Plays records into the raw topic. A commit is a transaction of its partition, with the number of
@@ -78,10 +78,12 @@ class LogPlayer {
   readonly #seen: number[];
   #held = 0;
   #sent = 0;
+  /** Of these, readings. */
+  #readings = 0;
   #resumedAfter = 0;
   #rowsRead = 0;
   #pending: Promise<void> = Promise.resolve();
-  #startedAtMs: number;
+  readonly #pace: Pace;
   #committedAtMs: number;
 
   constructor(options: LogPlayerOptions) {
@@ -91,7 +93,8 @@ class LogPlayer {
     this.#buffers = Array.from(count, () => new RecordBuffer());
     this.#done = Array.from(count, () => 0);
     this.#seen = Array.from(count, () => 0);
-    this.#startedAtMs = this.#committedAtMs = options.clock.nowMs();
+    this.#pace = new Pace(options);
+    this.#committedAtMs = options.clock.nowMs();
   }
 
   /** Takes the replay over from whoever was at it. */
@@ -126,11 +129,10 @@ class LogPlayer {
   }
 
   async #add(chunk: RecordChunk): Promise<void> {
-    const { ratePerSecond, batchRecordsMax, signal, onProgress } = this.#options;
-    const isPaced = Number.isFinite(ratePerSecond);
+    const { batchRecordsMax, signal, onProgress } = this.#options;
     let start = 0;
     for (let r = 0; r < chunk.count; r++) {
-      if (isPaced && this.#isAhead()) await this.#pace();
+      if (this.#pace.isAhead(this.#readings)) await this.#wait();
       if (signal.aborted) return;
       const end = chunk.ends[r];
       this.#route(chunk.partitions[r], chunk.bytes, start, end);
@@ -142,15 +144,17 @@ class LogPlayer {
   }
 
   #route(partition: number, bytes: Uint8Array, start: number, end: number): void {
-    if (partition >= 0) return this.#hold(partition, bytes, start, end);
-    for (let p = 0; p < this.#buffers.length; p++) this.#hold(p, bytes, start, end);
+    if (partition < 0) {
+      for (let p = 0; p < this.#buffers.length; p++) this.#hold(p, bytes, start, end);
+    } else if (this.#hold(partition, bytes, start, end)) this.#readings++;
   }
 
-  #hold(partition: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#seen[partition]++ < this.#done[partition]) return;
+  #hold(partition: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#seen[partition]++ < this.#done[partition]) return false;
     this.#buffers[partition].add(bytes, start, end);
     this.#held++;
     this.#sent++;
+    return true;
   }
 
   async #commit({ isFinal = false } = {}): Promise<void> {
@@ -170,19 +174,13 @@ class LogPlayer {
     this.#pending.catch(() => {}); // awaited, and so reported, before the next commit
   }
 
-  #isAhead(): boolean {
-    const { clock, ratePerSecond } = this.#options;
-    return this.#sent > (clock.nowMs() - this.#startedAtMs) / 1000 * ratePerSecond;
-  }
-
-  async #pace(): Promise<void> {
-    const { clock, commitIntervalMs, signal } = this.#options;
-    while (!signal.aborted && this.#isAhead()) {
-      if (this.#held > 0 && clock.nowMs() - this.#committedAtMs >= commitIntervalMs) {
-        await this.#commit();
-      }
-      await clock.sleep(Math.min(PACE_SLICE_MS, commitIntervalMs), signal);
-    }
+  /** Waits until the next reading is due; what is held meanwhile is sent in time. */
+  async #wait(): Promise<void> {
+    const { clock, commitIntervalMs } = this.#options;
+    await this.#pace.wait(this.#readings, async () => {
+      if (this.#held === 0 || clock.nowMs() - this.#committedAtMs < commitIntervalMs) return;
+      await this.#commit();
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import { FencedError } from "./ports.ts";
 /**
  * A partitioned log with transactions, as the engine sees it: Kafka today. A commit is the atom:
  * there is no begin, append or end here.
@@ -250,4 +251,10 @@ export class CommitFailedError extends LogError {
 /** Nobody knows whether the commit happened: drop the task, restore. */
 export class CommitUnknownError extends LogError {
   override name = "CommitUnknownError";
+}
+
+/** Whether trying again can mend an error: not where the log, or this program, says no for good. */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof RecordTooLargeError || error instanceof OffsetGoneError) return false;
+  return error instanceof LogError || error instanceof FencedError;
 }

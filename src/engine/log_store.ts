@@ -23,7 +23,7 @@ export type LogStoreOptions = {
   readonly openReader: () => LogReader;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onRestore: (doneRecords: number, totalRecords: number) => void;
+  readonly onRestore: () => void;
 };
 
 const TASK_KEY = "task";
@@ -148,7 +148,7 @@ export class LogStore implements CommitStore {
           yield { key: keyOf(batch, r), value: valueOf(batch, r), offset: batch.offsets[r] };
         }
         next = batch.nextOffset;
-        onRestore(Math.min(next, end) - start, end - start);
+        onRestore();
       }
     } finally {
       await reader.close();

@@ -1,4 +1,6 @@
 import { formatTimestamp, LATEST_MS } from "../core/time.ts";
+import { addGauges } from "./commit_metrics.ts";
+import { Pace } from "./pace.ts";
 import type { Clock, CommitStore, RecordChunk } from "./ports.ts";
 import type { Task } from "./task.ts";
 
@@ -16,18 +18,15 @@ export type PipelineOptions = {
   readonly commitRecordsMax: number;
   /** A commit at least so often while pacing; unpaced, commits depend on the records alone. */
   readonly commitIntervalMs: number;
-  /** Readings a second; Infinity: as fast as they are taken. */
+  /** Readings a second, ticks not counted; Infinity: as fast as they are taken. */
   readonly ratePerSecond: number;
-  /** The end of a recorded topic has no last tick: send one, this long after the last reading. */
+  /** Sends a last tick, this long after the last reading, where the records end without one. */
   readonly endsAfterMs: number | null;
   readonly rowsTotal: number | null;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
 };
-
-/** Longest time a paced pipeline sleeps, and with it the time to stop. */
-const PACE_SLICE_MS = 50;
 
 /**
  * Plays records through the tasks of all partitions into the store, folding on while a commit is
@@ -62,6 +61,13 @@ export async function playRecords(
 }
 
 const encoder = new TextEncoder();
+const FINAL = encoder.encode(`,"final":true}`);
+
+/** Whether `bytes[..end)` ends with these. */
+function endsWith(bytes: Uint8Array, end: number, tail: Uint8Array): boolean {
+  const start = end - tail.length;
+  return start >= 0 && tail.every((byte, p) => bytes[start + p] === byte);
+}
 
 class Player {
   readonly #tasks: readonly Task[];
@@ -73,7 +79,9 @@ class Player {
   #recordsFolded = 0;
   #readingsFolded = 0;
   #rowsRead = 0;
-  #startedAtMs: number;
+  /** The last tick sent was a replay's last. */
+  #isEnded = false;
+  readonly #pace: Pace;
   #committedAtMs: number;
   #pending: Promise<void> = Promise.resolve();
   #commitDurationMs: number | null = null;
@@ -83,15 +91,15 @@ class Player {
     this.#store = store;
     this.#options = options;
     this.#offsets = [...options.baseOffsets];
-    this.#startedAtMs = this.#committedAtMs = options.clock.nowMs();
+    this.#pace = new Pace(options);
+    this.#committedAtMs = options.clock.nowMs();
   }
 
   async play(chunk: RecordChunk): Promise<void> {
-    const { commitRecordsMax, ratePerSecond, signal } = this.#options;
-    const paced = Number.isFinite(ratePerSecond);
+    const { commitRecordsMax, signal } = this.#options;
     let start = 0;
     for (let r = 0; r < chunk.count; r++) {
-      if (paced && this.#isAhead()) await this.#pace();
+      if (this.#pace.isAhead(this.#readingsFolded)) await this.#wait();
       if (signal.aborted) return;
       const end = chunk.ends[r];
       this.#route(chunk.partitions[r], chunk.bytes, start, end);
@@ -106,7 +114,7 @@ class Player {
   sendLastTick(): void {
     const { endsAfterMs } = this.#options;
     const readingMaxMs = Math.max(...this.#tasks.map((t) => t.processor.state.readingMaxMs));
-    if (readingMaxMs === -Infinity) return;
+    if (readingMaxMs === -Infinity || this.#isEnded) return;
     const timestamp = formatTimestamp(Math.min(LATEST_MS, readingMaxMs + (endsAfterMs ?? 0)));
     const tick = encoder.encode(`{"type":"tick","timestamp":"${timestamp}","final":true}`);
     this.#route(-1, tick, 0, tick.length);
@@ -118,16 +126,8 @@ class Player {
     const { clock, rowsTotal } = this.#options;
     const lagRecords = rowsTotal === null ? null : Math.max(0, rowsTotal - this.#rowsRead);
     const commits = this.#tasks.flatMap((task) => task.takeCommit() ?? []);
-    for (const { outputs, nextOffset: offset, watermarkMs } of commits) {
-      const common = { offset, meterId: null, timestampMs: watermarkMs ?? 0, tags: {} };
-      if (this.#commitDurationMs !== null) {
-        const value = this.#commitDurationMs;
-        outputs.metrics.push({ ...common, metricType: "commit_duration_ms", value });
-      }
-      if (lagRecords !== null) {
-        outputs.metrics.push({ ...common, metricType: "consumer_lag_records", value: lagRecords });
-      }
-    }
+    const durationMs = this.#commitDurationMs;
+    for (const commit of commits) addGauges(commit, { lagRecords, durationMs });
     const startedAtMs = this.#committedAtMs = clock.nowMs();
     const commitAll = async () => {
       for (const commit of commits) await this.#store.commit(commit);
@@ -144,6 +144,7 @@ class Player {
 
   #route(partition: number, bytes: Uint8Array, start: number, end: number): void {
     if (partition < 0) {
+      this.#isEnded = endsWith(bytes, end, FINAL);
       for (let p = 0; p < this.#tasks.length; p++) this.#fold(p, bytes, start, end);
     } else if (this.#fold(partition, bytes, start, end)) this.#readingsFolded++;
   }
@@ -156,21 +157,14 @@ class Player {
     return true;
   }
 
-  #isAhead(): boolean {
-    const { clock, ratePerSecond } = this.#options;
-    return this.#readingsFolded > (clock.nowMs() - this.#startedAtMs) / 1000 * ratePerSecond;
-  }
-
-  /** Sleeps until the next reading is due; what was folded meanwhile becomes visible. */
-  async #pace(): Promise<void> {
-    const { clock, commitIntervalMs, signal } = this.#options;
-    while (!signal.aborted && this.#isAhead()) {
-      if (clock.nowMs() - this.#committedAtMs >= commitIntervalMs) {
-        await this.commit();
-        this.#report(null);
-      }
-      await clock.sleep(PACE_SLICE_MS, signal);
-    }
+  /** Waits until the next reading is due; what was folded meanwhile becomes visible. */
+  async #wait(): Promise<void> {
+    const { clock, commitIntervalMs } = this.#options;
+    await this.#pace.wait(this.#readingsFolded, async () => {
+      if (clock.nowMs() - this.#committedAtMs < commitIntervalMs) return;
+      await this.commit();
+      this.#report(null);
+    });
   }
 
   #report(eventTimeMs: number | null): void {

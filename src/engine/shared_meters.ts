@@ -15,7 +15,7 @@ export type HeldPartition = { readonly partition: number; readonly task: Task | 
 export function sharedMeterMetrics(
   own: HeldPartition,
   held: readonly HeldPartition[],
-  { offset, timestampMs }: { offset: number; timestampMs: number },
+  { offset, timestampMs }: Pick<Metric, "offset" | "timestampMs">,
 ): Metric[] {
   const metrics: Metric[] = [];
   for (const meterId of own.task?.processor.meters.begun ?? []) {

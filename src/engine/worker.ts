@@ -7,11 +7,13 @@ import {
   type LogGroup,
   type LogProducer,
   type LogReader,
+  mayPass,
   type Membership,
   OffsetGoneError,
 } from "./log_ports.ts";
 import type { Topics } from "./log_records.ts";
 import { LogStore } from "./log_store.ts";
+import { addGauges, dropGauges, metricOf } from "./commit_metrics.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
 import { type Clock, FencedError } from "./ports.ts";
 import { Task } from "./task.ts";
@@ -71,12 +73,15 @@ type Running = {
   readonly committer: LogCommitter;
   state: PartitionState;
   task: Task | null;
+  store: LogStore | null;
   /** The commit under way. */
   pending: Promise<void> | null;
   foldedRecords: number;
   commitDueAtMs: number;
   commitDurationMs: number | null;
   lagRecords: number;
+  /** When the gauges were last told, and with what lag. */
+  gauged: { readonly atMs: number; readonly lagRecords: number } | null;
   /** Everything up to here is read: records, and what stands between them. */
   readOffset: number;
   lastRecordAtMs: number;
@@ -92,6 +97,7 @@ type Running = {
 };
 
 const READ_WAIT_MS = 20;
+const GAUGE_MS_MIN = 10_000;
 const RETRY_MS_MAX = 10_000;
 
 /**
@@ -183,11 +189,13 @@ export class Worker {
       committer: this.#log.committer(partition),
       state: "restoring",
       task: null,
+      store: null,
       pending: null,
       foldedRecords: 0,
       commitDueAtMs: Infinity,
       commitDurationMs: null,
       lagRecords: 0,
+      gauged: null,
       readOffset: 0,
       lastRecordAtMs: nowMs,
       lastRecordTimeMs: NaN,
@@ -230,7 +238,7 @@ export class Worker {
     const offset = Math.max(startOffset, task.nextOffset);
     if (this.#running.get(partition) !== running || running.state !== "restoring") return;
     running.task = task;
-    this.#stores.set(running, store);
+    running.store = store;
     running.foldedRecords = 0;
     running.readOffset = offset;
     running.commitDueAtMs = Infinity;
@@ -250,8 +258,6 @@ export class Worker {
       duration_ms: Math.round(clock.nowMs() - startedAtMs),
     });
   }
-
-  readonly #stores = new WeakMap<Running, LogStore>();
 
   #membership(partition: number): Membership | null {
     return this.#group?.membership(partition) ?? null;
@@ -295,21 +301,21 @@ export class Worker {
   }
 
   #commit(running: Running): void {
-    const store = this.#stores.get(running);
+    const { store } = running;
     const commit = running.task?.takeCommit() ?? null;
     running.foldedRecords = 0;
     running.commitDueAtMs = Infinity;
-    if (commit === null || store === undefined) return;
+    if (commit === null || store === null) return;
     const { clock, topics } = this.#options;
-    const { outputs, nextOffset: offset, watermarkMs } = commit;
-    const timestampMs = watermarkMs ?? 0;
-    const add = (metricType: string, value: number) =>
-      outputs.metrics.push({ offset, metricType, meterId: null, timestampMs, value, tags: {} });
-    add("consumer_lag_records", running.lagRecords);
-    if (running.commitDurationMs !== null) add("commit_duration_ms", running.commitDurationMs);
-    const held = [...this.#running.values()];
-    outputs.metrics.push(...sharedMeterMetrics(running, held, { offset, timestampMs }));
     const startedAtMs = clock.nowMs();
+    const { lagRecords, commitDurationMs: durationMs, gauged } = running;
+    const isNews = gauged === null || (gauged.lagRecords === 0) !== (lagRecords === 0);
+    if (isNews || startedAtMs - gauged.atMs >= GAUGE_MS_MIN) {
+      addGauges(commit, { lagRecords, durationMs });
+      running.gauged = { atMs: startedAtMs, lagRecords };
+    } else dropGauges(commit);
+    const held = [...this.#running.values()];
+    commit.outputs.metrics.push(...sharedMeterMetrics(running, held, metricOf(commit)));
     running.pending = store.commit(commit).then(
       () => {
         running.pending = null;
@@ -362,7 +368,7 @@ export class Worker {
     running.state = "failed";
     const retryMs = Math.min(RETRY_MS_MAX, 100 * 2 ** running.failures++);
     running.retryAtMs = this.#options.clock.nowMs() + retryMs;
-    this.#say("warn", "partition_failed", {
+    this.#say(mayPass(error) ? "warn" : "error", "partition_failed", {
       partition,
       error: error instanceof Error ? error.message : String(error),
       retry_ms: retryMs,

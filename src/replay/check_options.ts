@@ -16,7 +16,7 @@ export function checkReplayOptions(options: ReplayOptions): void {
   for (const key of ["tickMs", "sortBytesMax"] as const) {
     if (!(options[key] > 0)) refuse(key, options[key], "a number > 0");
   }
-  for (const key of ["stateTtlMs", "gapGraceMs"] as const) {
+  for (const key of ["stateTtlMs", "judgedAfterMs"] as const) {
     if (!(options[key] >= 0)) refuse(key, options[key], "a number >= 0");
   }
   const { partitions, fanInMax = 2 } = options;

@@ -32,9 +32,10 @@ export type ReplayOptions = {
   readonly nowMs: number;
   /** A tick each of these of event time. */
   readonly tickMs: number;
-  /** After a silence of stateTtlMs + gapGraceMs + tickMs every meter has expired: no ticks then. */
+  /** After a silence of stateTtlMs + judgedAfterMs + tickMs every meter has expired: no ticks then. */
   readonly stateTtlMs: number;
-  readonly gapGraceMs: number;
+  /** A slot is judged once the clock is so far beyond it. */
+  readonly judgedAfterMs: number;
   readonly gapProbability: number;
   readonly delayProbability: number;
   /** Delays are whole seconds, up to this. */
@@ -45,7 +46,7 @@ export type ReplayOptions = {
   readonly temporaryDirectory: string;
   /** Memory for sorting files that are not in order. */
   readonly sortBytesMax: number;
-  /** Whether a last tick is sent, at the latest event time + gapGraceMs. */
+  /** Whether a last tick is sent, at the latest event time + judgedAfterMs. */
   readonly finalTick: boolean;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;

@@ -82,7 +82,7 @@ export async function* replayFiles(
 }
 
 function newReplay(source: RecordSource, options: ReplayOptions): Replay {
-  const silenceMs = options.stateTtlMs + options.gapGraceMs + options.tickMs;
+  const silenceMs = options.stateTtlMs + options.judgedAfterMs + options.tickMs;
   return {
     options,
     source,
@@ -194,6 +194,6 @@ function endStream(replay: Replay): void {
   const { options, chunk, lastUsableMs } = replay;
   replay.isDone = true;
   if (options.finalTick && lastUsableMs !== -Infinity) {
-    addTick(chunk, Math.min(lastUsableMs + options.gapGraceMs, LATEST_MS), true);
+    addTick(chunk, Math.min(lastUsableMs + options.judgedAfterMs, LATEST_MS), true);
   }
 }

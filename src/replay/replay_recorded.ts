@@ -12,6 +12,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** A file on its way through, line by line. */
 type Lines = {
@@ -42,10 +43,11 @@ type Recording = {
 
 /**
  * A recorded raw topic, one record a line, as it stands: in the file's order, its ticks included,
- * nothing left out. Blank lines are none; a line over `recordBytesMax` is cut and passed on, to be
+ * nothing left out. A byte order mark is passed over, blank lines are none; a line over `recordBytesMax` is cut and passed on, to be
  * rejected. With `finalTick` a last tick is added, unless the recording's last tick is one.
  *
  * @throws {ReadError} when the file is missing, empty or cannot be read.
+ * @throws {RangeError} for an option out of its range.
  */
 export async function* replayRecorded(
   path: string,
@@ -56,6 +58,8 @@ export async function* replayRecorded(
   try {
     if (file.statSync().size === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
     const lines = newLines(path, file, options.recordBytesMax ?? RECORD_BYTES_MAX);
+    readMore(lines);
+    if (BYTE_ORDER_MARK.every((byte, p) => lines.bytes[p] === byte)) lines.start = 3;
     const recording: Recording = {
       options,
       parsed: newParsedRecord(),
@@ -72,7 +76,7 @@ export async function* replayRecorded(
       yield takeChunk(chunk, recording.lastEventMs);
     }
     if (options.finalTick && !recording.isFinished && recording.lastUsableMs !== -Infinity) {
-      addTick(chunk, recording.lastUsableMs + options.gapGraceMs, true);
+      addTick(chunk, recording.lastUsableMs + options.judgedAfterMs, true);
     }
     if (chunk.count > 0) yield takeChunk(chunk, recording.lastEventMs);
   } finally {

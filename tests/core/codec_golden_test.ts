@@ -22,6 +22,7 @@ const TASK_V1 = bytesOf(
   "0000000000001040", // next serial
   "0000507447cc7842", // latest reading, 10:00
   "00000a5048cc7842", // latest tick, 10:15
+  "0000000000001040", // next serial at that tick
   "00000a5048cc7842", // clock
   "01", // replaying
   "0000000000002a40", // raw
@@ -36,7 +37,7 @@ const TASK_V1 = bytesOf(
 /** A task before its first record: everything zero but three times that are not known. */
 const EMPTY_TASK_V1 = bytesOf(
   "01",
-  ...[ZERO, ZERO, "000000000000f0ff", "000000000000f0ff", "000000000000f0ff", "00"],
+  ...[ZERO, ZERO, "000000000000f0ff", "000000000000f0ff", ZERO, "000000000000f0ff", "00"],
   ...new Array(7).fill(ZERO),
 );
 
@@ -138,6 +139,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     nextSerial: 4,
     readingMaxMs: ms("10:00"),
     tickMaxMs: ms("10:15"),
+    tickSerial: 4,
     clockMs: ms("10:15"),
     replaying: true,
     ledger: { raw: 13, ok: 6, late: 1, too_late: 1, duplicate: 1, rejected: 3, tick: 1 },
@@ -147,6 +149,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     nextSerial: 0,
     readingMaxMs: -Infinity,
     tickMaxMs: -Infinity,
+    tickSerial: 0,
     clockMs: -Infinity,
     replaying: false,
     ledger: { raw: 0, ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },

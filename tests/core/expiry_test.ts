@@ -151,3 +151,21 @@ Deno.test("encodeChanges() writes a tombstone for an expired meter, and for none
   assert.equal(mirror.meters.lastMs[mirror.meters.find("M2")], ms("200:00"));
   assert.equal(mirror.meters.count, 1);
 });
+
+Deno.test("Processor in meter scope judges no history by ticks from before it", () => {
+  const h = startHarness({ watermarkScope: "meter" });
+  h.reading("NEW", "1000:00");
+  h.tick("1000:15", { final: true });
+  assert.equal(h.reading("OLD", "0:00"), "OK");
+  assert.equal(h.reading("OLD", "0:30", 1), "OK");
+  assert.equal(h.reading("OLD", "0:30", 1), "DUPLICATE");
+  assert.equal(h.tick("0:45", { final: true }), "tick");
+  assert.deepEqual(h.readGaps(), []);
+  assert.equal(h.reading("OLD", "1:30"), "OK");
+  assert.equal(h.reading("OLD", "2:00"), "OK");
+  assert.deepEqual(h.readGaps(), ["CLOSED OLD@1:00 1:00..1:30 1"]);
+  h.tick("1000:15");
+  assert.deepEqual(h.readGaps(), [], "the clock has not moved");
+  h.tick("1000:16");
+  assert.deepEqual(h.readGaps(), ["EXPIRED OLD@2:30 2:30..170:00 335"]);
+});

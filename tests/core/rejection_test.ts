@@ -321,3 +321,34 @@ Deno.test("Processor places a rejected record in event time where it can be beli
     assert.equal(core.readOutputs().rejected[0].atMs, atMs, raw);
   }
 });
+
+Deno.test("Processor takes the records behind a replay's last tick as live again", () => {
+  const live = { maxFutureMs: 60 * 60_000 };
+  const h = startHarness(live);
+  const wall = ms("9000:00");
+  assert.equal(h.tick("0:00", { recordTime: wall }), "tick");
+  assert.equal(h.reading("M1", "0:10", 1, "", wall), "OK");
+  assert.equal(h.reading("M2", wall, 1, "", wall), "FUTURE", "the replay's ticks are the clock");
+  assert.equal(h.tick("0:25", { final: true, recordTime: wall }), "tick");
+  assert.equal(h.processor.state.replaying, false);
+  assert.equal(h.reading("M2", wall, 1, "", wall), "OK");
+  assert.equal(h.reading("M2", wall + 61 * 60_000, 1, "", wall), "FUTURE");
+});
+
+Deno.test("Processor takes a log's time that no timestamp can say for none", () => {
+  for (const recordTime of [-1, 1.7e15, 1.7e18, Infinity]) {
+    const h = startHarness();
+    assert.equal(h.reading("M1", "0:00", 1, "", recordTime), "OK", String(recordTime));
+    assert.equal(h.tick("0:10", { recordTime }), "tick");
+    assert.equal(h.record("junk", recordTime), "MALFORMED");
+    const [{ atMs }] = h.readOutputs().rejected;
+    assert.equal(atMs, ms("0:10"), "the tick's");
+  }
+});
+
+Deno.test("Processor holds ticks without a log's time against the replay's start", () => {
+  const h = startHarness({ nowMs: ms("24:00") });
+  assert.equal(h.tick("25:00"), "tick");
+  assert.equal(h.tick("25:00:00.001"), "FUTURE");
+  assert.equal(h.watermark(), "25:00");
+});

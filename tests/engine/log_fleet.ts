@@ -1,6 +1,7 @@
 import { decodeTask, encodeTask } from "../../src/core/codec.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
-import { Processor, type TaskState } from "../../src/core/processor.ts";
+import { Processor } from "../../src/core/processor.ts";
+import type { TaskState } from "../../src/core/task_state.ts";
 import type { LogRecords } from "../../src/engine/log_ports.ts";
 import { outputRecords, topicNames } from "../../src/engine/log_records.ts";
 import { verifyPartition } from "../../src/engine/log_verify.ts";

@@ -237,6 +237,19 @@ Deno.test("playRecords() ends a recorded topic with one tick for all, after the 
   assert.equal(store.partitions.get(0)!.ledger.tick, 1, "resumed after its end it sends no other");
 });
 
+Deno.test("playRecords() sends no last tick after that of a recording", async () => {
+  const store = new MemoryStore();
+  const tick = `{"type":"tick","timestamp":"2024-01-01T00:15:00Z","final":true}`;
+  const topic = [reading(0, 0), { partition: -1, text: tick }];
+  await play(store, topic, { endsAfterMs: 15 * MINUTE_MS });
+  assert.equal(store.partitions.get(0)!.ledger.tick, 1);
+  await play(store, [...topic, reading(0, 30), {
+    partition: -1,
+    text: tick.replace("00:15", "00:30"),
+  }]);
+  assert.equal(store.partitions.get(0)!.ledger.tick, 2);
+});
+
 Deno.test("playRecords() sends no last tick after a topic without an accepted reading", async () => {
   const store = new MemoryStore();
   await play(store, [{ partition: 0, text: "not json" }], { endsAfterMs: 0 });

@@ -15,7 +15,7 @@ export const PLAIN: ReplayOptions = {
   nowMs: Date.parse("2020-01-01T00:00:00Z"),
   tickMs: MINUTE_MS,
   stateTtlMs: 7 * DAY_MS,
-  gapGraceMs: 15 * MINUTE_MS,
+  judgedAfterMs: 15 * MINUTE_MS,
   gapProbability: 0,
   delayProbability: 0,
   maxDelayMs: 300_000,

@@ -64,7 +64,7 @@ Deno.test("replayFiles() sends a tick a minute, each before what arrives at or a
 });
 
 Deno.test("replayFiles() ticks through a silence until every meter has expired, then jumps", async () => {
-  const options = { stateTtlMs: 3 * MINUTE_MS, gapGraceMs: MINUTE_MS };
+  const options = { stateTtlMs: 3 * MINUTE_MS, judgedAfterMs: MINUTE_MS };
   const before = `a,${at(0)},1\na,${at(0.5)},1\n`;
   // 0.5 + 3 + 1 + 1 = 5.5 minutes must be covered: the tick at 6 covers it.
   const ticks = ticksOf(await replayTexts([`${HEADER}${before}a,${at(90.5)},1\n`], options));
@@ -148,7 +148,7 @@ function expectedRecords(files: readonly string[][], options: ReplayOptions): st
   const records: string[] = [];
   const tick = (ms: number, final = {}) =>
     records.push(JSON.stringify({ type: "tick", timestamp: formatTimestamp(ms), ...final }));
-  const silenceMs = options.stateTtlMs + options.gapGraceMs + options.tickMs;
+  const silenceMs = options.stateTtlMs + options.judgedAfterMs + options.tickMs;
   let tickMs = NaN;
   let lastMs = NaN;
   for (const { keyMs, text } of rows) {
@@ -164,7 +164,7 @@ function expectedRecords(files: readonly string[][], options: ReplayOptions): st
     records.push(text);
   }
   const usable = rows.filter(({ keyMs, isUsable }) => isUsable && keyMs <= options.nowMs);
-  if (usable.length > 0) tick(usable.at(-1)!.keyMs + options.gapGraceMs, { final: true });
+  if (usable.length > 0) tick(usable.at(-1)!.keyMs + options.judgedAfterMs, { final: true });
   return records;
 }
 

@@ -49,6 +49,14 @@ export const optionsArbitrary: fc.Arbitrary<OracleOptions> = fc.record({
   nowMs: drawn.nowMs,
 }));
 
+/** Options without a wall clock: no last tick of a stream is ahead of it. */
+export const endingOptionsArbitrary: fc.Arbitrary<OracleOptions> = optionsArbitrary.map((
+  drawn,
+) => ({
+  ...drawn,
+  nowMs: null,
+}));
+
 function weighted<T>(...choices: [weight: number, value: T][]): fc.Arbitrary<T> {
   return fc.oneof(...choices.map(([weight, value]) => ({ weight, arbitrary: fc.constant(value) })));
 }
@@ -333,6 +341,7 @@ function writeTime(atMs: number, form: number): string {
     `"${plain.replace("Z", "")}"`,
     `"${plain.replace("T", " ").toLowerCase()}"`,
     `" ${iso.replace("Z", "999999z")} "`,
+    `"${iso.replace(".", ",")}"`,
     atMs % MINUTE_MS === 0 ? `"${iso.slice(0, 16)}"` : null,
     atMs % DAY_MS === 0 ? `"${iso.slice(0, 10)}"` : null,
     `${atMs}`,

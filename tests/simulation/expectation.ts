@@ -9,7 +9,14 @@ import type { Processor } from "../../src/core/processor.ts";
 import { Task } from "../../src/engine/task.ts";
 import { coreOptions, dispositionsOf, gapTable, plainGap } from "./fold.ts";
 import { oracle, type OracleOptions } from "./oracle.ts";
-import { answerOf, assertSameAnswer, foldLog, type LogRecord, metricSums } from "./playback.ts";
+import {
+  answerOf,
+  assertSameAnswer,
+  foldLog,
+  type LogRecord,
+  metricSums,
+  type RawRecord,
+} from "./playback.ts";
 
 /** The oracle takes the square of the records, and more. */
 const ORACLE_RECORDS_MAX = 120;
@@ -25,6 +32,7 @@ type Question = {
   readonly seed: number;
   readonly settings: OracleOptions;
   readonly options: readonly ProcessorOptions[];
+  readonly records: readonly RawRecord[];
   readonly logs: readonly (readonly LogRecord[])[];
 };
 
@@ -37,7 +45,9 @@ export async function expectAnswer(question: Question): Promise<Expectation> {
   for (const of of options) tasks.push(await Task.open(of, store));
   tasks.forEach((task, p) => foldLog(task, logs[p]));
   const readingMaxMs = Math.max(...tasks.map((task) => task.processor.state.readingMaxMs));
-  if (readingMaxMs > -Infinity) {
+  const isEnded = question.records.findLast(({ partition }) => partition < 0)?.text
+    .endsWith(`,"final":true}`);
+  if (readingMaxMs > -Infinity && !isEnded) {
     const timestamp = new Date(readingMaxMs + settings.gapGraceMs).toISOString();
     const text = `{"type":"tick","timestamp":"${timestamp}","final":true}`;
     tasks.forEach((task, p) => {

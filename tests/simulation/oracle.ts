@@ -53,7 +53,7 @@ export type OracleAnswer = {
 
 const ISO = new RegExp(
   "^([1-9]\\d{3})-(\\d\\d)-(\\d\\d)" + // date
-    "(?:[Tt ](\\d\\d):(\\d\\d)(?::(\\d\\d)(?:\\.(\\d+))?)?" + // time
+    "(?:[Tt ](\\d\\d):(\\d\\d)(?::(\\d\\d)(?:[.,](\\d+))?)?" + // time
     "(?:[Zz]|([+-])(\\d\\d)(?::?(\\d\\d))?)?)?$", // offset
 );
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
@@ -102,7 +102,7 @@ function parseFields(world: World, record: Record<string, unknown>, recordMs: nu
   const tick = record.type === "tick";
   const atMs = parseTimestampMs(record.timestamp);
   const clockMs = tick
-    ? recordMs
+    ? recordMs ?? nowMs
     : parseTimestampMs(record.received_at) ?? replayClockMs(world) ?? recordMs ?? nowMs;
   return {
     tick,
@@ -139,10 +139,11 @@ function rejectReason(
   return future ? "FUTURE" : null;
 }
 
-/** The latest tick, when the ticks are a replay's: not the wall clock's. */
+/** The latest tick, while the ticks are a replay's: not the wall clock's, nor is it over. */
 function replayClockMs({ ticks, options }: World): number | null {
   if (ticks.length === 0) return null;
-  const { atMs, recordMs } = ticks[ticks.length - 1];
+  const { atMs, recordMs, final } = ticks[ticks.length - 1];
+  if (final) return null;
   const replay = recordMs === null || Math.abs(recordMs - atMs) > options.maxFutureMs;
   return replay ? Math.max(...ticks.map((tick) => tick.atMs)) : null;
 }
@@ -270,14 +271,14 @@ function judge(world: World, meterId: string, layout: Layout, clockMs: number): 
   });
 }
 
-type History = { arrivals: Arrival[]; gaps: LiveGap[] };
+type History = { arrivals: Arrival[]; gaps: LiveGap[]; ticksBefore: number };
 type World = ReturnType<typeof newWorld>;
 /** Everything that happened so far: nothing. */
 function newWorld(options: OracleOptions) {
   return {
     options,
     acceptedMs: [] as number[],
-    ticks: [] as { atMs: number; recordMs: number | null }[],
+    ticks: [] as { atMs: number; recordMs: number | null; final: boolean }[],
     histories: new Map<string, History>(),
     gaps: new Map<string, OracleGap>(),
   };
@@ -295,9 +296,16 @@ function watermarkMs({ options, acceptedMs, ticks, histories }: World, meterId: 
   return Math.max(-Infinity, ...timesMs) - options.outOfOrdernessMs;
 }
 
-/** What the meter's silence is judged by. */
+/**
+ * What the meter's silence is judged by. By meter, the ticks' clock counts once it has moved since
+ * the meter's history began.
+ */
 function silenceClockMs(world: World, meterId: string): number {
-  const tickMs = Math.max(-Infinity, ...world.ticks.map(({ atMs }) => atMs));
+  const latest = (ticks: World["ticks"]) => Math.max(-Infinity, ...ticks.map(({ atMs }) => atMs));
+  let tickMs = latest(world.ticks);
+  const before = world.histories.get(meterId)?.ticksBefore ?? 0;
+  const hasMoved = tickMs > latest(world.ticks.slice(0, before));
+  if (world.options.watermarkScope === "meter" && !hasMoved) tickMs = -Infinity;
   return Math.max(watermarkMs(world, meterId), tickMs - world.options.outOfOrdernessMs);
 }
 
@@ -320,7 +328,8 @@ function expire(world: World, meterId: string, clockMs: number): void {
 /** Puts a reading into its history and flags it, or says why not when its slot is taken. */
 function take(world: World, meterId: string, atMs: number, kwh: number, flags: string[]) {
   const { options, histories } = world;
-  const history = histories.get(meterId) ?? { arrivals: [], gaps: [] };
+  const history = histories.get(meterId) ??
+    { arrivals: [], gaps: [], ticksBefore: world.ticks.length };
   const layout = layOut(history.arrivals, meterId, options);
   const k = layout === null ? 0 : stepsFromLast(layout, atMs);
   const takenKwh = layout === null
@@ -344,7 +353,7 @@ function takeRecord(world: World, text: string, offset: number, recordMs: number
   const known = { offset, delayMs: 0, flags: [] as string[], meterId, timestampMs: atMs };
   const rejected = { ...known, disposition: "rejected", reason } as const;
   if (tick && reason === null) {
-    world.ticks.push({ atMs: atMs!, recordMs });
+    world.ticks.push({ atMs: atMs!, recordMs, final: record?.final === true });
     return { ...known, disposition: "tick", reason } as const;
   }
   if (tick || meterId === null || atMs === null) return rejected;

@@ -17,6 +17,12 @@ const cases = optionsArbitrary.chain((options) =>
   )
 );
 
+/** Without a wall clock that the final tick could be ahead of. */
+const endingCases = cases.map(({ options, ...rest }) => ({
+  ...rest,
+  options: { ...options, nowMs: null },
+}));
+
 /** The final tick makes every open gap say its length, which is what the oracle gives. */
 function finalTick(records: readonly string[], options: OracleOptions): string[] {
   const { watermarkMs } = oracle(records, null, options);
@@ -57,7 +63,7 @@ Deno.test("Processor gives every record the disposition that the specification g
 
 Deno.test("Processor ends with the gaps that the specification finds in the whole past", () => {
   fc.assert(
-    fc.property(cases, ({ options, records }) => {
+    fc.property(endingCases, ({ options, records }) => {
       const all = [...records, ...finalTick(records, options)];
       const expected = oracle(all, null, options).gaps;
       const processor = new Processor(coreOptions(options));

@@ -10,7 +10,7 @@ import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import { Task } from "../../src/engine/task.ts";
 import { createRandom, type Random, randomInteger } from "../../src/formats/random.ts";
-import { optionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions, foldRecords } from "./fold.ts";
 import type { OracleOptions } from "./oracle.ts";
@@ -119,7 +119,7 @@ function lastTick(records: readonly Owned[]): Owned[] {
   return [{ owner: null, text: `{"type":"tick","timestamp":"${timestamp}","final":true}`, atMs }];
 }
 
-const meterScope = optionsArbitrary.map((options) => ({
+const meterScope = endingOptionsArbitrary.map((options) => ({
   ...options,
   watermarkScope: "meter" as const,
 }));
@@ -175,7 +175,7 @@ Deno.test("meter scope gives one answer for a fleet of a month, in any interleav
   }
 });
 
-const streams = optionsArbitrary.chain((settings) =>
+const streams = endingOptionsArbitrary.chain((settings) =>
   fc.record({
     settings: fc.constant(settings),
     texts: streamArbitrary(settings),

@@ -10,7 +10,7 @@ import {
   randomInteger,
   randomLogUniform,
 } from "../../src/formats/random.ts";
-import { optionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions } from "./fold.ts";
 import { oracle, type OracleOptions } from "./oracle.ts";
@@ -43,7 +43,7 @@ const STEPS_MAX = 3000;
 /** The scenario of a seed; `stepsMax` null: drawn, too. */
 export function newScenario(seed: number, stepsMax: number | null): Scenario {
   const random = createRandom(seed);
-  const [settings] = fc.sample(optionsArbitrary, { seed, numRuns: 1 });
+  const [settings] = fc.sample(endingOptionsArbitrary, { seed, numRuns: 1 });
   const partitionCount = randomInteger(random, 1, PARTITIONS_MAX);
   const records = random() < 0.25
     ? edgeRecords(seed, settings, partitionCount)

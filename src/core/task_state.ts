@@ -1,0 +1,31 @@
+import { emptyLedger, type Ledger } from "./ledger.ts";
+
+/** What a partition knows besides its meters: enough, with them, to go on where it stopped. */
+export type TaskState = {
+  nextOffset: number;
+  nextSerial: number;
+  /** Latest accepted reading, latest tick, and the later of the two; -Infinity: none yet. */
+  readingMaxMs: number;
+  tickMaxMs: number;
+  /** The serial of the next meter when `tickMaxMs` was reached: later meters it does not judge. */
+  tickSerial: number;
+  /** A replay is under way: its ticks are the clock, not the records' own times. */
+  replaying: boolean;
+  /** The latest arrival known, of whatever kind. */
+  clockMs: number;
+  ledger: Ledger;
+};
+
+/** The state before the first record. */
+export function initialTaskState(): TaskState {
+  return {
+    nextOffset: 0,
+    nextSerial: 0,
+    readingMaxMs: -Infinity,
+    tickMaxMs: -Infinity,
+    tickSerial: 0,
+    replaying: false,
+    clockMs: -Infinity,
+    ledger: emptyLedger(),
+  };
+}
