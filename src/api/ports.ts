@@ -35,7 +35,7 @@ export type LiveStatus = {
 export type Row = Record<string, unknown>;
 
 /**
- * Parameterised SQL ($1, $2, …) over the tables of sql/001_init.sql. Only ever read.
+ * Parameterised SQL ($1, $2, …) over the tables of sql/. Only ever read.
  * A bigint may come back as a number, a string or a bigint; a timestamptz as a Date or a string.
  */
 export type Query = (sql: string, params?: unknown[]) => Promise<Row[]>;

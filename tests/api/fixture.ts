@@ -21,9 +21,19 @@ export const HOSTILE_IDS = [
 
 /** A store with the tables and nothing in them. */
 export async function openEmpty(): Promise<PGlite> {
-  const db = new PGlite("memory://");
-  await db.exec(await Deno.readTextFile(new URL("../../sql/001_init.sql", import.meta.url)));
+  const db = await openTables();
+  await runSql(db, "003_summaries.sql");
   return db;
+}
+
+async function openTables(): Promise<PGlite> {
+  const db = new PGlite("memory://");
+  await runSql(db, "001_init.sql");
+  return db;
+}
+
+async function runSql(db: PGlite, file: string): Promise<void> {
+  await db.exec(await Deno.readTextFile(new URL(`../../sql/${file}`, import.meta.url)));
 }
 
 /**
@@ -32,7 +42,7 @@ export async function openEmpty(): Promise<PGlite> {
  * hostile id has one reading.
  */
 export async function openFilled(): Promise<PGlite> {
-  const db = await openEmpty();
+  const db = await openTables();
   await db.exec(`
     INSERT INTO validated_readings
     SELECT t, 'MAC1', 0.5, 'OK', '{}', NULL, 0, row_number() OVER () FROM generate_series(
@@ -71,6 +81,7 @@ export async function openFilled(): Promise<PGlite> {
       [meterId],
     );
   }
+  await runSql(db, "003_summaries.sql"); // sums up what is there
   return db;
 }
 
