@@ -261,8 +261,20 @@ function connect(url: string, options: DatabaseOptions, onLost: () => void): pos
       statement_timeout: String(statementMsMax),
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     } as Record<string, unknown>,
-    socket: (address: Address) => openSocket(address, onLost),
+    // Once TLS has begun, the socket's own listeners are gone: then the driver alone hears of its end.
+    onclose: onLost,
+    socket: socketOnce(onLost),
   } as postgres.Options<Record<string, never>>);
+}
+
+/** The driver would go on with another connection in the middle of a transaction: it gets none. */
+function socketOnce(onLost: () => void): (address: Address) => Socket {
+  let isOpened = false;
+  return (address) => {
+    if (isOpened) throw new ConnectionLostError("the connection was lost");
+    isOpened = true;
+    return openSocket(address, onLost);
+  };
 }
 
 type Address = { host: string[]; port: number[]; path?: string | false };
