@@ -11,6 +11,11 @@ export function isRefusal(error: unknown): error is Coded {
   return error instanceof Error && /^(22|23|44|54|P0)\w{3}$/.test((error as Coded).code ?? "");
 }
 
+/** Whether the server rolled work back for the sake of other work: sent again, it may well go. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof Error && /^40(P01|001)$/.test((error as Coded).code ?? "");
+}
+
 /** What a person may do about an error, by its SQLSTATE or the system's name for it. */
 const HINTS: Readonly<Record<string, string>> = {
   "25006": "the database is read-only: a standby, or full",

@@ -8,7 +8,7 @@ import {
   StoreAwayError,
 } from "../engine/sink_ports.ts";
 import type { PostgresDatabase, Transaction } from "./postgres_database.ts";
-import { awayOf, isRefusal } from "./postgres_errors.ts";
+import { awayOf, isConflict, isRefusal } from "./postgres_errors.ts";
 import {
   type EncodedRows,
   encodeRuns,
@@ -18,12 +18,28 @@ import {
   writeRows,
   type Written,
 } from "./postgres_rows.ts";
-import { AGGREGATES, refreshAggregates, type Touched } from "./postgres_timescale.ts";
+import {
+  AGGREGATES,
+  EVER,
+  findStaleWindows,
+  refreshWindow,
+  touch,
+  type Touched,
+} from "./postgres_timescale.ts";
+
+/**
+ * TimescaleDB ends a statement that unpacks more than a number of compressed rows; a commit of the
+ * same rows would meet that limit again, however often it is sent. Elsewhere nothing reads this.
+ */
+const UNPACK_ALL = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0";
+
+/** A commit that lost a deadlock (a new chunk is a lock on its table) is sent again so often. */
+const TRIES_MAX = 5;
 
 /**
  * The tables on PostgreSQL. A commit is one SQL transaction: it moves the positions of its topics on
  * from where they stand, or else changes nothing; so no row can be there twice, and COPY goes
- * straight into the tables. Only gaps and the fleet's days, which are written over, take a detour.
+ * straight into the tables. Only gaps and meters' days, which are written over, take a detour.
  */
 export class PostgresSink implements SinkStore {
   readonly #database: PostgresDatabase;
@@ -36,6 +52,7 @@ export class PostgresSink implements SinkStore {
     this.#answerMsMax = answerMsMax;
   }
 
+  /** In the topics' order, which is that of each commit's tables: two commits must not cross. */
   async load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]> {
     const { rows } = await this.#within(() =>
       this.#database.query(
@@ -50,10 +67,12 @@ export class PostgresSink implements SinkStore {
          SELECT g.topic, g.partition, coalesce(p.next_offset, g."offset") AS next_offset,
                 coalesce(p.messages, 0) AS messages, a.topic IS NOT NULL AS is_new
          FROM given g LEFT JOIN sink_positions p USING (topic, partition)
-         LEFT JOIN added a USING (topic, partition)`,
+         LEFT JOIN added a USING (topic, partition)
+         ORDER BY topic, partition`,
         [JSON.stringify(starts)],
       )
     );
+    for (const aggregate of AGGREGATES) touch(this.#touched, aggregate, EVER);
     return rows.map((row) => ({
       topic: String(row.topic),
       partition: Number(row.partition),
@@ -73,34 +92,45 @@ export class PostgresSink implements SinkStore {
     return written;
   }
 
+  /** One window at a time; of those that cannot be computed now the first says why. */
   async settle(): Promise<void> {
     if (this.#touched.size === 0) return;
-    await this.#within(() => refreshAggregates(this.#database, this.#touched));
+    const windows = await this.#within(() => findStaleWindows(this.#database, this.#touched));
+    const troubles: unknown[] = [];
+    for (const window of windows) {
+      await this.#within(() => refreshWindow(this.#database, this.#touched, window))
+        .catch((trouble) => troubles.push(trouble));
+    }
+    if (troubles.length > 0) throw troubles[0];
   }
 
   async #write(
     commit: SinkCommit,
     rows: (tx: Transaction) => Promise<Written>,
   ): Promise<SinkCommitted> {
-    return await this.#within(() =>
-      this.#database.transaction(async (tx) => {
-        await movePositions(tx, commit);
-        const written = await rows(tx);
-        await writeAccount(tx, commit);
-        return written;
-      })
-    );
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#within(() =>
+          this.#database.transaction(async (tx) => {
+            await tx.query(UNPACK_ALL);
+            await movePositions(tx, commit);
+            const written = await rows(tx);
+            await writeAccount(tx, commit);
+            return written;
+          })
+        );
+      } catch (error) {
+        const isAgain = error instanceof StoreAwayError && isConflict(error.cause);
+        if (!isAgain || tries === TRIES_MAX) throw error;
+      }
+    }
   }
 
   #touch(encoded: readonly EncodedRows[]): void {
     for (const { kind, span } of encoded) {
       const aggregate = AGGREGATES.find((one) => one.kind === kind);
       if (aggregate === undefined || span === null) continue;
-      const { first, last } = this.#touched.get(aggregate) ?? span;
-      this.#touched.set(aggregate, {
-        first: Math.min(first, span.first),
-        last: Math.max(last, span.last),
-      });
+      touch(this.#touched, aggregate, span);
     }
   }
 

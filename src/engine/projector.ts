@@ -72,6 +72,9 @@ const UNALIGNED_MS_MIN = 5000;
 /** The same when no more may be read. */
 const UNALIGNED_FULL_MS_MIN = 300;
 const SETTLE_MS_MIN = 2000;
+const SETTLE_RETRY_MS = 10_000;
+/** Settling is followed by so many times the time it took: it must not become the store's work. */
+const SETTLE_REST_FACTOR = 20;
 /** A stop waits for commits under way for so long. */
 const STOP_MS_MAX = 3000;
 const TASK_KEY = "task";
@@ -93,6 +96,7 @@ export class Projector {
   #commits = 0;
   #isAway = false;
   #settleDueAtMs = Infinity;
+  #settleRestUntilMs = 0;
   #settling: Promise<void> | null = null;
 
   constructor(log: ProjectorLog, store: SinkStore, options: ProjectorOptions) {
@@ -215,6 +219,7 @@ export class Projector {
     running.waitingSinceMs = running.fullSinceMs = Infinity;
     running.state = "running";
     running.lastProgressAtMs = this.#options.clock.nowMs();
+    this.#settleDueAtMs = running.lastProgressAtMs + SETTLE_MS_MIN; // who had it before may not have
     for (const position of positions) this.#log.reader.assign(position);
     this.#say("info", "partition_loaded", { partition });
   }
@@ -335,11 +340,21 @@ export class Projector {
     const isBusy = [...this.#running.values()].some(({ queue, pending }) =>
       pending !== null || (queue?.records ?? 0) > 0
     );
-    if (isBusy || nowMs < this.#settleDueAtMs || this.#settling !== null) return;
+    const dueAtMs = Math.max(this.#settleDueAtMs, this.#settleRestUntilMs);
+    if (isBusy || nowMs < dueAtMs || this.#settling !== null) return;
     this.#settleDueAtMs = Infinity;
-    this.#settling = this.#store.settle().catch((error) => {
-      if (!(error instanceof StoreAwayError)) this.#fault ??= error;
-    }).finally(() => this.#settling = null);
+    this.#settling = this.#settle(nowMs).finally(() => this.#settling = null);
+  }
+
+  async #settle(startedAtMs: number): Promise<void> {
+    let retryMs = Infinity;
+    await this.#store.settle().catch((error) => {
+      if (error instanceof StoreAwayError) retryMs = SETTLE_RETRY_MS;
+      else this.#fault ??= error;
+    });
+    const nowMs = this.#options.clock.nowMs();
+    this.#settleDueAtMs = Math.min(this.#settleDueAtMs, nowMs + retryMs);
+    this.#settleRestUntilMs = nowMs + SETTLE_REST_FACTOR * (nowMs - startedAtMs);
   }
 
   /** Waits for the commits under way, but not for a store that hangs. */
