@@ -1,9 +1,10 @@
 import postgres from "postgres";
 
 /**
- * A real PostgreSQL for tests: Debian's, in a temporary folder on a free port, run as the user
- * `postgres` where the tests run as root, which it refuses. With DATABASE_URL set that server is used
- * instead, and each test has a database of its own there all the same.
+ * A real PostgreSQL for tests: Debian's (or the programs in POSTGRES_BIN), in a temporary folder on a
+ * free port, run as the user `postgres` where the tests run as root, which it refuses. With
+ * DATABASE_URL set that server is used instead, and each test has a database of its own there all the
+ * same. TimescaleDB is used where it is installed, or on the server of GRIDWATCH_TIMESCALE_URL.
  */
 
 const START_MS_MAX = 30_000;
@@ -14,8 +15,8 @@ export type Postgres = AsyncDisposable & {
   readonly url: string;
   /** True: a test may kill it. */
   readonly isOwned: boolean;
-  /** Makes an empty database, and gives its URL. */
-  createDatabase(): Promise<string>;
+  /** Makes an empty database, and gives its URL; with TimescaleDB's extension in it or without. */
+  createDatabase(options?: { readonly extension?: boolean }): Promise<string>;
   /** SIGKILL of the server and all it has started. */
   kill(): Promise<void>;
   /** Starts it again on the same port and folder. */
@@ -24,11 +25,59 @@ export type Postgres = AsyncDisposable & {
   log(): Promise<string>;
 };
 
-/** The server of DATABASE_URL, or one started here; `owned`: always one started here. */
-export async function startPostgres({ owned = false } = {}): Promise<Postgres> {
-  const given = Deno.env.get("DATABASE_URL");
-  if (!owned && given !== undefined && given !== "") return new ExternalPostgres(given);
-  return await OwnedPostgres.start();
+/** TimescaleDB's editions, as its setting `timescaledb.license` names them. */
+export type TimescaleLicense = "timescale" | "apache";
+
+export type PostgresOptions = {
+  /** Always a server started here. */
+  readonly owned?: boolean;
+  /** A server that has TimescaleDB; null: one that need not. */
+  readonly timescale?: TimescaleLicense | null;
+};
+
+/** The server of DATABASE_URL, or one started here. */
+export async function startPostgres(
+  { owned = false, timescale = null }: PostgresOptions = {},
+): Promise<Postgres> {
+  const given = timescale === null ? databaseUrl() : await findTimescaleUrl();
+  if (!owned && timescale !== "apache" && given !== null) return new ExternalPostgres(given);
+  return await OwnedPostgres.start(timescale);
+}
+
+/** Where TimescaleDB is at hand: on a server that runs, and installed, to be started here. */
+export async function findTimescale(): Promise<{ running: boolean; installed: boolean }> {
+  const installed = await isTimescaleInstalled();
+  return { running: installed || await findTimescaleUrl() !== null, installed };
+}
+
+function databaseUrl(): string | null {
+  return Deno.env.get("DATABASE_URL") || null;
+}
+
+async function findTimescaleUrl(): Promise<string | null> {
+  const named = Deno.env.get("GRIDWATCH_TIMESCALE_URL");
+  if (named) return named;
+  const url = databaseUrl();
+  if (url === null) return null;
+  const sql = "SELECT current_setting('timescaledb.license', true) AS license " +
+    "FROM pg_available_extensions WHERE name = 'timescaledb' " +
+    "AND current_setting('shared_preload_libraries') LIKE '%timescaledb%'";
+  return (await rowsOf(url, sql)).length > 0 ? url : null;
+}
+
+async function isTimescaleInstalled(): Promise<boolean> {
+  const binaries = await findBinaries().catch(() => null);
+  if (binaries === null) return false;
+  try {
+    const { stdout } = await new Deno.Command(`${binaries}/pg_config`, { args: ["--sharedir"] })
+      .output();
+    const folder = new TextDecoder().decode(stdout).trim();
+    await Deno.stat(`${folder}/extension/timescaledb.control`);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** Rows of one statement, over a connection of its own. */
@@ -47,11 +96,13 @@ export async function rowsOf(
 
 let databases = 0;
 
-async function makeDatabase(server: string): Promise<string> {
+/** Of template0: template1 may have the extension in it, and its background workers too. */
+async function makeDatabase(server: string, { extension = false } = {}): Promise<string> {
   const name = `gw_${Deno.pid}_${++databases}`;
-  await rowsOf(server, `CREATE DATABASE ${name}`);
+  await rowsOf(server, `CREATE DATABASE ${name} TEMPLATE template0`);
   const url = new URL(server);
   url.pathname = `/${name}`;
+  if (extension) await rowsOf(url.href, "CREATE EXTENSION timescaledb");
   return url.href;
 }
 
@@ -61,8 +112,8 @@ class ExternalPostgres implements Postgres {
 
   constructor(readonly url: string) {}
 
-  async createDatabase(): Promise<string> {
-    const url = await makeDatabase(this.url);
+  async createDatabase(options?: { readonly extension?: boolean }): Promise<string> {
+    const url = await makeDatabase(this.url, options);
     this.#made.push(new URL(url).pathname.slice(1));
     return url;
   }
@@ -99,14 +150,15 @@ class OwnedPostgres implements Postgres {
     readonly folder: string,
     readonly port: number,
     readonly binaries: string,
+    readonly timescale: TimescaleLicense | null,
   ) {
     this.url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   }
 
-  static async start(): Promise<OwnedPostgres> {
+  static async start(timescale: TimescaleLicense | null): Promise<OwnedPostgres> {
     const binaries = await findBinaries();
     const folder = await Deno.makeTempDir({ prefix: "gridwatch-postgres-" });
-    const server = new OwnedPostgres(folder, freePort(), binaries);
+    const server = new OwnedPostgres(folder, freePort(), binaries, timescale);
     try {
       await Deno.chmod(folder, 0o777);
       await server.#run("initdb", [
@@ -122,8 +174,8 @@ class OwnedPostgres implements Postgres {
     return server;
   }
 
-  async createDatabase(): Promise<string> {
-    return await makeDatabase(this.url);
+  async createDatabase(options?: { readonly extension?: boolean }): Promise<string> {
+    return await makeDatabase(this.url, options);
   }
 
   async restart(): Promise<void> {
@@ -135,6 +187,7 @@ class OwnedPostgres implements Postgres {
       ...["-D", `${this.folder}/data`, "-p", String(this.port), "-h", "127.0.0.1"],
       ...["-k", this.folder, "-c", "fsync=off", "-c", "shared_buffers=128MB"],
       ...["-c", "max_wal_size=2GB", "-c", "log_min_messages=fatal"],
+      ...timescaleSettings(this.timescale),
     ]).spawn();
     let hasEnded = false;
     this.#process.status.then(() => hasEnded = true);
@@ -210,7 +263,19 @@ class OwnedPostgres implements Postgres {
   }
 }
 
+/** Each database with the extension has a scheduler, and each of its jobs under way a worker. */
+function timescaleSettings(license: TimescaleLicense | null): string[] {
+  if (license === null) return [];
+  return [
+    ...["-c", "shared_preload_libraries=timescaledb", "-c", `timescaledb.license=${license}`],
+    ...["-c", "timescaledb.telemetry_level=off", "-c", "max_worker_processes=64"],
+    ...["-c", "timescaledb.max_background_workers=32"],
+  ];
+}
+
 async function findBinaries(): Promise<string> {
+  const given = Deno.env.get("POSTGRES_BIN");
+  if (given) return given;
   const folders: string[] = [];
   try {
     for await (const { name } of Deno.readDir("/usr/lib/postgresql")) {
