@@ -48,8 +48,10 @@ export function createApp(ports: StatusPorts): Hono {
   const cache = createAnswerCache({
     nowMs,
     activity() {
-      const { state, rowsRead, lastProgressAtMs } = live();
-      return { stamp: `${state} ${rowsRead} ${lastProgressAtMs}`, busy: state === "running" };
+      const { state, source, rowsRead, eventTimeMs, lastProgressAtMs } = live();
+      // Of a database it is known how far it is; here that something was committed.
+      const changedAtMs = source === "database" ? eventTimeMs : lastProgressAtMs;
+      return { stamp: `${state} ${rowsRead} ${changedAtMs}`, busy: state === "running" };
     },
   });
   const answers = createAnswers({ query, cache, nowMs, live });
@@ -91,13 +93,14 @@ export function createApp(ports: StatusPorts): Hono {
   }
 
   app.get("/healthz", (c) => {
-    const { state, message, lastProgressAtMs } = live();
+    const { state, source, message, lastProgressAtMs } = live();
     const idleMs = nowMs() - lastProgressAtMs;
     if (state === "failed") {
       const error = message ?? "It failed";
       return c.json({ status: "failing", state, error, hint: "See its log, then restart it" }, 503);
     }
-    if (state === "running" && idleMs > NO_PROGRESS_MAX_MS) {
+    // A database that is away is the readiness's to tell: no restart of this one brings it back.
+    if (state === "running" && source === "replay" && idleMs > NO_PROGRESS_MAX_MS) {
       const error = `No progress for ${Math.floor(idleMs / 1000)} s`;
       return c.json({ status: "failing", state, error, hint: "Restart it: it will resume" }, 503);
     }

@@ -37,12 +37,17 @@ type Entry = {
   stamp: string;
   loadedAtMs: number;
   costMs: number;
+  /** The last load failed, and when; null: it did not. */
+  failure: { readonly error: unknown; readonly atMs: number } | null;
   pending: Promise<unknown> | null;
 };
 
 /** Answers by key. */
 export type AnswerCache = {
-  /** The answer, from the store when the kept one is too old. Rejects as `load` does. */
+  /**
+   * The answer, from the store when the kept one is too old. Rejects as `load` does; one that took
+   * long to fail rests as one that took long to come, and rejects meanwhile as it last did.
+   */
   get<T>(key: string, freshness: Freshness, load: () => Promise<T>): Promise<T>;
   /** The kept answer however old, or null; a new one is fetched behind it. Never rejects. */
   peek<T>(key: string, freshness: Freshness, load: () => Promise<T>): T | null;
@@ -67,7 +72,10 @@ export function createAnswerCache(
   function entryOf(key: string): Entry {
     const known = entries.get(key);
     const entry = known ??
-      { value: null, loaded: false, stamp: "", loadedAtMs: 0, costMs: 0, pending: null };
+      {
+        ...{ value: null, loaded: false, stamp: "", loadedAtMs: 0 },
+        ...{ costMs: 0, failure: null, pending: null },
+      };
     entries.delete(key);
     entries.set(key, entry);
     for (const oldest of entries.keys()) {
@@ -75,6 +83,11 @@ export function createAnswerCache(
       entries.delete(oldest);
     }
     return entry;
+  }
+
+  function isResting({ failure, costMs }: Entry, { costFactor }: Freshness): boolean {
+    const pauseMs = Math.min(COST_PAUSE_MAX_MS, costMs * costFactor);
+    return failure !== null && nowMs() - failure.atMs < pauseMs;
   }
 
   async function reload(entry: Entry, load: () => Promise<unknown>): Promise<unknown> {
@@ -85,9 +98,13 @@ export function createAnswerCache(
       entry.loaded = true;
       entry.stamp = stamp;
       entry.loadedAtMs = nowMs();
-      entry.costMs = entry.loadedAtMs - startedAtMs;
+      entry.failure = null;
       return entry.value;
+    } catch (error) {
+      entry.failure = { error, atMs: nowMs() };
+      throw error;
     } finally {
+      entry.costMs = nowMs() - startedAtMs;
       entry.pending = null;
     }
   }
@@ -98,12 +115,14 @@ export function createAnswerCache(
       // A load under way may have begun before the last commit: it is waited for, then judged.
       if (entry.pending !== null) await entry.pending;
       if (isFresh(entry, freshness)) return entry.value as T;
+      if (isResting(entry, freshness)) throw entry.failure?.error;
       entry.pending ??= reload(entry, load);
       return await entry.pending as T;
     },
     peek<T>(key: string, freshness: Freshness, load: () => Promise<T>): T | null {
       const entry = entryOf(key);
-      if (entry.pending === null && !isFresh(entry, freshness)) {
+      const isDue = !isFresh(entry, freshness) && !isResting(entry, freshness);
+      if (entry.pending === null && isDue) {
         entry.pending = reload(entry, load);
         // Whoever awaits `get` hears of it; a page keeps what it has.
         entry.pending.catch(() => {});

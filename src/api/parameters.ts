@@ -20,6 +20,9 @@ export type ListPage = { readonly limit: number; readonly offset: number };
 /** A request's parameters by name. A name not in `known`, or given twice, is an error. */
 export function readParameters(url: string, known: readonly string[]): Map<string, string> {
   const parameters = new Map<string, string>();
+  if (!URL.canParse(url)) {
+    throw new ParameterError("Cannot read the address", "Is its Host header that of a host?");
+  }
   for (const [name, value] of new URL(url).searchParams) {
     if (!known.includes(name)) {
       const hint = known.length === 0
@@ -102,12 +105,18 @@ export function usableText(name: string, value: string): string {
 export function instantMs(parameters: ReadonlyMap<string, string>, name: string): number | null {
   const value = parameters.get(name);
   if (value === undefined) return null;
-  const ms = INSTANT.test(value) ? Date.parse(value) : NaN;
+  const ms = INSTANT.test(value) && isDay(value.slice(0, 10)) ? Date.parse(value) : NaN;
   if (!Number.isNaN(ms)) return ms;
   throw new ParameterError(
     `Cannot use ${name}=${shown(value)}: must be ISO 8601 with an offset, or a date`,
     `Such as ${name}=2013-01-31 or ${name}=2013-01-31T10:30:00Z`,
   );
+}
+
+/** Whether the calendar has the day: `Date.parse` takes 31 February for 3 March, a store no year 0. */
+function isDay(day: string): boolean {
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return day >= "0001" && !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 10) === day;
 }
 
 function shown(value: string): string {

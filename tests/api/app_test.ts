@@ -154,6 +154,8 @@ Deno.test("a parameter that cannot be used is a 400 with an error and a hint", a
     "/api/gaps?from=yesterday",
     "/api/gaps?from=2013-01-01T00:00:00",
     "/api/gaps?from=2013-13-01",
+    "/api/gaps?from=2013-02-31",
+    "/api/gaps?from=0000-01-01",
     "/api/gaps?meter=",
     "/api/gaps?meter=%00",
     `/api/late?meter=${"x".repeat(1001)}`,
@@ -255,4 +257,23 @@ Deno.test("/metrics still tells of the run when the store fails", async () => {
   const text = await response.text();
   assert.match(text, /^gridwatch_store_up 0$/m);
   assert.doesNotMatch(text, /gridwatch_gaps/);
+});
+
+Deno.test("an address that is none is a 400, not a fault", async () => {
+  const { app } = createBench(empty);
+  for (const host of ["[", "a b"]) {
+    const request = new Request("http://host/api/gaps");
+    Object.defineProperty(request, "url", { value: `http://${host}/api/gaps` });
+    const response = await app.fetch(request);
+    assert.equal(response.status, 400, host);
+    assert.match((await response.json()).error, /^Cannot read the address/);
+  }
+});
+
+Deno.test("/healthz of one that serves a database does not fail with it", async () => {
+  const bench = createBench(empty, { state: "running", source: "database" });
+  bench.nowMs += 120_000;
+  bench.fail = true;
+  assert.equal((await bench.get("/healthz")).status, 200);
+  assert.equal((await bench.get("/readyz")).status, 503);
 });

@@ -86,3 +86,23 @@ Deno.test("createAnswerCache() keeps a bounded number of answers, the last used"
   await cache.get("0", SECOND, load);
   assert.equal(bench.loads, 258);
 });
+
+Deno.test("createAnswerCache() rests after a load that took long to fail, and says why meanwhile", async () => {
+  const { bench, cache } = createBench();
+  let loads = 0;
+  const fail = () => {
+    loads++;
+    bench.nowMs += 2000;
+    return Promise.reject(new Error("too slow"));
+  };
+  await assert.rejects(cache.get("a", SECOND, fail), /too slow/);
+  for (let second = 0; second < 17; second++) {
+    bench.nowMs += 1000;
+    await assert.rejects(cache.get("a", SECOND, fail), /too slow/);
+    assert.equal(cache.peek("a", SECOND, fail), null);
+  }
+  assert.equal(loads, 1);
+  bench.nowMs += 1000;
+  assert.equal(await cache.get("a", SECOND, () => Promise.resolve(7)), 7);
+  assert.equal(await cache.get("a", SECOND, fail), 7);
+});
