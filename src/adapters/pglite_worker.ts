@@ -1,4 +1,5 @@
 import { PGlite } from "@electric-sql/pglite";
+import { BECOME_READER, isReading, MAKE_READER, READING_WORDS } from "./pglite_reader.ts";
 
 /**
  * The thread that PGlite runs in, so that SQL and the rest of the pipeline use a core each. It
@@ -43,6 +44,10 @@ export type Answer =
 
 class UnexpectedRowsError extends Error {}
 
+class NotReadingError extends Error {
+  readonly code = "25006"; // PostgreSQL's own, of what a transaction that only reads refuses
+}
+
 /** The worker's own global, of which the page types know nothing. */
 const thread = globalThis as unknown as {
   onmessage: (event: MessageEvent<Request>) => void;
@@ -77,6 +82,7 @@ async function handle(request: Request): Promise<QueryAnswer | null> {
       database = await PGlite.create(
         request.dataDirectory === null ? {} : { dataDir: request.dataDirectory },
       );
+      await database.exec(MAKE_READER);
       return null;
     case "transaction":
       await transact(opened(), request.statements);
@@ -129,8 +135,9 @@ async function query(
   readOnly: boolean,
 ): Promise<QueryAnswer> {
   if (!readOnly) return toAnswer(await pg.query<Record<string, unknown>>(sql, [...params]));
+  if (!isReading(sql)) throw new NotReadingError(`must begin with ${READING_WORDS.join(", ")}`);
   return await pg.transaction(async (tx) => {
-    await tx.exec("SET TRANSACTION READ ONLY");
+    await tx.exec(BECOME_READER);
     return toAnswer(await tx.query<Record<string, unknown>>(sql, [...params]));
   });
 }

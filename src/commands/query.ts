@@ -7,7 +7,8 @@ import { formatCsv, formatJson, formatTable } from "./table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 
-Runs one statement over the embedded store. It can only read.
+Runs one statement over the embedded store. It can only read: SELECT, WITH, VALUES, TABLE, SHOW or
+EXPLAIN, as a role that may read every table and change nothing.
 
   --data DIR     the store (default: .gridwatch)
   --json, --csv  instead of a table
@@ -57,9 +58,11 @@ export async function query(args: string[]): Promise<number> {
   }
 }
 
-/** SQLSTATE 25006: read-only transaction; 42P01: no such table. */
+/** SQLSTATE 25006: read-only transaction; 42501: no privilege; 42P01: no such table. */
 function hintFor(code: string | null): string | undefined {
-  if (code === "25006") return "`gridwatch query` only reads";
+  if (code === "25006" || code === "42501") {
+    return "`gridwatch query` only reads the store's tables";
+  }
   if (code !== "42P01") return undefined;
   return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, metrics, " +
     "ledger, positions";
