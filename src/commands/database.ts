@@ -36,11 +36,20 @@ export function databaseUrl(command: string, config: Config, given: string | und
       "--database postgres://user:password@host/name, or GRIDWATCH_DATABASE_URL",
     );
   }
-  if (/^postgres(ql)?:\/\//.test(url)) return url;
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return url;
   throw new UsageError(
-    `Cannot ${command} with --database="${url.replace(/:[^:@/]*@/, ":…@")}": ` +
+    `Cannot ${command} with --database="${shownUrl(url)}": ` +
       "must be postgres://user:password@host:port/name",
+    "characters of a password that a URL has another use for are written as %40 (@), %2F (/), …",
   );
+}
+
+/** A database's address without its password. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return "(not a URL)";
+  const parsed = new URL(url);
+  if (parsed.password !== "") parsed.password = "***";
+  return parsed.href;
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   skipped,
   warning,
 } from "./doctor_checks.ts";
+import { shownUrl } from "./database.ts";
 import { SKEW_MS_MAX } from "./doctor_kafka.ts";
 
 /** A connection to the database, as far as the checks need one. */
@@ -103,18 +104,6 @@ export function databaseChecks(ports: DatabasePorts): {
     },
   ];
   return { chain, close: async () => await opened?.close() };
-}
-
-/** A database's address without its password. */
-export function shownUrl(url: string): string {
-  try {
-    const parsed = new URL(url);
-    if (parsed.password !== "") parsed.password = "***";
-    return parsed.href;
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return "(not a URL)";
-  }
 }
 
 async function checkServer(database: DoctorDatabase, url: string): Promise<Finding> {

@@ -1,6 +1,7 @@
 import type { ProjectionStatus } from "../engine/projector.ts";
 import type { PartitionStatus } from "../engine/worker.ts";
-import { RunError } from "./errors.ts";
+import { readNumber } from "./arguments.ts";
+import { listen } from "./listen.ts";
 
 /** How a partition stands that a processor or a sink holds. */
 export type HealthStatus = PartitionStatus | ProjectionStatus;
@@ -9,37 +10,43 @@ export type HealthStatus = PartitionStatus | ProjectionStatus;
 const PROGRESS_MS_MAX = 60_000;
 
 /**
- * Serves the health of a processor or a sink. Liveness is by progress: 503 when a partition held has records to
- * read, or is being loaded, and nothing of it has moved for a minute.
+ * Serves the health of a processor or a sink; `status` null: it waits for the log or the database.
+ * Liveness is by progress: 503 when a partition held has records to read, or is being loaded, and
+ * nothing of it has moved for a minute. What only waits is alive, and not ready.
  *
  * @throws {RunError} when the port is taken
  */
 export function serveHealth(
   { host, port }: { host: string; port: number },
-  status: () => HealthStatus[],
+  status: () => HealthStatus[] | null,
 ): { close(): Promise<void> } {
-  try {
-    const server = Deno.serve({ hostname: host, port, onListen: () => {} }, (request) => {
-      const partitions = status();
-      switch (new URL(request.url).pathname) {
-        case "/healthz":
-          return answer(partitions.every((p) => isAlive(p, Date.now())), partitions);
-        case "/readyz":
-          return answer(partitions.every((p) => p.state === "running"), partitions);
-        case "/metrics":
-          return new Response(metrics(partitions), {
-            headers: { "content-type": "text/plain; version=0.0.4" },
-          });
-        default:
-          return Response.json({ error: "not found" }, { status: 404 });
-      }
-    });
-    return { close: () => server.shutdown() };
-  } catch (error) {
-    throw new RunError(`Cannot listen on ${host}:${port}: ${error}`, `--health-port ${port + 1}`, {
-      cause: error,
-    });
-  }
+  const server = listen({ host, port, flag: "--health-port" }, (request) => {
+    const partitions = status();
+    const all = partitions ?? [];
+    switch (new URL(request.url).pathname) {
+      case "/healthz":
+        return answer(all.every((p) => isAlive(p, Date.now())), all);
+      case "/readyz":
+        return answer(partitions !== null && all.every((p) => p.state === "running"), all);
+      case "/metrics":
+        return new Response(metrics(all), {
+          headers: { "content-type": "text/plain; version=0.0.4" },
+        });
+      default:
+        return Response.json({ error: "not found" }, { status: 404 });
+    }
+  });
+  return { close: () => server.shutdown() };
+}
+
+/**
+ * Reads `--health-port`; null: it is not given.
+ *
+ * @throws {UsageError} when it is no port
+ */
+export function readHealthPort(command: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  return readNumber(command, "health-port", text, { min: 0, max: 65_535, whole: true });
 }
 
 /** Whether a partition moves, or has no reason to. */

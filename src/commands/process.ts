@@ -1,7 +1,7 @@
 import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
 import { readArguments, readNumber } from "./arguments.ts";
 import { RunError } from "./errors.ts";
-import { serveHealth } from "./health.ts";
+import { readHealthPort, serveHealth } from "./health.ts";
 import {
   checkTopics,
   KAFKA_OPTIONS,
@@ -51,40 +51,28 @@ export async function processRaw(args: string[]): Promise<number> {
     max: 64,
     whole: true,
   });
-  const port = values["health-port"] === undefined
-    ? null
-    : readNumber("process", "health-port", values["health-port"], { min: 0, max: 65_535 });
+  const port = readHealthPort("process", values["health-port"]);
   const loaded = withBrokers(await loadConfig(values.config), values.brokers);
   const config = {
     ...withScope("process", loaded, values.scope),
     ...(values.group === undefined ? {} : { "kafka.group": values.group }),
   };
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
-  const partitions = await countPartitions(config, stop.signal);
-  if (partitions === null) {
-    stop.release();
-    logEvent({ level: "info", event: "stopped", fields: {} });
-    return 0;
-  }
-  logEvent({
-    level: "info",
-    event: "started",
-    fields: { workers, partitions, brokers: config["kafka.brokers"], pid: Deno.pid },
-  });
-  const statuses: PartitionStatus[][] = Array.from({ length: workers }, () => []);
-  const health = port === null
-    ? null
-    : serveHealth({ host: config["api.host"], port }, () => statuses.flat());
+  /** Of each worker; null: it has not begun. */
+  const statuses: (PartitionStatus[] | null)[] = Array.from({ length: workers }, () => null);
+  const status = () => statuses.includes(null) ? null : statuses.flatMap((one) => one ?? []);
+  const health = port === null ? null : serveHealth({ host: config["api.host"], port }, status);
   try {
-    if (workers === 1) {
-      await runKafkaWorker(config, stop.signal, {
-        onEvent: logEvent,
-        onStatus: (status) => statuses[0] = status,
-      });
-    } else {
-      await Promise.all(
-        statuses.map((_, w) => runThread(config, stop.signal, (status) => statuses[w] = status)),
-      );
+    const partitions = await countPartitions(config, stop.signal);
+    if (partitions !== null) {
+      const fields = { workers, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
+      logEvent({ level: "info", event: "started", fields });
+      await Promise.all(statuses.map((_, w) => {
+        const onStatus = (status: PartitionStatus[]) => statuses[w] = status;
+        return workers === 1
+          ? runKafkaWorker(config, stop.signal, { onEvent: logEvent, onStatus })
+          : runThread(config, stop.signal, onStatus);
+      }));
     }
   } finally {
     await health?.close();

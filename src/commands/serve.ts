@@ -1,5 +1,5 @@
 import { readArguments, readNumber } from "./arguments.ts";
-import { databaseUrl, openDatabase } from "./database.ts";
+import { databaseError, databaseUrl, openDatabase, type ReadDatabase } from "./database.ts";
 import { openStore } from "./embedded.ts";
 import { LiveTracker } from "./live.ts";
 import { loadConfig, print, say, stopSignal } from "./shell.ts";
@@ -63,27 +63,13 @@ async function serveDatabase(url: string, host: string, port: number): Promise<n
   const database = await openDatabase(url);
   const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
-  const look = async () => {
-    const { rows: [row] } = await database.query(
-      "SELECT (SELECT max(watermark) FROM positions) AS watermark, " +
-        "(SELECT coalesce(sum(raw - tick), 0) FROM ledger) AS readings",
-    );
-    const readings = Number(row.readings);
-    const eventTimeMs = row.watermark instanceof Date ? row.watermark.getTime() : null;
-    live.progress({
-      rowsRead: readings,
-      recordsFolded: readings,
-      readingsFolded: readings,
-      eventTimeMs,
-    });
-  };
   const stop = stopSignal(() => {});
   try {
-    await look();
+    await look(database, live).catch((error) => {
+      throw databaseError("use", error);
+    });
     const server = serveApi(database, () => live.status, { host, port });
-    const timer = setInterval(() => {
-      look().catch((error) => say(`warning: ${error instanceof Error ? error.message : error}`));
-    }, LOOK_MS);
+    const timer = setInterval(watch(() => look(database, live)), LOOK_MS);
     say(`page: ${server.url} (Ctrl-C ends)`);
     await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
     clearInterval(timer);
@@ -93,4 +79,39 @@ async function serveDatabase(url: string, host: string, port: number): Promise<n
     stop.release();
   }
   return 0;
+}
+
+async function look(database: ReadDatabase, live: LiveTracker): Promise<void> {
+  const { rows: [row] } = await database.query(
+    "SELECT (SELECT max(watermark) FROM positions) AS watermark, " +
+      "(SELECT coalesce(sum(raw - tick), 0) FROM ledger) AS readings",
+  );
+  const readings = Number(row.readings);
+  live.progress({
+    rowsRead: readings,
+    recordsFolded: readings,
+    readingsFolded: readings,
+    eventTimeMs: row.watermark instanceof Date ? row.watermark.getTime() : null,
+  });
+}
+
+/** Looks, one after another; says that it fails when it begins to, and when it no longer does. */
+function watch(look: () => Promise<void>): () => void {
+  let isAway = false;
+  let isLooking = false;
+  return async () => {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      await look();
+      if (isAway) say("the database answers again");
+      isAway = false;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message || error.name : String(error);
+      if (!isAway) say(`warning: the database does not answer: ${reason}`);
+      isAway = true;
+    } finally {
+      isLooking = false;
+    }
+  };
 }

@@ -1,6 +1,6 @@
 import { createApp } from "../api/app.ts";
 import type { LiveStatus } from "../api/ports.ts";
-import { RunError } from "./errors.ts";
+import { listen } from "./listen.ts";
 import { say } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
@@ -35,17 +35,7 @@ export function serveApi(
       say(`error: ${path}: ${error instanceof Error ? error.message : error}`),
     closing: closing.signal,
   });
-  let server: Deno.HttpServer<Deno.NetAddr>;
-  try {
-    server = Deno.serve({ hostname: host, port, onListen: () => {} }, app.fetch);
-  } catch (error) {
-    const taken = error instanceof Deno.errors.AddrInUse;
-    throw new RunError(
-      `Cannot listen on ${host}:${port}: ${taken ? "the port is taken" : String(error)}`,
-      taken ? `--port ${port === 65_535 ? port - 1 : port + 1}` : undefined,
-      { cause: error },
-    );
-  }
+  const server = listen({ host, port, flag: "--port" }, app.fetch);
   const shown = host === "0.0.0.0" || host === "127.0.0.1" ? "localhost" : host;
   return {
     url: `http://${shown.includes(":") ? `[${shown}]` : shown}:${server.addr.port}`,

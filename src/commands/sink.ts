@@ -4,10 +4,10 @@ import { PostgresSink } from "../adapters/postgres_sink.ts";
 import { OffsetGoneError } from "../engine/log_ports.ts";
 import { type ProjectionStatus, Projector } from "../engine/projector.ts";
 import { StoreAwayError } from "../engine/sink_ports.ts";
-import { readArguments, readNumber } from "./arguments.ts";
+import { readArguments } from "./arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
 import { RunError } from "./errors.ts";
-import { serveHealth } from "./health.ts";
+import { readHealthPort, serveHealth } from "./health.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -59,14 +59,12 @@ export async function sink(args: string[]): Promise<number> {
     print(usage);
     return 0;
   }
-  const port = values["health-port"] === undefined
-    ? null
-    : readNumber("sink", "health-port", values["health-port"], { min: 0, max: 65_535 });
+  const port = readHealthPort("sink", values["health-port"]);
   const config = withBrokers(await loadConfig(values.config), values.brokers);
   const url = databaseUrl("sink", config, values.database);
   const group = values.group ?? `${config["kafka.group"]}-sink`;
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
-  let status = (): ProjectionStatus[] => [];
+  let status = (): ProjectionStatus[] | null => null;
   const health = port === null
     ? null
     : serveHealth({ host: config["api.host"], port }, () => status());

@@ -3,16 +3,13 @@ import { migrate } from "../../src/adapters/migrations.ts";
 import { PgliteClient } from "../../src/adapters/pglite_client.ts";
 import { doctor, type DoctorPorts } from "../../src/commands/doctor.ts";
 import { type CheckResult, failed, ok, runChecks } from "../../src/commands/doctor_checks.ts";
-import {
-  databaseChecks,
-  type MigrationStanding,
-  shownUrl,
-} from "../../src/commands/doctor_database.ts";
+import { databaseChecks, type MigrationStanding } from "../../src/commands/doctor_database.ts";
 import { authorizationOf, grafanaChecks } from "../../src/commands/doctor_grafana.ts";
 import { kafkaChecks, type KafkaPorts } from "../../src/commands/doctor_kafka.ts";
 import { ConfigError, readConfig } from "../../src/config.ts";
 import type { LogAdmin, LogBatch, LogReader, TopicSpec } from "../../src/engine/log_ports.ts";
 import { topicNames } from "../../src/engine/log_records.ts";
+import { shownUrl } from "../../src/commands/database.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const topics = topicNames("smartmeter_");
