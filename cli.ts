@@ -1,5 +1,6 @@
 import { LockedError } from "./src/adapters/directory_lock.ts";
 import { RunError, UsageError } from "./src/commands/errors.ts";
+import { print, say } from "./src/commands/shell.ts";
 import { VERSION } from "./src/commands/version.ts";
 import { ConfigError } from "./src/config.ts";
 import { LogError } from "./src/engine/log_ports.ts";
@@ -94,11 +95,11 @@ Start here: gridwatch demo
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") {
-    console.log(`gridwatch ${VERSION}`);
+    print(`gridwatch ${VERSION}`);
     return 0;
   }
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    console.log(usage);
+    print(usage);
     return name === undefined ? 2 : 0;
   }
   try {
@@ -117,12 +118,12 @@ function fail(error: unknown): number {
   const isKnown = isUsage || error instanceof RunError || error instanceof ReadError ||
     error instanceof LockedError || error instanceof LogError;
   if (isKnown) {
-    console.error(`error: ${error.message}`);
-    if ("hint" in error && error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    say(`error: ${error.message}`);
+    if ("hint" in error && error.hint !== undefined) say(`hint: ${error.hint}`);
     return isUsage ? 2 : 1;
   }
-  console.error("error: a fault of Gridwatch itself; nothing that was committed is lost");
-  console.error(error);
+  say("error: a fault of Gridwatch itself; nothing that was committed is lost");
+  say(Deno.inspect(error));
   return 1;
 }
 

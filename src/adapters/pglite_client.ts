@@ -1,7 +1,13 @@
-import type { Answer, QueryAnswer, Request, Statement } from "./pglite_worker.ts";
+import type { Answer, CellsAnswer, Request, Statement } from "./pglite_worker.ts";
 
 /** A request without its number: what a caller asks for. */
 type Ask = Request extends infer R ? R extends { id: number } ? Omit<R, "id"> : never : never;
+
+/** Rows by their columns' names. */
+export type QueryAnswer = {
+  readonly columns: string[];
+  readonly rows: Record<string, unknown>[];
+};
 
 /** What PostgreSQL said no to. `code` is its SQLSTATE. */
 export class SqlError extends Error {
@@ -16,7 +22,7 @@ export class PgliteClient {
   readonly #worker: Worker;
   readonly #waiting = new Map<
     number,
-    { resolve(value: QueryAnswer | null): void; reject(error: Error): void }
+    { resolve(value: CellsAnswer | null): void; reject(error: Error): void }
   >();
   #nextId = 1;
   #failure: Error | null = null;
@@ -53,12 +59,25 @@ export class PgliteClient {
     await this.#ask({ kind: "script", sql });
   }
 
-  /** Runs one statement and gives its rows. */
+  /** Runs one statement and gives its rows; of two columns of one name the last is given. */
   async query(
     sql: string,
     params: readonly unknown[] = [],
-    { readOnly = false } = {},
+    options: { readOnly?: boolean } = {},
   ): Promise<QueryAnswer> {
+    const { columns, rows } = await this.queryCells(sql, params, options);
+    const named = rows.map((row) =>
+      Object.fromEntries(columns.map((column, i) => [column, row[i]]))
+    );
+    return { columns, rows: named };
+  }
+
+  /** Runs one statement and gives its rows as arrays. */
+  async queryCells(
+    sql: string,
+    params: readonly unknown[] = [],
+    { readOnly = false } = {},
+  ): Promise<CellsAnswer> {
     const answer = await this.#ask({ kind: "query", sql, params, readOnly });
     if (answer === null) throw new Error("the database gave no rows");
     return answer;
@@ -76,7 +95,7 @@ export class PgliteClient {
     }
   }
 
-  #ask(ask: Ask, transfer: Transferable[] = []): Promise<QueryAnswer | null> {
+  #ask(ask: Ask, transfer: Transferable[] = []): Promise<CellsAnswer | null> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {

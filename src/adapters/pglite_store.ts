@@ -3,8 +3,8 @@ import { CopyWriter } from "../formats/pg_copy.ts";
 import { outputRows, type TableRows, UPSERTS } from "../formats/output_rows.ts";
 import { lockDirectory } from "./directory_lock.ts";
 import { migrate } from "./migrations.ts";
-import { PgliteClient, SqlError } from "./pglite_client.ts";
-import type { QueryAnswer, Statement } from "./pglite_worker.ts";
+import { PgliteClient, type QueryAnswer, SqlError } from "./pglite_client.ts";
+import type { CellsAnswer, Statement } from "./pglite_worker.ts";
 
 /** One replayed input: what was played into this store, from which offsets on. */
 export type StoredInput = {
@@ -97,6 +97,11 @@ export class PgliteStore implements CommitStore {
     options: { readOnly?: boolean } = {},
   ): Promise<QueryAnswer> {
     return this.#client.query(sql, params, options);
+  }
+
+  /** Runs one statement that cannot change anything; rows as arrays. */
+  readCells(sql: string): Promise<CellsAnswer> {
+    return this.#client.queryCells(sql, [], { readOnly: true });
   }
 
   /** The input played last, finished or not. */

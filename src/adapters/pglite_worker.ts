@@ -27,13 +27,14 @@ export type Request =
   }
   | { readonly id: number; readonly kind: "close" };
 
-export type QueryAnswer = {
+/** Rows as arrays: two columns may have one name. */
+export type CellsAnswer = {
   readonly columns: string[];
-  readonly rows: Record<string, unknown>[];
+  readonly rows: unknown[][];
 };
 
 export type Answer =
-  | { readonly id: number; readonly ok: true; readonly value: QueryAnswer | null }
+  | { readonly id: number; readonly ok: true; readonly value: CellsAnswer | null }
   | {
     readonly id: number;
     readonly ok: false;
@@ -76,7 +77,7 @@ async function answer(request: Request): Promise<void> {
   }
 }
 
-async function handle(request: Request): Promise<QueryAnswer | null> {
+async function handle(request: Request): Promise<CellsAnswer | null> {
   switch (request.kind) {
     case "open":
       database = await PGlite.create(
@@ -133,17 +134,20 @@ async function query(
   sql: string,
   params: readonly unknown[],
   readOnly: boolean,
-): Promise<QueryAnswer> {
-  if (!readOnly) return toAnswer(await pg.query<Record<string, unknown>>(sql, [...params]));
+): Promise<CellsAnswer> {
+  if (!readOnly) return await queryCells(pg, sql, params);
   if (!isReading(sql)) throw new NotReadingError(`must begin with ${READING_WORDS.join(", ")}`);
   return await pg.transaction(async (tx) => {
     await tx.exec(BECOME_READER);
-    return toAnswer(await tx.query<Record<string, unknown>>(sql, [...params]));
+    return await queryCells(tx, sql, params);
   });
 }
 
-function toAnswer(
-  result: { fields: { name: string }[]; rows: Record<string, unknown>[] },
-): QueryAnswer {
-  return { columns: result.fields.map((field) => field.name), rows: result.rows };
+async function queryCells(
+  on: Pick<PGlite, "query">,
+  sql: string,
+  params: readonly unknown[],
+): Promise<CellsAnswer> {
+  const { fields, rows } = await on.query<unknown[]>(sql, [...params], { rowMode: "array" });
+  return { columns: fields.map((field) => field.name), rows };
 }

@@ -11,7 +11,9 @@ Runs one statement over the embedded store. It can only read: SELECT, WITH, VALU
 EXPLAIN, as a role that may read every table and change nothing.
 
   --data DIR     the store (default: .gridwatch)
-  --json, --csv  instead of a table
+  --json         instead of a table, an array of one object a row; a column name that comes again
+                 gets _2, _3, …
+  --csv          instead of a table, as PostgreSQL's CSV: null is empty, the empty text is ""
   --config FILE  settings
 
 Examples:
@@ -41,29 +43,32 @@ export async function query(args: string[]): Promise<number> {
   const config = await loadConfig(values.config);
   const store = await openStore(values.data ?? config.data_directory, true);
   try {
-    const { columns, rows } = await store.query(positionals[0], [], { readOnly: true });
-    const cells = rows.map((row) => columns.map((column) => row[column]));
-    if (values.json) print(formatJson(columns, cells));
-    else if (values.csv) print(formatCsv(columns, cells));
+    const { columns, rows } = await store.readCells(positionals[0]);
+    if (values.json) print(formatJson(columns, rows));
+    else if (values.csv) print(formatCsv(columns, rows));
     else {
       const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-      print(formatTable(columns, cells, { widthMax }));
+      print(formatTable(columns, rows, { widthMax }));
     }
     return 0;
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    throw new RunError(`Cannot query: ${error.message}`, hintFor(error.code), { cause: error });
+    throw new RunError(`Cannot query: ${error.message}`, hintFor(error), { cause: error });
   } finally {
     await store.close();
   }
 }
 
 /** SQLSTATE 25006: read-only transaction; 42501: no privilege; 42P01: no such table. */
-function hintFor(code: string | null): string | undefined {
-  if (code === "25006" || code === "42501") {
-    return "`gridwatch query` only reads the store's tables";
+function hintFor({ code, message }: SqlError): string | undefined {
+  switch (code) {
+    case "25006":
+    case "42501":
+      return "`gridwatch query` only reads the store's tables";
+    case "42P01":
+      return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, " +
+        "metrics, ledger, positions";
+    default:
+      return /multiple commands/.test(message) ? "one statement at a time" : undefined;
   }
-  if (code !== "42P01") return undefined;
-  return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, metrics, " +
-    "ledger, positions";
 }

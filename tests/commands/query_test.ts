@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import { gridwatch, inFolder } from "./command_line.ts";
+
+Deno.test("query gives every column, also those of one name, and only reads", async (t) => {
+  await inFolder(async (folder) => {
+    await (await PgliteStore.open(folder)).close();
+    const query = (...args: string[]) => gridwatch("query", ...args, "--data", folder);
+    await t.step("two columns of one name stay two, as table, CSV and JSON", async () => {
+      const sql = "SELECT 1 AS a, 2 AS a";
+      assert.equal((await query(sql)).stdout, "a  a\n─  ─\n1  2\n");
+      assert.equal((await query(sql, "--csv")).stdout, "a,a\n1,2\n");
+      assert.deepEqual(JSON.parse((await query(sql, "--json")).stdout), [{ a: 1, a_2: 2 }]);
+    });
+    await t.step("what would write is refused with exit code 1, and a hint", async () => {
+      const ended = await query("COMMIT");
+      assert.equal(ended.code, 1);
+      assert.equal(
+        ended.stderr,
+        "error: Cannot query: must begin with SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN\n" +
+          "hint: `gridwatch query` only reads the store's tables\n",
+      );
+    });
+    await t.step("two statements are refused with a hint", async () => {
+      const ended = await query("SELECT 1; SELECT 2");
+      assert.equal(ended.code, 1);
+      assert.match(ended.stderr, /^error: Cannot query: .*\nhint: one statement at a time\n$/);
+    });
+  });
+});
