@@ -55,13 +55,10 @@ export function rangeOf(newestMs: number | null, nowMs: number): DashboardTime {
 
 /** Runs `gridwatch dashboards`; with `--watch` to Ctrl-C. */
 export async function dashboards(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments("dashboards", args, OPTIONS);
+  const { values } = readArguments("dashboards", args, OPTIONS);
   if (values.help) {
     print(usage);
     return 0;
-  }
-  if (positionals.length > 0) {
-    throw new UsageError(`Cannot dashboards: unexpected "${positionals[0]}"`);
   }
   const { output } = values;
   if (output === undefined || output === "") {

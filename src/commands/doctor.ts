@@ -19,7 +19,6 @@ import {
 import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./doctor_grafana.ts";
 import { kafkaChecks, type KafkaPorts, readProcessed } from "./doctor_kafka.ts";
 import { openDatabase } from "./database.ts";
-import { UsageError } from "./errors.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "./kafka.ts";
 import { loadConfig, print, systemClock } from "./shell.ts";
 import { formatTable } from "./table.ts";
@@ -67,12 +66,11 @@ export async function doctor(
   args: string[],
   ports: DoctorPorts = processPorts(),
 ): Promise<number> {
-  const { values, positionals } = readArguments("doctor", args, OPTIONS);
+  const { values } = readArguments("doctor", args, OPTIONS);
   if (values.help) {
     ports.print(usage);
     return 0;
   }
-  if (positionals.length > 0) throw new UsageError(`Cannot doctor: unexpected "${positionals[0]}"`);
   const results: CheckResult[] = [toResult("Deno", checkDeno(ports.denoVersion))];
   const config = await readSettings(values.config, ports, results);
   if (config !== null) {

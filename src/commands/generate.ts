@@ -1,5 +1,4 @@
 import { dirname, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
 import {
   DEFECT_KINDS,
@@ -14,6 +13,7 @@ import {
   planFleet,
   UNUSABLE_VALUES,
 } from "../formats/fleet.ts";
+import { readArguments, readNumber } from "./arguments.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { createProgress, formatCount } from "./progress.ts";
 
@@ -89,15 +89,10 @@ export async function generate(args: string[], ports = processPorts()): Promise<
 }
 
 function parseOptions(args: string[]): Options | "help" {
-  const values = parseArguments(args);
+  const { values } = readArguments("generate", args, OPTIONS);
   if (values.help) return "help";
-  const whole = (name: "meters" | "days" | "interval" | "seed", min: number, max: number) => {
-    const text = values[name];
-    if (/^\d{1,10}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
-    throw new UsageError(
-      `Cannot generate with --${name}="${text}": must be a whole number from ${min} to ${max}`,
-    );
-  };
+  const whole = (name: "meters" | "days" | "interval" | "seed", min: number, max: number) =>
+    readNumber("generate", name, values[name], { min, max, whole: true });
   const meters = whole("meters", 1, 1_000_000);
   const days = whole("days", 1, 36_500);
   const intervalMinutes = whole("interval", 1, 1440);
@@ -136,31 +131,19 @@ function parseOptions(args: string[]): Options | "help" {
   return { seed, meters, days, intervalMinutes, startMs, clean, output, defects, json, quiet };
 }
 
-function parseArguments(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      strict: true,
-      options: {
-        output: { type: "string", default: "data/sample_data.csv" },
-        meters: { type: "string", default: "10" },
-        days: { type: "string", default: "7" },
-        interval: { type: "string", default: "30" },
-        start: { type: "string", default: "2024-01-01T00:00:00Z" },
-        seed: { type: "string", default: "1" },
-        defects: { type: "string" },
-        clean: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", default: false, short: "h" },
-      },
-    }).values;
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause;
-    const hint = "gridwatch generate --help";
-    throw new UsageError(`Cannot generate: ${cause.message.split("\n")[0]}`, hint, { cause });
-  }
-}
+const OPTIONS = {
+  output: { type: "string", default: "data/sample_data.csv" },
+  meters: { type: "string", default: "10" },
+  days: { type: "string", default: "7" },
+  interval: { type: "string", default: "30" },
+  start: { type: "string", default: "2024-01-01T00:00:00Z" },
+  seed: { type: "string", default: "1" },
+  defects: { type: "string" },
+  clean: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  quiet: { type: "boolean", default: false },
+  help: { type: "boolean", default: false, short: "h" },
+} as const;
 
 /** What Gridwatch must say of a fleet, at the default lateness and grace. */
 type Expected = Readonly<

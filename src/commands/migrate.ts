@@ -7,7 +7,7 @@ import {
 } from "../adapters/postgres_migrate.ts";
 import { readArguments } from "./arguments.ts";
 import { DATABASE_OPTIONS, databaseError, databaseUrl, timescaleOptions } from "./database.ts";
-import { RunError, UsageError } from "./errors.ts";
+import { RunError } from "./errors.ts";
 import { loadConfig, print, say } from "./shell.ts";
 import { formatTable } from "./table.ts";
 
@@ -31,13 +31,10 @@ const OPTIONS = {
 
 /** Runs `gridwatch migrate`. */
 export async function migrate(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments("migrate", args, OPTIONS);
+  const { values } = readArguments("migrate", args, OPTIONS);
   if (values.help) {
     print(usage);
     return 0;
-  }
-  if (positionals.length > 0) {
-    throw new UsageError(`Cannot migrate: unexpected "${positionals[0]}"`);
   }
   const config = await loadConfig(values.config);
   const database = openForSchema(databaseUrl("migrate", config, values.database));

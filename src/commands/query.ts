@@ -1,5 +1,5 @@
 import { SqlError } from "../adapters/pglite_client.ts";
-import { readArguments } from "./arguments.ts";
+import { readArguments, refuseTogether } from "./arguments.ts";
 import { openStore } from "./embedded.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { loadConfig, print } from "./shell.ts";
@@ -31,7 +31,7 @@ const OPTIONS = {
 
 /** Runs `gridwatch query`. */
 export async function query(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments("query", args, OPTIONS);
+  const { values, positionals } = readArguments("query", args, OPTIONS, { takesWords: true });
   if (values.help) {
     print(usage);
     return 0;
@@ -39,7 +39,7 @@ export async function query(args: string[]): Promise<number> {
   if (positionals.length !== 1) {
     throw new UsageError("Cannot query: exactly one statement is needed", "put it in quotes");
   }
-  if (values.json && values.csv) throw new UsageError("Cannot query with both --json and --csv");
+  refuseTogether("query", values, ["json", "csv"]);
   const config = await loadConfig(values.config);
   const store = await openStore(values.data ?? config.data_directory, true);
   try {

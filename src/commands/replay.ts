@@ -1,4 +1,4 @@
-import { readArguments } from "./arguments.ts";
+import { readArguments, refuseTogether } from "./arguments.ts";
 import { UsageError } from "./errors.ts";
 import { inputRecords, nameInput, openInput } from "./input.ts";
 import { withBrokers } from "./kafka.ts";
@@ -41,11 +41,13 @@ export async function replay(args: string[]): Promise<number> {
     kafka: { type: "boolean", default: false },
     brokers: { type: "string" },
   } as const;
-  const { values, positionals } = readArguments("replay", args, options);
+  const { values, positionals } = readArguments("replay", args, options, { takesWords: true });
   if (values.help) {
     print(usage);
     return 0;
   }
+  refuseTogether("replay", values, ["kafka", "output", "data"]);
+  refuseTogether("replay", values, ["brokers", "output", "data"]);
   const play = { ...await readPlayOptions("replay", values), paths: positionals };
   if (values.kafka || values.brokers !== undefined) {
     const config = withBrokers(play.config, values.brokers);

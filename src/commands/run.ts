@@ -125,7 +125,7 @@ export async function run(args: string[]): Promise<number> {
     port: { type: "string" },
     exit: { type: "boolean", default: false },
   } as const;
-  const { values, positionals } = readArguments("run", args, options);
+  const { values, positionals } = readArguments("run", args, options, { takesWords: true });
   if (values.help) {
     print(usage);
     return 0;

@@ -1,4 +1,4 @@
-import { readArguments, readNumber } from "./arguments.ts";
+import { readArguments, readNumber, refuseTogether } from "./arguments.ts";
 import { databaseError, databaseUrl, openDatabase, type ReadDatabase } from "./database.ts";
 import { openStore } from "./embedded.ts";
 import { LiveTracker } from "./live.ts";
@@ -32,6 +32,7 @@ export async function serve(args: string[]): Promise<number> {
     return 0;
   }
   const port = readNumber("serve", "port", values.port, { min: 0, max: 65_535, whole: true });
+  refuseTogether("serve", values, ["data", "database"]);
   const config = await loadConfig(values.config);
   const { database } = values;
   if (database !== undefined || (values.data === undefined && config["database.url"] !== "")) {

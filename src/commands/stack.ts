@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { readArguments } from "./arguments.ts";
+import { readArguments, verbOf } from "./arguments.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { print, say } from "./shell.ts";
 
@@ -52,7 +52,7 @@ const HELP = { help: { type: "boolean", short: "h", default: false } } as const;
 
 /** Runs `gridwatch up`. */
 export async function up(args: string[], ports: StackPorts = processPorts()): Promise<number> {
-  const { values, positionals } = readArguments("up", args, {
+  const { values } = readArguments("up", args, {
     ...HELP,
     replay: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
@@ -61,7 +61,6 @@ export async function up(args: string[], ports: StackPorts = processPorts()): Pr
     ports.print(upUsage);
     return 0;
   }
-  refuseWords("up", positionals);
   const profile = values.replay ? ["--profile", "replay"] : [];
   await compose(ports, [...profile, "up", "--detach", "--remove-orphans"]);
   if (!values.quiet) await sayAddresses(ports);
@@ -70,7 +69,7 @@ export async function up(args: string[], ports: StackPorts = processPorts()): Pr
 
 /** Runs `gridwatch down`. */
 export async function down(args: string[], ports: StackPorts = processPorts()): Promise<number> {
-  const { values, positionals } = readArguments("down", args, {
+  const { values } = readArguments("down", args, {
     ...HELP,
     volumes: { type: "boolean", default: false },
   });
@@ -78,7 +77,6 @@ export async function down(args: string[], ports: StackPorts = processPorts()): 
     ports.print(downUsage);
     return 0;
   }
-  refuseWords("down", positionals);
   const volumes = values.volumes ? ["--volumes"] : [];
   await compose(ports, ["--profile", "replay", "down", "--remove-orphans", ...volumes]);
   return 0;
@@ -89,23 +87,21 @@ export async function logs(args: string[], ports: StackPorts = processPorts()): 
   const { values, positionals } = readArguments("logs", args, {
     ...HELP,
     follow: { type: "boolean", short: "f", default: false },
-  });
+  }, { takesWords: true });
   if (values.help) {
     ports.print(logsUsage);
     return 0;
   }
   const unknown = positionals.find((name) => !/^[a-z][a-z-]*$/.test(name));
   if (unknown !== undefined) {
-    throw new UsageError(`Cannot logs of "${unknown}": must be a service`, "gridwatch logs --help");
+    throw new UsageError(
+      `Cannot show the logs of "${unknown}": must be a service`,
+      "gridwatch logs --help",
+    );
   }
   const follow = values.follow ? ["--follow"] : [];
   await compose(ports, ["logs", "--tail", LOG_LINES, ...follow, ...positionals]);
   return 0;
-}
-
-function refuseWords(command: string, positionals: readonly string[]): void {
-  if (positionals.length === 0) return;
-  throw new UsageError(`Cannot ${command}: unexpected "${positionals[0]}"`);
 }
 
 /**
@@ -118,10 +114,9 @@ async function compose(ports: StackPorts, words: readonly string[]): Promise<voi
   const file = `${ports.folder}/docker-compose.yml`;
   const ran = await ports.run([...found, "-p", PROJECT, "-f", file, ...words], true);
   if (ran?.code === 0) return;
+  const command = words.find((word) => /^(up|down|logs)$/.test(word));
   throw new RunError(
-    `Cannot ${
-      words.find((word) => /^(up|down|logs)$/.test(word))
-    }: compose ended with ${ran?.code}`,
+    `Cannot ${verbOf(command ?? "up")}: compose ended with ${ran?.code}`,
     "its own words stand above; `gridwatch logs` shows those of the services",
   );
 }

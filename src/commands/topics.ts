@@ -1,6 +1,5 @@
 import type { TopicSpec } from "../engine/log_ports.ts";
 import { readArguments, readNumber } from "./arguments.ts";
-import { UsageError } from "./errors.ts";
 import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, withBrokers } from "./kafka.ts";
 import { loadConfig, print } from "./shell.ts";
 import { formatTable } from "./table.ts";
@@ -30,12 +29,11 @@ const DAY_MS = 86_400_000;
 
 /** Runs `gridwatch topics`; the exit code is 1 when a topic is missing or differs. */
 export async function topics(args: string[]): Promise<number> {
-  const { values, positionals } = readArguments("topics", args, OPTIONS);
+  const { values } = readArguments("topics", args, OPTIONS);
   if (values.help) {
     print(usage);
     return 0;
   }
-  if (positionals.length > 0) throw new UsageError(`Cannot topics: unexpected "${positionals[0]}"`);
   const whole = (name: "partitions" | "replication", max: number) =>
     readNumber("topics", name, values[name], { min: 1, max, whole: true });
   const partitions = whole("partitions", 10_000);

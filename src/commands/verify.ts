@@ -1,6 +1,7 @@
-import { readArguments } from "./arguments.ts";
+import { readArguments, refuseTogether } from "./arguments.ts";
 import { databaseUrl } from "./database.ts";
 import { openStore } from "./embedded.ts";
+import { UsageError } from "./errors.ts";
 import { withBrokers, withScope } from "./kafka.ts";
 import { verifyKafka } from "./verify_kafka.ts";
 import { describeTables, readTables } from "./verify_tables.ts";
@@ -46,11 +47,19 @@ export async function verify(args: string[]): Promise<number> {
     print(usage);
     return 0;
   }
+  refuseTogether("verify", values, ["data", "database"]);
+  const isKafka = values.kafka || values.brokers !== undefined;
+  if (values.scope !== undefined && !isKafka) {
+    throw new UsageError(
+      "Cannot verify with --scope: only outputs on Kafka are recomputed",
+      "--kafka, or leave it out",
+    );
+  }
   const config = await loadConfig(values.config);
   const { data, database, json } = values;
   const isNamed = database !== undefined || (data === undefined && config["database.url"] !== "");
   const url = isNamed ? databaseUrl("verify", config, database) : null;
-  if (values.kafka || values.brokers !== undefined) {
+  if (isKafka) {
     const scoped = withScope("verify", config, values.scope);
     return await verifyKafka(withBrokers(scoped, values.brokers), { url, isJson: json });
   }

@@ -356,9 +356,9 @@ Deno.test("generate() refuses options out of range before it touches a file", as
         [["--defects", join(dir, "x", "..", "fleet.csv")], "Cannot generate with --defects="],
         [["--output", ""], 'Cannot generate with --output="": must be a file or -'],
         [["--output", "-", "--json"], "Cannot generate with --output=- and --json: both would be"],
-        [["--meter", "3"], "Cannot generate: Unknown option '--meter'"],
-        [["--meters"], "Cannot generate: Option '--meters <value>' argument missing"],
-        [["fleet.csv"], "Cannot generate: Unexpected argument 'fleet.csv'"],
+        [["--meter", "3"], "Cannot generate: unknown option --meter"],
+        [["--meters"], "Cannot generate: --meters needs a value"],
+        [["fleet.csv"], 'Cannot generate: unexpected "fleet.csv"'],
       ] as const
     ) {
       await assert.rejects(generate(["--output", output, ...args], hear().ports), (error) => {

@@ -75,5 +75,5 @@ Deno.test("up(), down() and logs() refuse words that they do not know", async ()
 Deno.test("up() fails as compose does", async () => {
   const { ports } = fakePorts((line) => line.includes(" up ") ? { code: 17, output: "" } : good);
   const [message] = await hintOf(() => up([], ports));
-  assert.equal(message, "Cannot up: compose ended with 17");
+  assert.equal(message, "Cannot start the stack: compose ended with 17");
 });
