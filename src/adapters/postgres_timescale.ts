@@ -44,6 +44,16 @@ const BUCKETS_OPEN = 2;
 /** TimescaleDB refuses a job whose window may hold less than two. */
 const BUCKETS_MIN = 3;
 
+/**
+ * From 2.28 on a refresh goes in batches, the newest first: where it stands then says of the older
+ * ones that they are computed, and until they are their rows are not seen. The oldest first
+ * instead.
+ */
+function isBatched({ version }: TimescaleEdition): boolean {
+  const [major, minor] = version.split(".").map(Number);
+  return major > 2 || (major === 2 && minor >= 28);
+}
+
 /** Which TimescaleDB a database has: the extension in it, not only on its server. */
 export async function timescaleEdition(
   database: PostgresDatabase,
@@ -69,26 +79,30 @@ type Policy = {
 };
 
 /**
- * Brings chunk intervals and background jobs to what the settings say. A job that is as it should be
- * is left alone: one made anew would forget when it ran last, and run at once.
+ * Brings chunk intervals and background jobs to what the settings say. A job that is as it should
+ * be is left alone: one made anew would forget when it ran last, and run at once.
  */
 export async function applyTimescaleOptions(
   database: PostgresDatabase,
   options: TimescaleOptions,
-  { licensed }: TimescaleEdition,
+  edition: TimescaleEdition,
 ): Promise<void> {
   for (const table of HYPERTABLES) {
     await database.query(
       `SELECT set_chunk_time_interval('${table}', INTERVAL '${options.chunkDays} days')`,
     );
   }
-  if (!licensed) return;
-  for (const policy of policiesOf(options)) await applyPolicy(database, policy);
+  if (!edition.licensed) return;
+  for (const policy of policiesOf(options, edition)) await applyPolicy(database, policy);
 }
 
-function policiesOf({ columnstoreAfterDays, retentionDays }: TimescaleOptions): Policy[] {
+function policiesOf(
+  { columnstoreAfterDays, retentionDays }: TimescaleOptions,
+  edition: TimescaleEdition,
+): Policy[] {
+  const order = isBatched(edition) ? ", refresh_newest_first => false" : "";
   return [
-    ...AGGREGATES.map((aggregate) => refreshPolicy(aggregate, retentionDays)),
+    ...AGGREGATES.map((aggregate) => refreshPolicy(aggregate, { retentionDays, order })),
     ...AGEING.map((table): Policy => ({
       relation: table,
       key: "compress_after",
@@ -112,10 +126,13 @@ function policiesOf({ columnstoreAfterDays, retentionDays }: TimescaleOptions): 
 
 /**
  * Begins at the beginning of time: only windows that were touched since the last run are computed,
- * however old, so late rows and replays of old data are seen. Where rows are dropped it begins there:
- * a window that has lost its rows would be computed as empty.
+ * however old, so late rows and replays of old data are seen. Where rows are dropped it begins
+ * there: a window that has lost its rows would be computed as empty.
  */
-function refreshPolicy({ view, kind, bucketMs }: Aggregate, retentionDays: number): Policy {
+function refreshPolicy(
+  { view, kind, bucketMs }: Aggregate,
+  { retentionDays, order }: { readonly retentionDays: number; readonly order: string },
+): Policy {
   const bucketHours = bucketMs / HOUR_MS;
   const hours = retentionDays === 0 || kind === "gap"
     ? null
@@ -128,7 +145,7 @@ function refreshPolicy({ view, kind, bucketMs }: Aggregate, retentionDays: numbe
     add: `SELECT add_continuous_aggregate_policy('${view}',
       start_offset => ${hours === null ? "NULL" : hoursOf(hours)},
       end_offset => ${hoursOf(BUCKETS_OPEN * bucketHours)},
-      schedule_interval => INTERVAL '${REFRESH_EVERY}')`,
+      schedule_interval => INTERVAL '${REFRESH_EVERY}'${order})`,
   };
 }
 
@@ -171,15 +188,18 @@ export function touch(touched: Touched, aggregate: Aggregate, { first, last }: S
 /** Buckets of one aggregate to be computed: `[from, end)`. */
 export type StaleWindow = {
   readonly aggregate: Aggregate;
+  /** The server goes in batches. */
+  readonly batched: boolean;
   readonly from: number;
   readonly end: number;
 };
 
 /**
- * The buckets that rows were written into, as far as they may be materialised: rows behind that are
- * not seen before these are computed. That is up to the one that the watermark stands in, and as far
- * as the aggregates' jobs go, which of old data compute all. What comes later stays touched. Of rows
- * that retention is to drop nothing is computed: others of their bucket may be gone already.
+ * The buckets that rows were written into, as far as they may be materialised: rows behind that
+ * are not seen before these are computed. That is up to the one that the watermark stands in, and
+ * as far as the aggregates' jobs go, which of old data compute all. What comes later stays
+ * touched. Of rows that retention is to drop nothing is computed: others of their bucket may be
+ * gone already.
  */
 export async function findStaleWindows(
   database: PostgresDatabase,
@@ -187,6 +207,7 @@ export async function findStaleWindows(
 ): Promise<StaleWindow[]> {
   const edition = await timescaleEdition(database);
   const states = edition?.licensed ? await readAggregates(database) : [];
+  const batched = edition !== null && isBatched(edition);
   const windows: StaleWindow[] = [];
   for (const [aggregate, { first, last }] of [...touched]) {
     const { bucketMs } = aggregate;
@@ -199,7 +220,7 @@ export async function findStaleWindows(
       const newest = Math.max(state.watermarkMs, state.nowMs - BUCKETS_OPEN * bucketMs);
       const from = Math.max(floor(first), oldest);
       const end = Math.min(floor(last) + bucketMs, floor(newest));
-      if (end > from) windows.push({ aggregate, from, end });
+      if (end > from) windows.push({ aggregate, batched, from, end });
     }
   }
   return windows;
@@ -238,14 +259,17 @@ const NOT_OWNER = "42501";
 export async function refreshWindow(
   database: PostgresDatabase,
   touched: Touched,
-  { aggregate, from, end }: StaleWindow,
+  { aggregate, batched, from, end }: StaleWindow,
 ): Promise<void> {
+  const order = batched ? `, options => '{"refresh_newest_first": false}'` : "";
   const { last } = touched.get(aggregate) ?? { last: from };
   touched.delete(aggregate);
   if (last >= end) touched.set(aggregate, { first: end, last });
   try {
     await database.query(
-      `CALL refresh_continuous_aggregate('${aggregate.view}', '${isoOf(from)}', '${isoOf(end)}')`,
+      `CALL refresh_continuous_aggregate('${aggregate.view}', '${isoOf(from)}', '${
+        isoOf(end)
+      }'${order})`,
     );
   } catch (error) {
     if ((error as { code?: unknown }).code === NOT_OWNER) return;

@@ -109,6 +109,9 @@ timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", 
       ...ageing.map((table) => `${table}: columns 336:00:00`),
     ].sort(),
   );
+  const order = "SELECT config->'refresh_newest_first' AS newest_first " +
+    "FROM timescaledb_information.jobs WHERE hypertable_name = 'readings_daily'";
+  assert.deepEqual(await rowsOf(url, order), [{ newest_first: false }]);
   assert.deepEqual(await migrate(url), []);
   assert.deepEqual(await jobsOf(url), jobs, "jobs that are as they should be are left alone");
 });
