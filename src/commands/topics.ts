@@ -1,31 +1,36 @@
-import type { TopicSpec } from "../engine/log_ports.ts";
+import type { LogAdmin, TopicSpec } from "../engine/log_ports.ts";
+import type { Topics } from "../engine/log_records.ts";
 import { readArguments, readNumber } from "./arguments.ts";
-import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, withBrokers } from "./kafka.ts";
-import { loadConfig, print } from "./shell.ts";
+import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { formatTable } from "./table.ts";
 
 export const usage = `Usage: gridwatch topics [--create] [options]
 
 Shows the topics of the pipeline, and makes those that are missing. One that exists is never
-changed: what differs is shown.
+changed: what differs is shown. Exit code 1 when a topic is missing or differs.
 
   --create          make the missing ones
-  --partitions N    of each topic (default: 3)
+  --partitions N    of each topic (default: as many as those that exist have, or else 3); to --create
+                    where the topics exist with another number is a warning only
   --replication N   copies of each partition (default: 1)
   --retention DAYS  how long raw and output records are kept (default: the broker's)
   --brokers LIST    host:port,… (default: kafka.brokers)
+  --json            one JSON object on stdout
   --config FILE     settings
 `;
 
 const OPTIONS = {
   ...KAFKA_OPTIONS,
   create: { type: "boolean", default: false },
-  partitions: { type: "string", default: "3" },
+  partitions: { type: "string" },
   replication: { type: "string", default: "1" },
   retention: { type: "string" },
+  json: { type: "boolean", default: false },
 } as const;
 
 const DAY_MS = 86_400_000;
+const PARTITIONS = 3;
 
 /** Runs `gridwatch topics`; the exit code is 1 when a topic is missing or differs. */
 export async function topics(args: string[]): Promise<number> {
@@ -34,31 +39,89 @@ export async function topics(args: string[]): Promise<number> {
     print(usage);
     return 0;
   }
-  const whole = (name: "partitions" | "replication", max: number) =>
-    readNumber("topics", name, values[name], { min: 1, max, whole: true });
-  const partitions = whole("partitions", 10_000);
-  const replication = whole("replication", 100);
-  const retentionMs = values.retention === undefined
-    ? null
-    : readNumber("topics", "retention", values.retention, { min: 0.01, max: 36_500 }) * DAY_MS;
+  const whole = (name: "partitions" | "replication", text: string, max: number) =>
+    readNumber("topics", name, text, { min: 1, max, whole: true });
+  const { partitions, retention } = values;
+  const wish: TopicsWish = {
+    isCreating: values.create,
+    partitions: partitions === undefined ? null : whole("partitions", partitions, 10_000),
+    replication: whole("replication", values.replication, 100),
+    retentionMs: retention === undefined
+      ? null
+      : readNumber("topics", "retention", retention, { min: 0.01, max: 36_500 }) * DAY_MS,
+  };
   const setup = await openKafka(withBrokers(await loadConfig(values.config), values.brokers));
+  const stop = stopSignal(() => say("stopping"));
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
-    const wanted = Object.values(setup.topics).map((name): TopicSpec => ({
-      name,
-      partitions,
-      replication,
-      configs: topicConfigs(name === setup.topics.changelog, retentionMs),
-    }));
-    const created = values.create ? await admin.createTopics(wanted) : [];
-    const found = await admin.describeTopics(wanted.map(({ name }) => name));
-    const rows = wanted.map((topic) => describe(topic, found, created));
-    print(formatTable(["topic", "partitions", "replication", "state"], rows));
-    return rows.every(([, , , state]) => state === "ok" || state === "created") ? 0 : 1;
+    await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
+    return report(await settleTopics(admin, setup.topics, wish), values.json);
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
+    throw error;
   } finally {
     await admin.close();
     await setup.log.close();
+    stop.release();
   }
+}
+
+/** How the topics are to be. */
+export type TopicsWish = {
+  readonly isCreating: boolean;
+  /** Null: as many as there are. */
+  readonly partitions: number | null;
+  readonly replication: number;
+  readonly retentionMs: number | null;
+};
+
+/** How a topic stands. */
+export type TopicState = {
+  readonly topic: string;
+  readonly partitions: number | null;
+  readonly replication: number | null;
+  readonly state: "ok" | "created" | "missing" | "differs";
+  readonly differences: readonly string[];
+};
+
+/** How all topics stand, and what a person should know of it. */
+export type TopicsStand = {
+  readonly isGood: boolean;
+  readonly topics: readonly TopicState[];
+  readonly warning: string | null;
+};
+
+/** Looks at the topics, having made the missing ones where that is wished. */
+export async function settleTopics(
+  admin: Pick<LogAdmin, "describeTopics" | "createTopics">,
+  topics: Topics,
+  wish: TopicsWish,
+): Promise<TopicsStand> {
+  const names = Object.values(topics);
+  const before = await admin.describeTopics(names);
+  // The raw topic's number is the pipeline's; where it is missing, that of the first to be there.
+  const first = before.find(({ name }) => name === topics.raw) ?? before[0];
+  const isOther = first !== undefined && wish.partitions !== null &&
+    wish.partitions !== first.partitions;
+  const partitions = first !== undefined && (wish.isCreating || wish.partitions === null)
+    ? first.partitions
+    : wish.partitions ?? PARTITIONS;
+  const wanted = names.map((name): TopicSpec => ({
+    name,
+    partitions,
+    replication: wish.replication,
+    configs: topicConfigs(name === topics.changelog, wish.retentionMs),
+  }));
+  const missing = wanted.filter(({ name }) => !before.some((topic) => topic.name === name));
+  const makes = wish.isCreating && missing.length > 0;
+  const created = makes ? await admin.createTopics(missing) : [];
+  const found = makes ? await admin.describeTopics(names) : before;
+  const states = wanted.map((topic) => stateOf(topic, found, created));
+  return {
+    isGood: states.every(({ state }) => state === "ok" || state === "created"),
+    topics: states,
+    warning: isOther ? `${first.name} has ${first.partitions}, not ${wish.partitions}` : null,
+  };
 }
 
 function topicConfigs(isChangelog: boolean, retentionMs: number | null): Record<string, string> {
@@ -72,20 +135,45 @@ function topicConfigs(isChangelog: boolean, retentionMs: number | null): Record<
   };
 }
 
-function describe(
+function stateOf(
   wanted: TopicSpec,
   found: readonly TopicSpec[],
   created: readonly string[],
-): [string, number | null, number | null, string] {
+): TopicState {
   const topic = found.find(({ name }) => name === wanted.name);
-  if (topic === undefined) return [wanted.name, null, null, "missing"];
+  if (topic === undefined) {
+    return {
+      topic: wanted.name,
+      partitions: null,
+      replication: null,
+      state: "missing",
+      differences: [],
+    };
+  }
+  const { partitions, replication } = topic;
   const differences: string[] = [];
-  if (topic.partitions !== wanted.partitions) differences.push(`wanted ${wanted.partitions}`);
+  if (partitions !== wanted.partitions) differences.push(`wanted ${wanted.partitions} partitions`);
   const policy = topic.configs["cleanup.policy"];
   if (policy !== undefined && policy !== wanted.configs["cleanup.policy"]) {
     differences.push(`cleanup.policy is ${policy}, not ${wanted.configs["cleanup.policy"]}`);
   }
-  const state = created.includes(topic.name) ? "created" : "ok";
-  const said = differences.length === 0 ? state : `differs: ${differences.join("; ")}`;
-  return [topic.name, topic.partitions, topic.replication, said];
+  const good = created.includes(topic.name) ? "created" : "ok";
+  const state = differences.length === 0 ? good : "differs";
+  return { topic: topic.name, partitions, replication, state, differences };
+}
+
+function report({ isGood, topics, warning }: TopicsStand, isJson: boolean): number {
+  if (isJson) print(JSON.stringify({ ok: isGood, topics }));
+  else {
+    const rows = topics.map(({ topic, partitions, replication, state, differences }) => {
+      const said = differences.length === 0 ? state : `${state}: ${differences.join("; ")}`;
+      return [topic, partitions, replication, said];
+    });
+    print(formatTable(["topic", "partitions", "replication", "state"], rows));
+  }
+  if (warning !== null) {
+    say(`${isGood ? "warning" : "error"}: Cannot change the number of partitions: ${warning}`);
+    say("hint: leave --partitions out, or take topics of their own (kafka.topic_prefix)");
+  }
+  return isGood ? 0 : 1;
 }
