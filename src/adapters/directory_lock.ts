@@ -3,7 +3,8 @@ export class LockedError extends Error {
   override name = "LockedError";
 }
 
-const LOCK_FILE = "gridwatch.lock";
+/** Stands in every directory that was ever taken. */
+export const LOCK_FILE = "gridwatch.lock";
 
 /**
  * Takes a directory for this process alone. PGlite has no lock of its own, and two processes on one

@@ -1,6 +1,10 @@
+import { LOCK_FILE, lockDirectory, LockedError } from "../adapters/directory_lock.ts";
 import { readArguments, readNumber, readRate } from "./arguments.ts";
+import { exists } from "./embedded.ts";
+import { RunError } from "./errors.ts";
 import { generate } from "./generate.ts";
-import { loadConfig, print, say } from "./shell.ts";
+import { attempt } from "./output_file.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE } from "./shell.ts";
 import { runPipeline } from "./run.ts";
 
 export const usage = `Usage: gridwatch demo [options]
@@ -15,6 +19,7 @@ Plays the shipped sample (a real London meter, 2012 to 2014) and a generated fle
   --json         one JSON object on stdout at the end
   --quiet        no progress
   --fresh        forget an earlier demo's store first
+  --config FILE  settings (default: config/config.yaml, where there is one)
 `;
 
 const OPTIONS = {
@@ -44,17 +49,11 @@ export async function demo(args: string[]): Promise<number> {
     ? null
     : readNumber("demo", "port", values.port, { min: 0, max: 65_535, whole: true });
   const ratePerSecond = readRate("demo", values.rate);
-  if (values.fresh) await removeStore(directory);
-  await Deno.mkdir(directory, { recursive: true });
-  const samplePath = `${directory}/london_MAC000002.csv`;
-  await Deno.writeTextFile(samplePath, await Deno.readTextFile(SAMPLE));
-  const fleetPath = `${directory}/fleet.csv`;
-  if (!values.quiet) say("making a fleet of 200 meters");
-  const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
-  await generate([...fleet, "--output", fleetPath, "--quiet"]);
+  const files = await prepareFolder(directory, { isFresh: values.fresh, isSilent: values.quiet });
+  if (files === null) return STOPPED_EXIT_CODE;
   return await runPipeline({
     command: "demo",
-    paths: [samplePath, fleetPath],
+    paths: files,
     config,
     directory,
     partitions: null,
@@ -72,13 +71,48 @@ export async function demo(args: string[]): Promise<number> {
   }, { port: port ?? (values.exit ? null : 8000), staysUp: !values.exit, isJson: values.json });
 }
 
+/**
+ * Makes the files that are played, and the folder of their store; null: stopped. Under the store's
+ * lock: a demo that runs there is not disturbed.
+ *
+ * @throws {RunError} when the folder is in use, or cannot be written
+ */
+async function prepareFolder(
+  directory: string,
+  { isFresh, isSilent }: { isFresh: boolean; isSilent: boolean },
+): Promise<string[] | null> {
+  const what = `make the demo in ${directory}`;
+  const wasOurs = await exists(`${directory}/${LOCK_FILE}`);
+  const lock = await attempt(what, () => lockDirectory(directory)).catch((error) => {
+    if (!(error.cause instanceof LockedError)) throw error;
+    throw new RunError(error.message, "stop it, or use --data DIR", { cause: error });
+  });
+  try {
+    if (isFresh) await removeStore(directory, wasOurs);
+    const samplePath = `${directory}/london_MAC000002.csv`;
+    const sample = await Deno.readTextFile(SAMPLE);
+    await attempt(what, () => Deno.writeTextFile(samplePath, sample));
+    const fleetPath = `${directory}/fleet.csv`;
+    if (!isSilent) say("making a fleet of 200 meters");
+    const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
+    const code = await generate([...fleet, "--output", fleetPath, "--quiet"]);
+    return code === 0 ? [samplePath, fleetPath] : null;
+  } finally {
+    lock.release();
+  }
+}
+
 /** Removes what a store consists of, and nothing else that may stand there. */
-async function removeStore(directory: string): Promise<void> {
-  for (const name of ["pg", "tmp"]) {
-    try {
-      await Deno.remove(`${directory}/${name}`, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+async function removeStore(directory: string, wasOurs: boolean): Promise<void> {
+  const pg = `${directory}/pg`;
+  if (await exists(pg) && !(wasOurs && await exists(`${pg}/PG_VERSION`))) {
+    throw new RunError(
+      `Cannot forget ${pg}: it is no store of Gridwatch`,
+      "move it away, or use --data DIR",
+    );
+  }
+  for (const path of [pg, `${directory}/tmp`]) {
+    if (!await exists(path)) continue;
+    await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
   }
 }

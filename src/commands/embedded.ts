@@ -16,6 +16,7 @@ import {
   openInput,
 } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
+import { attempt } from "./output_file.ts";
 import { say, shellProgress, systemClock } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 
@@ -71,14 +72,20 @@ export async function openStore(directory: string, isWanted: boolean): Promise<P
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+const isAbsent = (error: unknown) =>
+  error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+
+/**
+ * Whether there is a file or folder of this name.
+ *
+ * @throws {RunError} when it cannot be known
+ */
+export async function exists(path: string): Promise<boolean> {
+  const found = await attempt(`look at ${path}`, () => Deno.stat(path)).catch((error) => {
+    if (isAbsent(error.cause)) return null;
     throw error;
-  }
+  });
+  return found !== null;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
 import {
   DEFECT_KINDS,
@@ -15,7 +15,9 @@ import {
 } from "../formats/fleet.ts";
 import { readArguments, readNumber } from "./arguments.ts";
 import { RunError, UsageError } from "./errors.ts";
+import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
 import { createProgress, formatCount } from "./progress.ts";
+import { STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 
 /** The help text of `gridwatch generate`. */
 export const usage = `Usage: gridwatch generate [options]
@@ -62,10 +64,10 @@ const READINGS_MAX = 1_000_000_000;
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
 /**
- * Runs `gridwatch generate`; the exit code is 0. Files appear whole or not at all.
+ * Runs `gridwatch generate`; the exit code is 0, or 130 at Ctrl-C. Files appear whole or not at all.
  *
  * @throws {UsageError} for options out of range
- * @throws {RunError} when a file cannot be written, or at Ctrl-C
+ * @throws {RunError} when a file cannot be written
  */
 export async function generate(args: string[], ports = processPorts()): Promise<number> {
   const options = parseOptions(args);
@@ -76,7 +78,9 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const startedMs = ports.nowMs();
   const plan = planFleet(options);
   const expected = expectLedger(plan, true);
-  if (!await writeFleet(plan, { options, expected, ports })) return 0;
+  const ended = await writeFleet(plan, { options, expected, ports });
+  if (ended === "stopped") ports.stderr("stopped: no file was written\n");
+  if (ended !== "written") return ended === "stopped" ? STOPPED_EXIT_CODE : 0;
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
   if (!options.quiet) ports.stderr(summary(options, { readings: expected.raw, counts, seconds }));
@@ -248,8 +252,11 @@ type Writing = {
   readonly ports: GeneratePorts;
 };
 
-/** Writes both files; false when the reader of stdout has gone away. */
-async function writeFleet(plan: FleetPlan, { options, expected, ports }: Writing) {
+/** Writes both files; `unread`: the reader of stdout has gone away. */
+async function writeFleet(
+  plan: FleetPlan,
+  { options, expected, ports }: Writing,
+): Promise<"written" | "stopped" | "unread"> {
   const { output, defects, quiet, json } = options;
   const { nowMs, stderr: write, isTerminal, columns } = ports;
   const isSilent = quiet || json;
@@ -258,92 +265,39 @@ async function writeFleet(plan: FleetPlan, { options, expected, ports }: Writing
     { verb: "generating", rowsTotal, nowMs, write, isTerminal, columns, isSilent },
   );
   const encoder = new TextEncoder();
-  const sinks: Sink[] = [];
-  let isStopped = false, rows = -1; // the header is no row
-  const stop = () => isStopped = true;
-  Deno.addSignalListener("SIGINT", stop);
+  const outputs: Output[] = [];
+  let rows = -1; // the header is no row
+  const stop = stopSignal(() => {});
   try {
-    sinks.push(output === "-" ? stdoutSink(ports) : await openSink(output));
-    if (defects !== null) sinks.push(await openSink(defects));
-    const [readings, truth] = sinks;
+    outputs.push(output === "-" ? openOutputStream(ports.stdout) : await openOutputFile(output));
+    if (defects !== null) outputs.push(await openOutputFile(defects));
+    const [readings, truth] = outputs;
     for (const text of fleetCsv(plan)) {
       const bytes = encoder.encode(text);
       for (let at = 0; (at = bytes.indexOf(10, at) + 1) > 0;) rows++;
       await readings.write(bytes);
       progress.update(rows);
-      if (isStopped) throw new RunError("Cannot generate to the end: stopped, no file was written");
+      if (stop.signal.aborted) {
+        for (const output of outputs) await output.abort();
+        return "stopped";
+      }
     }
     if (rows !== expected.raw) throw new Error(`wrote ${rows} rows, planned ${expected.raw}`);
     if (truth) {
       for (const text of truthJson(plan, expected)) await truth.write(encoder.encode(text));
     }
-    for (const sink of sinks) await sink.commit();
-    return true;
+    for (const output of outputs) await output.commit();
+    return "written";
   } catch (error) {
-    for (const sink of sinks) await sink.abort();
+    for (const output of outputs) await output.abort();
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     // `generate --output - | head` is no failure, unless the truth was wanted too.
-    if (defects === null) return false;
+    if (defects === null) return "unread";
     throw new RunError(`Cannot write "${defects}": stdout was closed`, undefined, { cause: error });
   } finally {
     progress.clear();
-    Deno.removeSignalListener("SIGINT", stop);
+    stop.release();
   }
-}
-
-type Sink = {
-  readonly write: (bytes: Uint8Array) => Promise<void>;
-  readonly commit: () => Promise<void>;
-  readonly abort: () => Promise<void>;
-};
-
-function stdoutSink({ stdout }: GeneratePorts): Sink {
-  return { write: stdout, commit: () => Promise.resolve(), abort: () => Promise.resolve() };
-}
-
-/** A file that takes its name when it is whole. What is no file (a device, a pipe) is written to. */
-async function openSink(path: string): Promise<Sink> {
-  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (cause) {
-      if (!(cause instanceof Error)) throw cause;
-      const reason = cause.message.replace(/ \(os error \d+\).*/s, "");
-      throw new RunError(`Cannot write "${path}": ${reason}`, undefined, { cause });
-    }
-  };
-  const before = await attempt(() => Deno.stat(path)).catch((error) => {
-    if (error.cause instanceof Deno.errors.NotFound) return null;
-    throw error;
-  });
-  const isRenamed = before === null || before.isFile || before.isDirectory;
-  if (before?.isDirectory) throw new RunError(`Cannot write "${path}": it is a directory`);
-  // Of a link the target is replaced, not the link.
-  const target = before === null ? path : await Deno.realPath(path);
-  const written = isRenamed ? `${target}.${Deno.pid}.tmp` : target;
-  await attempt(() => Deno.mkdir(dirname(target), { recursive: true }));
-  const file = await attempt(() =>
-    Deno.open(written, { write: true, create: true, truncate: isRenamed })
-  );
-  let isOpen = true;
-  const close = () => {
-    if (isOpen) file.close();
-    isOpen = false;
-  };
-  const write = (bytes: Uint8Array) => attempt(() => writeAll(file, bytes));
-  const commit = async () => {
-    close();
-    if (isRenamed) await attempt(() => Deno.rename(written, target));
-  };
-  const abort = async () => {
-    close();
-    if (isRenamed) await Deno.remove(written).catch(() => {}); // committed already, or gone
-  };
-  return { write, commit, abort };
-}
-
-async function writeAll(file: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array) {
-  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
 
 function processPorts(): GeneratePorts {

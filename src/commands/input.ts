@@ -7,6 +7,7 @@ import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
 import type { Inspection, ReplayOptions } from "../replay/records.ts";
 import { RunError, UsageError } from "./errors.ts";
+import { attempt } from "./output_file.ts";
 
 /** What a replay does to the readings on their way; all probabilities 0: nothing. */
 export type Defects = {
@@ -155,14 +156,31 @@ async function fingerprint(
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * Opens and closes every file, so that one that is not there is known before anything is made.
+ *
+ * @throws {RunError} for a file that cannot be read
+ */
+export async function lookAtFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) (await openFile(path)).close();
+}
+
+async function openFile(path: string): Promise<Deno.FsFile> {
+  const file = await attempt(`read "${path}"`, () => Deno.open(path)).catch((error) => {
+    if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
+    throw new RunError(`Cannot read "${path}": no such file`, undefined, { cause: error.cause });
+  });
+  const { isDirectory } = await file.stat();
+  if (!isDirectory) return file;
+  file.close();
+  throw new RunError(
+    `Cannot read "${path}": it is a directory`,
+    `name the files in it: ${path.replace(/\/+$/, "")}/*.csv`,
+  );
+}
+
 async function fileEdges(path: string): Promise<Uint8Array[]> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(path);
-  } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound ? "no such file" : String(error);
-    throw new RunError(`Cannot read "${path}": ${reason}`, undefined, { cause: error });
-  }
+  const file = await openFile(path);
   try {
     const { size } = await file.stat();
     const head = new Uint8Array(EDGE_BYTES);

@@ -3,6 +3,7 @@ import { UsageError } from "./errors.ts";
 import { inputRecords, nameInput, openInput } from "./input.ts";
 import { withBrokers } from "./kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
+import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
@@ -16,7 +17,8 @@ seed gives the same stream. The target is the embedded pipeline, the raw topic o
   --data DIR            into the store of this directory (default: .gridwatch)
   --kafka               into the raw topic instead, each record once however often it is cut off
   --brokers LIST        of these brokers (default: kafka.brokers)
-  --output FILE.jsonl   into a file instead: a recorded raw topic; - is stdout
+  --output FILE.jsonl   into a file instead: a recorded raw topic; - is stdout. The file appears
+                        whole, or not at all when it is stopped
   --rate X|max          readings a second (default: max)
   --gap-probability P   share of readings left out, such as 0.05 (default: 0)
   --delay-probability P share of readings that arrive late, such as 0.1 (default: 0)
@@ -53,6 +55,9 @@ export async function replay(args: string[]): Promise<number> {
     const config = withBrokers(play.config, values.brokers);
     return await replayIntoKafka({ ...play, config }, values.json);
   }
+  if (values.output === "") {
+    throw new UsageError('Cannot replay with --output="": must be a file, or -');
+  }
   if (values.output === undefined) {
     return await runPipeline(play, { port: null, staysUp: false, isJson: values.json });
   }
@@ -66,51 +71,77 @@ type Play = Awaited<ReturnType<typeof readPlayOptions>> & { readonly paths: stri
 
 /** Writes the raw records as lines; a tick stands once, though every partition gets it. */
 async function record(play: Play, path: string, isJson: boolean): Promise<number> {
+  const output = path === "-"
+    ? openOutputStream((bytes) => writeAll(Deno.stdout, bytes))
+    : await openOutputFile(path);
   const stop = stopSignal(() => say("stopping"));
+  try {
+    const { readings, rows } = await recordInto(output, play, stop.signal);
+    if (stop.signal.aborted) {
+      if (path !== "-") say(`stopped: ${path} was not written`);
+      return STOPPED_EXIT_CODE;
+    }
+    await output.commit();
+    if (isJson && path !== "-") print(JSON.stringify({ output: path, readings, rows }));
+    if (!play.isSilent) say(`${formatCount(readings)} readings written to ${path}`);
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return 0; // `replay --output - | head` has seen enough
+  } finally {
+    await output.abort();
+    stop.release();
+  }
+}
+
+/** Writes lines until the input ends or the signal aborts; gives what was written. */
+async function recordInto(
+  output: Output,
+  play: Play,
+  signal: AbortSignal,
+): Promise<{ readings: number; rows: number }> {
+  const nowMs = play.nowMs ?? Date.now();
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "gridwatch-" });
-  const inputOptions = {
+  const options = {
     ...play,
     partitions: 1,
-    nowMs: play.nowMs ?? Date.now(),
+    nowMs,
     temporaryDirectory,
-    signal: stop.signal,
+    signal,
     endsRecorded: true,
   };
   let readings = 0;
   let rows = 0;
   try {
-    const named = await nameInput("replay", play.paths, inputOptions);
-    const input = await openInput(named, inputOptions);
-    using file = path === "-" ? null : await Deno.create(path);
-    const target = file ?? Deno.stdout;
+    const input = await openInput(await nameInput("replay", play.paths, options), options);
     const progress = shellProgress({
       verb: "replaying",
       rowsTotal: input.inspection?.rows ?? null,
       isSilent: play.isSilent,
     });
-    for await (const chunk of inputRecords(input, inputOptions)) {
-      if (stop.signal.aborted) break;
-      await writeLines(target, chunk);
-      for (const partition of chunk.partitions) if (partition >= 0) readings++;
-      rows += chunk.rowsRead;
-      progress.update(rows, Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
+    try {
+      for await (const chunk of inputRecords(input, options)) {
+        if (signal.aborted) break;
+        await output.write(linesOf(chunk));
+        for (const partition of chunk.partitions) if (partition >= 0) readings++;
+        rows += chunk.rowsRead;
+        progress.update(rows, Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
+      }
+    } finally {
+      progress.clear();
     }
-    progress.clear();
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
-    stop.release();
   }
-  if (isJson && path !== "-") print(JSON.stringify({ output: path, readings, rows }));
-  if (!play.isSilent) say(`${formatCount(readings)} readings written to ${path}`);
-  return stop.signal.aborted ? STOPPED_EXIT_CODE : 0;
+  return { readings, rows };
 }
 
 const NEWLINE = 0x0a;
 
-async function writeLines(
-  to: { write(bytes: Uint8Array): Promise<number> },
+function linesOf(
   { bytes, ends, count }: { bytes: Uint8Array; ends: Int32Array; count: number },
-): Promise<void> {
+): Uint8Array {
   const lines = new Uint8Array((count === 0 ? 0 : ends[count - 1]) + count);
   let at = 0;
   for (let r = 0, start = 0; r < count; start = ends[r++]) {
@@ -118,5 +149,5 @@ async function writeLines(
     at += ends[r] - start;
     lines[at++] = NEWLINE;
   }
-  for (let done = 0; done < at;) done += await to.write(lines.subarray(done, at));
+  return lines;
 }

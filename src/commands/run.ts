@@ -2,6 +2,7 @@ import type { PgliteStore } from "../adapters/pglite_store.ts";
 import { readArguments, readNumber, readRate } from "./arguments.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { RunError, UsageError } from "./errors.ts";
+import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { formatCount } from "./progress.ts";
@@ -152,9 +153,13 @@ export async function runPipeline(
       `gridwatch ${play.command} --help`,
     );
   }
+  await lookAtFiles(play.paths);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
-  const store = await openStore(play.directory, false);
+  const store = await openStore(play.directory, false).catch((error) => {
+    stop.release();
+    throw error;
+  });
   let exitCode = 0;
   try {
     const host = play.config["api.host"];

@@ -1,0 +1,120 @@
+/** What commands do to files, and what they say when the system refuses. */
+import assert from "node:assert/strict";
+import { lockDirectory } from "../../src/adapters/directory_lock.ts";
+import { gridwatch, inFolder } from "./command_line.ts";
+
+const SAMPLE = new URL("../../data/sample/london_MAC000002.csv", import.meta.url).pathname;
+const CSV = "meter_id,timestamp,consumption_kwh\nM1,2024-01-01T00:00:00Z,0.5\n";
+
+const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+
+Deno.test("demo --fresh does not touch a store in use, nor what is no store", async (t) => {
+  await inFolder(async (folder) => {
+    await t.step("in use", async () => {
+      await Deno.mkdir(`${folder}/pg`);
+      await Deno.writeTextFile(`${folder}/pg/PG_VERSION`, "17\n");
+      const lock = await lockDirectory(folder);
+      const ended = await inAnotherProcess(["demo", "--fresh", "--data", folder, "--exit"]);
+      lock.release();
+      assert.equal(ended.code, 1);
+      assert.match(
+        ended.stderr,
+        /^error: Cannot make the demo in .* in use by process \d+\nhint: /,
+      );
+      assert.deepEqual(namesIn(folder), ["gridwatch.lock", "pg"]);
+    });
+    await t.step("no store", async () => {
+      await Deno.remove(`${folder}/gridwatch.lock`);
+      const { code, stderr } = await gridwatch("demo", "--fresh", "--data", folder, "--exit");
+      assert.equal(code, 1);
+      assert.match(stderr, /^error: Cannot forget .*\/pg: it is no store of Gridwatch\nhint: /);
+      assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+    });
+  });
+});
+
+/** A lock is a process's own: only another one finds it taken. */
+async function inAnotherProcess(args: readonly string[]) {
+  const cli = new URL("../../cli.ts", import.meta.url).pathname;
+  const command = new Deno.Command(Deno.execPath(), { args: ["run", "-A", cli, ...args] });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+Deno.test("A folder or file that the system refuses is said in the grammar, exit code 1", async (t) => {
+  await inFolder(async (folder) => {
+    const file = `${folder}/file`;
+    await Deno.writeTextFile(file, "");
+    const csv = `${folder}/a.csv`;
+    await Deno.writeTextFile(csv, CSV);
+    const lines = [
+      ["replay", csv, "--output", `${file}/raw.jsonl`],
+      ["replay", csv, "--output", folder],
+      ["demo", "--data", `${file}/store`],
+      ["verify", "--data", file],
+      ["verify", "--data", `${folder}/${"x".repeat(300)}`],
+      ["serve", "--data", `${file}/store`],
+      ["query", "SELECT 1", "--data", `${file}/store`],
+      ["run", csv, "--data", `${file}/store`, "--exit"],
+    ];
+    for (const line of lines) {
+      await t.step(line.map((word) => word.slice(0, 30)).join(" "), async () => {
+        const { code, stderr } = await gridwatch(...line);
+        assert.equal(code, 1, stderr);
+        assert.match(stderr, /^error: Cannot [^\n]+\n(hint: [^\n]+\n)?$/);
+      });
+    }
+    assert.deepEqual(namesIn(folder), ["a.csv", "file"]);
+  });
+});
+
+Deno.test("replay --output gives a file its name when it is whole", async (t) => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/raw.jsonl`;
+    await Deno.writeTextFile(path, "before");
+    await t.step("what failed leaves the file of before", async () => {
+      const bad = `${folder}/bad.csv`;
+      await Deno.writeTextFile(bad, "nothing,here\n1,2\n");
+      const { code } = await gridwatch("replay", bad, "--output", path, "--quiet");
+      assert.equal(code, 1);
+      assert.equal(await Deno.readTextFile(path), "before");
+      assert.deepEqual(namesIn(folder), ["bad.csv", "raw.jsonl"]);
+    });
+    await t.step("what ended is there, and counted", async () => {
+      const csv = `${folder}/a.csv`;
+      await Deno.writeTextFile(csv, CSV);
+      const args = ["--output", path, "--json", "--quiet"];
+      const { code, stdout } = await gridwatch("replay", csv, ...args);
+      assert.equal(code, 0);
+      assert.deepEqual(JSON.parse(stdout), { output: path, readings: 1, rows: 1 });
+      assert.match(await Deno.readTextFile(path), /"M1"/);
+      assert.deepEqual(namesIn(folder), ["a.csv", "bad.csv", "raw.jsonl"]);
+    });
+  });
+});
+
+Deno.test("replay --output - ends quietly when its reader has seen enough", async () => {
+  const cli = new URL("../../cli.ts", import.meta.url).pathname;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", cli, "replay", SAMPLE, "--output", "-", "--quiet"],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+});
+
+Deno.test("run looks at the files before it makes a store or serves a page", async () => {
+  await inFolder(async (folder) => {
+    const csv = `${folder}/none.csv`;
+    const { code, stderr } = await gridwatch("run", csv, "--data", `${folder}/store`);
+    assert.equal(code, 1);
+    assert.equal(stderr, `error: Cannot read "${csv}": no such file\n`);
+    assert.deepEqual(namesIn(folder), []);
+  });
+});
