@@ -45,7 +45,8 @@ export function readConfig(
   if (yaml !== null) readYaml(yaml, values, meters);
   for (const [key, setting] of Object.entries(SETTINGS)) {
     const text = environment(variableOf(key));
-    if (text !== undefined) values.set(key, check(setting, text, variableOf(key)));
+    // Empty is unset: what `VARIABLE=` and a compose file's `${VARIABLE:-}` give.
+    if (text !== undefined && text !== "") values.set(key, check(setting, text, variableOf(key)));
   }
   const config = { ...Object.fromEntries(values), meters } as unknown as Config;
   if (config.allowed_lateness_seconds >= config.state_ttl_days * 86_400) {
@@ -65,7 +66,11 @@ function readYaml(
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
   const fault = document.errors[0];
-  if (fault !== undefined) throw new ConfigError(`Cannot read ${path}: ${fault.message}`);
+  if (fault !== undefined) {
+    // Its other lines show the text there, which may be a secret.
+    const reason = fault.message.split("\n")[0].replace(/:$/, "");
+    throw new ConfigError(`Cannot read ${path}: ${reason}`);
+  }
   const root: unknown = document.toJS() ?? {};
   if (typeof root !== "object" || root === null || Array.isArray(root)) {
     throw new ConfigError(`Cannot read ${path}: must be a mapping of settings`);
@@ -80,7 +85,7 @@ function readYaml(
       const keys = [...prefix, name];
       const key = keys.join(".");
       if (key === "meters") readMeters(value, meters, placeOf(keys));
-      else if (key in SETTINGS) {
+      else if (Object.hasOwn(SETTINGS, key)) {
         const setting: Setting = SETTINGS[key as Key];
         values.set(key, check(setting, value, `${key} (${placeOf(keys)})`));
       } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
@@ -110,13 +115,14 @@ function readMeters(value: unknown, meters: Map<string, number>, place: string):
 }
 
 function check(setting: Setting, value: unknown, name: string): number | string {
+  const shown = setting.type === "secret" ? "" : `=${JSON.stringify(value)}`;
   const refuse = (must: string) =>
-    new ConfigError(`Cannot use ${name}=${JSON.stringify(value)}: ${must}`, setting.doc);
+    new ConfigError(`Cannot use ${name}${shown}: ${must}`, setting.doc);
   switch (setting.type) {
     case "text":
     case "secret":
-      if (typeof value !== "string" || value === "") throw refuse("must be a text");
-      return value;
+      if (typeof value === "string" && (value !== "" || setting.default === "")) return value;
+      throw refuse("must be a text, in quotes");
     case "timezone":
       try {
         return buildZone(String(value)).name;

@@ -30,9 +30,19 @@ export const KAFKA_OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** The settings with `--brokers` put in. */
+/**
+ * The settings with `--brokers` put in.
+ *
+ * @throws {UsageError} when it names none
+ */
 export function withBrokers(config: Config, brokers: string | undefined): Config {
-  return brokers === undefined ? config : { ...config, "kafka.brokers": brokers };
+  if (brokers === undefined) return config;
+  if (brokers.split(",").every((broker) => broker.trim() !== "")) {
+    return { ...config, "kafka.brokers": brokers };
+  }
+  throw new UsageError(
+    `Cannot use --brokers="${brokers}": must be host:port, with commas between several`,
+  );
 }
 
 /**
@@ -183,14 +193,18 @@ export async function checkTopics({ log, topics }: KafkaSetup): Promise<number> 
     const names = Object.values(topics);
     const found = await admin.describeTopics(names);
     const missing = names.filter((name) => !found.some((topic) => topic.name === name));
-    const hint = "gridwatch topics --create";
-    if (missing.length > 0) throw new RunError(`Missing topics: ${missing.join(", ")}`, hint);
+    if (missing.length > 0) {
+      throw new RunError(
+        `Cannot use the topics: there is no ${missing.join(", ")}`,
+        "gridwatch topics --create",
+      );
+    }
     const raw = found.find((topic) => topic.name === topics.raw);
     const partitions = raw?.partitions ?? 0;
     const others = found.filter((topic) => topic.partitions !== partitions);
     if (others.length > 0) {
       throw new RunError(
-        `${topics.raw} has ${partitions} partitions, but ` +
+        `Cannot use the topics: ${topics.raw} has ${partitions} partitions, but ` +
           others.map((topic) => `${topic.name} has ${topic.partitions}`).join(", "),
         "all topics of a pipeline need as many: give the raw topic's number to the others",
       );

@@ -1,6 +1,7 @@
 import { type Config, readConfig } from "../config.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
+import { attempt } from "./output_file.ts";
 import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
@@ -19,13 +20,11 @@ export async function loadConfig(path: string | undefined): Promise<Config> {
 }
 
 async function readText(path: string, isWanted: boolean): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !isWanted) return null;
-    const reason = error instanceof Deno.errors.NotFound ? "no such file" : String(error);
-    throw new RunError(`Cannot read ${path}: ${reason}`, undefined, { cause: error });
-  }
+  return await attempt(`read ${path}`, () => Deno.readTextFile(path)).catch((error) => {
+    if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
+    if (!isWanted) return null;
+    throw new RunError(`Cannot read ${path}: no such file`, undefined, { cause: error.cause });
+  });
 }
 
 /** Writes a line to stderr, where everything goes that is not the answer. */

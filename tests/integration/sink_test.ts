@@ -414,7 +414,7 @@ Deno.test("gridwatch migrate applies each step once, whoever else does, and says
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /^error: Cannot migrate: migration 001_init was applied with ano/);
     const sink = await pipeline.run("sink", ...database, "--brokers", kafka.brokers.join());
-    assert.match(sink.stderr, /error: (Missing topics|Cannot use the database)/);
+    assert.match(sink.stderr, /error: Cannot use the (topics|database)/);
     const nowhere = await pipeline.run("migrate", "--database", "postgres://x@127.0.0.1:1/y");
     assert.equal(nowhere.code, 1);
     assert.match(nowhere.stderr, /error: Cannot migrate the database: .*REFUSED/);
