@@ -85,7 +85,7 @@ Usage: gridwatch COMMAND [options]
 
 ${Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`).join("\n")}
 
-  --help     of a command: its options
+  --help     of a command: its options; also \`gridwatch help COMMAND\`
   --version
 
 Start here: gridwatch demo
@@ -93,7 +93,8 @@ Start here: gridwatch demo
 
 /** Runs a command line; gives the exit code. */
 export async function main(args: string[]): Promise<number> {
-  const [name, ...rest] = args;
+  // `help run` is `run --help`.
+  const [name, ...rest] = args[0] === "help" && args.length > 1 ? [args[1], "--help"] : args;
   if (name === "--version" || name === "-V") {
     print(`gridwatch ${VERSION}`);
     return 0;

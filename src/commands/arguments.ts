@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import type { Config } from "../config.ts";
 import { UsageError } from "./errors.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
@@ -129,5 +130,18 @@ export function readRate(command: string, text: string): number {
     `Cannot ${
       verbOf(command)
     } at --rate="${text}": must be a number > 0 of readings a second, or max`,
+  );
+}
+
+/**
+ * The settings with `--scope` put in.
+ *
+ * @throws {UsageError} when there is no such scope
+ */
+export function withScope(command: string, config: Config, scope: string | undefined): Config {
+  if (scope === undefined) return config;
+  if (scope === "partition" || scope === "meter") return { ...config, watermark_scope: scope };
+  throw new UsageError(
+    `Cannot ${verbOf(command)} with --scope="${scope}": must be partition or meter`,
   );
 }

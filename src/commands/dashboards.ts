@@ -2,7 +2,7 @@ import overview from "../../grafana/dashboards/data-quality-overview.json" with 
 import meter from "../../grafana/dashboards/meter-drill-down.json" with { type: "json" };
 import system from "../../grafana/dashboards/system-health.json" with { type: "json" };
 import type { Clock } from "../engine/ports.ts";
-import { readArguments, readNumber } from "./arguments.ts";
+import { readArguments, readNumber, verbOf } from "./arguments.ts";
 import { DATABASE_OPTIONS, databaseUrl, openDatabase, type ReadDatabase } from "./database.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { loadConfig, print, say, stopSignal, systemClock } from "./shell.ts";
@@ -69,7 +69,7 @@ export async function dashboards(args: string[]): Promise<number> {
     : readNumber("dashboards", "watch", values.watch, { min: 1, max: 86_400 });
   const config = await loadConfig(values.config);
   const isNamed = values.database !== undefined || config["database.url"] !== "";
-  const url = isNamed ? databaseUrl("dashboards", config, values.database) : null;
+  const url = isNamed ? databaseUrl(verbOf("dashboards"), config, values.database) : null;
   const newest = async () => url === null ? null : await readNewest(url);
   if (watchSeconds === null) {
     say(await writeDashboards(output, rangeOf(await newest(), Date.now())));

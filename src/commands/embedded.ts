@@ -5,6 +5,7 @@ import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { SETTINGS } from "../settings.ts";
+import { verbOf } from "./arguments.ts";
 import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "./errors.ts";
 import {
@@ -168,7 +169,9 @@ async function settlePartitions(store: PgliteStore, options: PlayOptions): Promi
   for (const [name, value] of Object.entries(wanted)) {
     if (settings[name] === undefined || settings[name] === value) continue;
     throw new UsageError(
-      `Cannot ${command} with --${name}="${value}": ${directory} was made with ${settings[name]}`,
+      `Cannot ${verbOf(command)} with --${name}="${value}": ${directory} was made with ${
+        settings[name]
+      }`,
       `--${name} ${settings[name]}, or --data DIR for a new store`,
     );
   }
@@ -196,7 +199,9 @@ async function settleInput(
   }
   if (last !== null && !last.finished) {
     throw new UsageError(
-      `Cannot ${command} ${input.description}: ${last.description} is unfinished in ${directory}`,
+      `Cannot ${
+        verbOf(command)
+      } ${input.description}: ${last.description} is unfinished in ${directory}`,
       "play that to its end with the same options first, or use --data DIR for a new store",
     );
   }
@@ -243,7 +248,9 @@ async function refuseOtherJudging(store: PgliteStore, options: PlayOptions): Pro
     if (before[key] === undefined || before[key] === value) continue;
     const name = key.replace("judging.", "");
     throw new UsageError(
-      `Cannot ${options.command} on with ${name}=${value}: it was begun with ${before[key]}`,
+      `Cannot ${verbOf(options.command)} on with ${name}=${value}: it was begun with ${
+        before[key]
+      }`,
       `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
     );
   }

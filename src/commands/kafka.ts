@@ -45,17 +45,6 @@ export function withBrokers(config: Config, brokers: string | undefined): Config
   );
 }
 
-/**
- * The settings with `--scope` put in.
- *
- * @throws {UsageError} when there is no such scope
- */
-export function withScope(command: string, config: Config, scope: string | undefined): Config {
-  if (scope === undefined) return config;
-  if (scope === "partition" || scope === "meter") return { ...config, watermark_scope: scope };
-  throw new UsageError(`Cannot ${command} with --scope="${scope}": must be partition or meter`);
-}
-
 /** Who hears that the cluster is out of reach, and null when it is back: each once. */
 export type OnTrouble = (trouble: LogError | null) => void;
 

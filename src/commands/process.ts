@@ -1,15 +1,8 @@
 import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
-import { readArguments, readNumber } from "./arguments.ts";
+import { readArguments, readNumber, withScope } from "./arguments.ts";
 import { RunError } from "./errors.ts";
 import { readHealthPort, serveHealth } from "./health.ts";
-import {
-  checkTopics,
-  KAFKA_OPTIONS,
-  openKafka,
-  reachKafka,
-  withBrokers,
-  withScope,
-} from "./kafka.ts";
+import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
 import { runKafkaWorker, troubleEvent } from "./kafka_worker.ts";
 import type { ThreadMessage, ThreadStart } from "./process_thread.ts";
 import { draw, loadConfig, print, stopSignal } from "./shell.ts";

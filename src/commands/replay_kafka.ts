@@ -2,8 +2,15 @@ import { playIntoLog, storedNote } from "../engine/log_player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { behindLines, readHeldTo } from "./behind.ts";
-import { inputRecords, nameInput, openInput } from "./input.ts";
-import { checkTopics, DEADLINE_MS, openKafka, reachKafka, writerOptions } from "./kafka.ts";
+import { type Input, inputRecords, nameInput, openInput } from "./input.ts";
+import {
+  checkTopics,
+  DEADLINE_MS,
+  type KafkaSetup,
+  openKafka,
+  reachKafka,
+  writerOptions,
+} from "./kafka.ts";
 import type { PlayOptions } from "./embedded.ts";
 import { formatCount } from "./progress.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
@@ -11,82 +18,29 @@ import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal, systemClock }
 /** Records held, and with them memory, before they are committed. */
 const BATCH_RECORDS_MAX = 50_000;
 
+type Play = Omit<PlayOptions, "signal" | "live">;
+
 /** Plays files into the raw topic; the same command goes on where it was cut off. */
-export async function replayIntoKafka(
-  play: Omit<PlayOptions, "signal" | "live">,
-  isJson: boolean,
-): Promise<number> {
+export async function replayIntoKafka(play: Play, isJson: boolean): Promise<number> {
   const { config, command } = play;
   const stop = stopSignal(() => say("stopping: what was sent is kept"));
-  const setup = await openKafka(config);
-  const { log, topics } = setup;
+  const setup = await openKafka(config).catch((error) => {
+    stop.release();
+    throw error;
+  });
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "gridwatch-" });
   const startedAtMs = performance.now();
   try {
     await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
-    const partitions = await checkTopics(setup);
-    if (play.partitions !== null && play.partitions !== partitions) {
-      throw new RunError(
-        `Cannot ${command} with --partitions="${play.partitions}": ` +
-          `${topics.raw} has ${partitions}`,
-        "leave --partitions out",
-      );
-    }
-    const { signal } = stop;
-    const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
-    const named = await nameInput(command, play.paths, options);
-    const admin = log.admin({ deadlineMs: DEADLINE_MS });
-    const name = `${config["kafka.group"]}-replay-${named.fingerprint.slice(0, 16)}`;
-    const note = await storedNote({ topic: topics.raw, partitions, group: name, admin });
-    const begunAtMs = note ? Number(note) : NaN;
-    // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
-    const nowMs = Number.isFinite(begunAtMs) ? begunAtMs : play.nowMs ?? Date.now();
-    const inputOptions = { ...options, nowMs };
-    const input = await openInput(named, inputOptions);
-    if (note === null && !play.isSilent) {
-      behindLines({
-        firstMs: input.inspection?.firstEventTimeMs ?? null,
-        heldToMs: await readHeldTo(setup, partitions),
-        config,
-      }, {
-        place: topics.raw,
-        wayOut: "all files in one command, topics of their own (kafka.topic_prefix), or " +
-          "watermark_scope: meter for the processors",
-      }).forEach(say);
-    }
-    const progress = shellProgress({
-      verb: "sending",
-      rowsTotal: input.inspection?.rows ?? null,
-      isSilent: play.isSilent,
-    });
-    const played = await playIntoLog(inputRecords(input, inputOptions), {
-      topic: topics.raw,
-      partitions,
-      group: name,
-      admin,
-      committer: (partition) =>
-        log.committer({
-          ...writerOptions(config),
-          transactionalId: `${name}-${partition}`,
-          transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
-        }),
-      batchRecordsMax: BATCH_RECORDS_MAX,
-      note: String(nowMs),
-      commitIntervalMs: config.commit_interval_ms,
-      ratePerSecond: play.ratePerSecond,
-      clock: systemClock,
-      signal: stop.signal,
-      onProgress: progress.update,
-    });
-    progress.clear();
-    await admin.close();
+    const played = await playIntoTopic(setup, play, { temporaryDirectory, signal: stop.signal });
     const seconds = Math.round(performance.now() - startedAtMs) / 1000;
-    if (isJson) print(JSON.stringify({ topic: topics.raw, ...played, seconds }));
+    const topic = setup.topics.raw;
+    if (isJson) print(JSON.stringify({ topic, ...played, seconds }));
     if (!play.isSilent) {
       if (played.resumedAfter > 0) {
-        say(`${formatCount(played.resumedAfter)} records were in ${topics.raw} already`);
+        say(`${formatCount(played.resumedAfter)} records were in ${topic} already`);
       }
-      say(`${formatCount(played.sent)} records sent to ${topics.raw} in ${seconds.toFixed(1)} s`);
+      say(`${formatCount(played.sent)} records sent to ${topic} in ${seconds.toFixed(1)} s`);
     }
     return played.isFinished ? 0 : STOPPED_EXIT_CODE;
   } catch (error) {
@@ -98,8 +52,80 @@ export async function replayIntoKafka(
       cause: error,
     });
   } finally {
-    await log.close();
+    await setup.log.close();
     await Deno.remove(temporaryDirectory, { recursive: true });
     stop.release();
   }
+}
+
+/** Opens the input, with the clock of its first start, and plays it. */
+async function playIntoTopic(
+  setup: KafkaSetup,
+  play: Play,
+  { temporaryDirectory, signal }: { temporaryDirectory: string; signal: AbortSignal },
+) {
+  const { log, topics: { raw: topic }, config } = setup;
+  const partitions = await countPartitions(setup, play);
+  const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
+  const named = await nameInput(play.command, play.paths, options);
+  const admin = log.admin({ deadlineMs: DEADLINE_MS });
+  const group = `${config["kafka.group"]}-replay-${named.fingerprint.slice(0, 16)}`;
+  const note = await storedNote({ topic, partitions, group, admin });
+  const begunAtMs = note ? Number(note) : NaN;
+  // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
+  const nowMs = Number.isFinite(begunAtMs) ? begunAtMs : play.nowMs ?? Date.now();
+  const inputOptions = { ...options, nowMs };
+  const input = await openInput(named, inputOptions);
+  if (note === null && !play.isSilent) await warnBehind(setup, input, partitions);
+  const progress = shellProgress({
+    verb: "sending",
+    rowsTotal: input.inspection?.rows ?? null,
+    isSilent: play.isSilent,
+  });
+  const played = await playIntoLog(inputRecords(input, inputOptions), {
+    topic,
+    partitions,
+    group,
+    admin,
+    committer: (partition) =>
+      log.committer({
+        ...writerOptions(config),
+        transactionalId: `${group}-${partition}`,
+        transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
+      }),
+    batchRecordsMax: BATCH_RECORDS_MAX,
+    note: String(nowMs),
+    commitIntervalMs: config.commit_interval_ms,
+    ratePerSecond: play.ratePerSecond,
+    clock: systemClock,
+    signal,
+    onProgress: progress.update,
+  });
+  progress.clear();
+  await admin.close();
+  return played;
+}
+
+/** @throws {RunError} when another number than the topics' was asked for */
+async function countPartitions(setup: KafkaSetup, { command, ...play }: Play): Promise<number> {
+  const partitions = await checkTopics(setup);
+  if (play.partitions === null || play.partitions === partitions) return partitions;
+  throw new RunError(
+    `Cannot ${command} with --partitions="${play.partitions}": ` +
+      `${setup.topics.raw} has ${partitions}`,
+    "leave --partitions out",
+  );
+}
+
+/** Says beforehand when readings will be late because the topic's clock is beyond them. */
+async function warnBehind(setup: KafkaSetup, input: Input, partitions: number): Promise<void> {
+  behindLines({
+    firstMs: input.inspection?.firstEventTimeMs ?? null,
+    heldToMs: await readHeldTo(setup, partitions),
+    config: setup.config,
+  }, {
+    place: setup.topics.raw,
+    wayOut: "all files in one command, topics of their own (kafka.topic_prefix), or " +
+      "watermark_scope: meter for the processors",
+  }).forEach(say);
 }

@@ -1,5 +1,5 @@
 import type { PgliteStore } from "../adapters/pglite_store.ts";
-import { readArguments, readNumber, readRate } from "./arguments.ts";
+import { readArguments, readNumber, readRate, withScope } from "./arguments.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { lookAtFiles } from "./input.ts";
@@ -72,19 +72,13 @@ export async function readPlayOptions(
   command: string,
   values: PlayValues,
 ): Promise<Omit<PlayOptions, "paths" | "signal" | "live">> {
-  const config = await loadConfig(values.config);
-  const scope = values.scope ?? config.watermark_scope;
-  if (scope !== "partition" && scope !== "meter") {
-    throw new UsageError(
-      `Cannot ${command} with --scope="${scope}": must be partition or meter`,
-    );
-  }
+  const config = withScope(command, await loadConfig(values.config), values.scope);
   const share = (name: "gap-probability" | "delay-probability" | "duplicate-probability") =>
     readNumber(command, name, values[name], { min: 0, max: 1 });
   const seed = { min: 0, max: 2 ** 32 - 1, whole: true };
   return {
     command,
-    config: { ...config, watermark_scope: scope },
+    config,
     directory: values.data ?? config.data_directory,
     partitions: values.partitions === undefined
       ? null

@@ -62,8 +62,9 @@ export async function up(args: string[], ports: StackPorts = processPorts()): Pr
     return 0;
   }
   const profile = values.replay ? ["--profile", "replay"] : [];
-  await compose(ports, [...profile, "up", "--detach", "--remove-orphans"]);
-  if (!values.quiet) await sayAddresses(ports);
+  const found = await findCompose(ports);
+  await compose(ports, found, [...profile, "up", "--detach", "--remove-orphans"]);
+  if (!values.quiet) await sayAddresses(ports, found);
   return 0;
 }
 
@@ -78,7 +79,8 @@ export async function down(args: string[], ports: StackPorts = processPorts()): 
     return 0;
   }
   const volumes = values.volumes ? ["--volumes"] : [];
-  await compose(ports, ["--profile", "replay", "down", "--remove-orphans", ...volumes]);
+  const words = ["--profile", "replay", "down", "--remove-orphans", ...volumes];
+  await compose(ports, await findCompose(ports), words);
   return 0;
 }
 
@@ -100,19 +102,27 @@ export async function logs(args: string[], ports: StackPorts = processPorts()): 
     );
   }
   const follow = values.follow ? ["--follow"] : [];
-  await compose(ports, ["logs", "--tail", LOG_LINES, ...follow, ...positionals]);
+  const words = ["logs", "--tail", LOG_LINES, ...follow, ...positionals];
+  await compose(ports, await findCompose(ports), words);
   return 0;
 }
 
+/** Compose on our file. */
+function onStack({ folder }: StackPorts, found: Compose): string[] {
+  return [...found, "-p", PROJECT, "-f", `${folder}/docker-compose.yml`];
+}
+
 /**
- * Runs compose on our file.
+ * Runs compose on our file, shown.
  *
- * @throws {RunError} when Docker is not there or does not answer, or compose fails
+ * @throws {RunError} when it fails
  */
-async function compose(ports: StackPorts, words: readonly string[]): Promise<void> {
-  const found = await findCompose(ports);
-  const file = `${ports.folder}/docker-compose.yml`;
-  const ran = await ports.run([...found, "-p", PROJECT, "-f", file, ...words], true);
+async function compose(
+  ports: StackPorts,
+  found: Compose,
+  words: readonly string[],
+): Promise<void> {
+  const ran = await ports.run([...onStack(ports, found), ...words], true);
   if (ran?.code === 0) return;
   const command = words.find((word) => /^(up|down|logs)$/.test(word));
   throw new RunError(
@@ -156,14 +166,9 @@ const PAGES = [
 ] as const;
 
 /** Asks compose where the pages came to stand: the ports may be set in .env. */
-async function sayAddresses(ports: StackPorts): Promise<void> {
-  const found = await findCompose(ports);
-  const file = `${ports.folder}/docker-compose.yml`;
+async function sayAddresses(ports: StackPorts, found: Compose): Promise<void> {
   for (const [name, service, port, note] of PAGES) {
-    const ran = await ports.run(
-      [...found, "-p", PROJECT, "-f", file, "port", service, port],
-      false,
-    );
+    const ran = await ports.run([...onStack(ports, found), "port", service, port], false);
     const published = /:(\d+)\s*$/.exec(ran?.output ?? "")?.[1] ?? port;
     ports.say(`${name.padEnd(9)} http://localhost:${published}${note}`);
   }

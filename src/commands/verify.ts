@@ -1,8 +1,8 @@
-import { readArguments, refuseTogether } from "./arguments.ts";
+import { readArguments, refuseTogether, withScope } from "./arguments.ts";
 import { databaseUrl } from "./database.ts";
 import { openStore } from "./embedded.ts";
 import { UsageError } from "./errors.ts";
-import { withBrokers, withScope } from "./kafka.ts";
+import { withBrokers } from "./kafka.ts";
 import { verifyKafka } from "./verify_kafka.ts";
 import { describeTables, readTables } from "./verify_tables.ts";
 import { loadConfig, print, say } from "./shell.ts";

@@ -77,3 +77,13 @@ Deno.test("up() fails as compose does", async () => {
   const [message] = await hintOf(() => up([], ports));
   assert.equal(message, "Cannot start the stack: compose ended with 17");
 });
+
+Deno.test("up() asks once for Docker and its compose", async () => {
+  const fake = fakePorts(() => good);
+  assert.equal(await up([], fake.ports), 0);
+  const asked = fake.ran.filter((line) => /version/.test(line));
+  assert.deepEqual(asked, [
+    "docker version --format {{.Server.Version}}",
+    "docker compose version",
+  ]);
+});
