@@ -34,7 +34,7 @@ type TopicQueue = {
 
 type Waiting = { readonly account: SinkAccount; readonly readTo: number; answersAt: number[] };
 
-/** Messages of a topic up to an account; null where the ledger does not count them. */
+/** Messages of a topic up to an account; null where nothing says how many there are. */
 function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null {
   switch (kind) {
     case "validated":
@@ -52,18 +52,19 @@ function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null 
   }
 }
 
-/** Whether every message of an account is written or waits. */
+/** Whether every message of an account is known to be written or to wait. */
 function hasAll(
   { kind, messages, records, lastOrigin }: TopicQueue,
   account: SinkAccount,
 ): boolean {
+  if (kind === "metric" || kind === null) return true; // written as they come
   const count = countOf(kind, account);
-  return count === null || lastOrigin >= account.nextOffset || messages + records >= count;
+  return lastOrigin >= account.nextOffset || (count !== null && messages + records >= count);
 }
 
 /**
  * What is read of one partition's topics and not yet written, cut where a processor's commit ended:
- * rows and the ledger that counts them become visible together, so that the tables balance whenever
+ * rows, gaps and the ledger beside them become visible together, so that the tables balance whenever
  * someone looks. Where no such place is known (the changelog is compacted), rows go ahead of the
  * ledger instead.
  */
@@ -204,7 +205,7 @@ export class SinkQueue {
 
   /**
    * Whether all rows of account `a` are known of a topic. The account says how many there are. Where
-   * that does not help (messages were deleted before the store had them), the log does: a task begins
+   * that does not help (of gaps; or messages were deleted before the store had them), the log does: a task begins
    * a transaction only when its last has ended everywhere, so all of it stands below the last stable
    * offset of an answer asked for after the next account was seen, or, of the latest account, of one
    * asked for after it was seen that knows of no open transaction.

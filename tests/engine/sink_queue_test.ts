@@ -61,6 +61,18 @@ const taken = ({ runs }: SinkCommit) =>
 const moved = ({ moves }: SinkCommit) =>
   Object.fromEntries(moves.map(({ topic, from, to, messages }) => [topic, [from, to, messages]]));
 
+/** A log whose transactions have ended, or one with an open one. */
+const ends = (stable: number, end = stable): LogEnds => ({
+  logStartOffset: 0,
+  lastStableOffset: stable,
+  logEndOffset: end,
+});
+
+/** The log says twice of the gaps that there are no more: no ledger counts them. */
+function hearNoGaps(queue: SinkQueue): void {
+  for (let n = 0; n < 2; n++) queue.observe((topic) => topic === "g" ? ends(0) : null);
+}
+
 Deno.test("SinkQueue.take() cuts every counted topic where the processor's commit ended", () => {
   const queue = queueAt();
   queue.push(batch("v", 0, [0, 1, 3, 4, 5]));
@@ -68,6 +80,8 @@ Deno.test("SinkQueue.take() cuts every counted topic where the processor's commi
   queue.push(batch("m", 0, [4, 9]));
   assert.equal(queue.isAligned, false);
   queue.pushAccounts(batch("c", 0, [0]), [{ account: account(4, 3, 1), offset: 0 }]);
+  assert.equal(queue.isAligned, false, "there may be gaps to come");
+  hearNoGaps(queue);
   assert.equal(queue.isAligned, true);
   const commit = queue.take(false);
   assert.deepEqual(taken(commit), [["validated", 0, 1, 3], ["rejected", 2], ["metric", 4, 9]]);
@@ -80,6 +94,7 @@ Deno.test("SinkQueue.take() cuts every counted topic where the processor's commi
 Deno.test("SinkQueue waits until every row that the account counts was read", () => {
   const queue = queueAt();
   queue.pushAccounts(batch("c", 0, [0]), [{ account: account(4, 3, 1), offset: 0 }]);
+  hearNoGaps(queue);
   queue.push(batch("v", 0, [0, 1]));
   queue.push(batch("r", 0, [2]));
   assert.equal(queue.isAligned, false);
@@ -91,6 +106,7 @@ Deno.test("SinkQueue waits until every row that the account counts was read", ()
 Deno.test("SinkQueue counts on from what the store has", () => {
   const queue = queueAt({ v: [12, 10], r: [5, 4] });
   queue.pushAccounts(batch("c", 0, [0]), [{ account: account(20, 12, 4), offset: 0 }]);
+  hearNoGaps(queue);
   queue.push(batch("v", 12, [14]));
   assert.equal(queue.isAligned, false);
   queue.push(batch("v", 14, [15]));
@@ -105,6 +121,7 @@ Deno.test("SinkQueue takes the latest account that is complete, and of a batch o
     { account: account(4, 4), offset: 1 },
     { account: account(6, 6), offset: 2 },
   ]);
+  hearNoGaps(queue);
   queue.push(batch("v", 0, [0, 1, 2, 3, 4]));
   const first = queue.take(false);
   assert.deepEqual([first.account?.nextOffset, taken(first)], [4, [["validated", 0, 1, 2, 3]]]);
@@ -118,11 +135,24 @@ Deno.test("SinkQueue takes the latest account that is complete, and of a batch o
   assert.deepEqual(moved(second).c, [2, 4, 0]);
 });
 
-/** A log whose transactions have ended, or one with an open one. */
-const ends = (stable: number, end = stable): LogEnds => ({
-  logStartOffset: 0,
-  lastStableOffset: stable,
-  logEndOffset: end,
+Deno.test("SinkQueue waits for the gaps of an account, which nothing counts", () => {
+  const queue = queueAt();
+  queue.pushAccounts(batch("c", 0, [0, 0]), [
+    { account: account(2, 2), offset: 0 },
+    { account: account(4, 4), offset: 1 },
+  ]);
+  queue.push(batch("v", 0, [0, 1, 2, 3]));
+  assert.equal(queue.isAligned, false);
+  queue.push(batch("g", 0, [1]));
+  assert.equal(queue.isAligned, false, "that record may have said more");
+  queue.push(batch("g", 2, [2, 2]));
+  assert.deepEqual(taken(queue.take(false)), [["validated", 0, 1], ["gap", 1]]);
+  const answer = (stable: number) => queue.observe((t) => t === "g" ? ends(stable) : null);
+  answer(5);
+  assert.equal(queue.isAligned, false);
+  answer(5);
+  assert.equal(queue.isAligned, true, "the log has no more");
+  assert.deepEqual(taken(queue.take(false)), [["validated", 2, 3], ["gap", 2, 2]]);
 });
 
 Deno.test("SinkQueue asks the log where rows were deleted before the store had them", () => {
@@ -149,6 +179,7 @@ Deno.test("SinkQueue.take(all) goes ahead of a ledger that is not complete", () 
   assert.equal(commit.account, null);
   assert.deepEqual(moved(commit), { v: [0, 3, 2] });
   queue.push(batch("v", 3, [2, 3, 5, 6, 7, 8]));
+  hearNoGaps(queue);
   assert.equal(queue.take(false).account?.nextOffset, 9);
 });
 

@@ -195,7 +195,8 @@ class Chaos {
     for (const running of this.#processors) this.#killed.add(running);
     await Promise.all(this.#processors.map(async (running) => {
       const { code, ms } = await terminate(running);
-      if (code === 0 && ms < 5000) return;
+      const isHeard = running.stderr !== ""; // before that, the system ends it
+      if ((code === 0 || (code === 143 && !isHeard)) && ms < 5000) return;
       this.#problems.push(`processor ${running.pid} left with ${code} after ${Math.round(ms)} ms`);
     }));
     this.#processors = [];
