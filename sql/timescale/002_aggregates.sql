@@ -1,8 +1,6 @@
 -- TimescaleDB under the Timescale licence: the views that are one aggregate over one table become
 -- continuous aggregates of the same columns. materialized_only = false: what is not materialised yet
--- is computed as it is read. The views that stand on them are made anew, as sql/003_summaries.sql
--- has them.
-DROP VIEW completeness_daily;
+-- is computed as it is read. completeness_daily needs none: its sums are kept with the readings.
 DROP VIEW readings_daily;
 DROP VIEW gap_summary_hourly;
 DROP VIEW late_events_summary_hourly;
@@ -59,21 +57,3 @@ SELECT time_bucket(INTERVAL '1 day', time) AS bucket,
 FROM validated_readings
 GROUP BY 1, 2
 WITH NO DATA;
-
-CREATE VIEW completeness_daily AS
-SELECT bucket, meter_id,
-       sum(readings)::bigint                     AS readings,
-       sum(late_readings)::bigint                AS late_readings,
-       sum(missing_intervals)::bigint            AS missing_intervals,
-       sum(readings + missing_intervals)::bigint AS expected_intervals,
-       CASE WHEN sum(readings + missing_intervals) > 0
-            THEN (100 * sum(readings) / sum(readings + missing_intervals))::double precision
-       END                                       AS completeness_percent,
-       sum(consumption_kwh)                      AS consumption_kwh
-FROM (
-  SELECT bucket, meter_id, readings, late_readings, 0::bigint AS missing_intervals, consumption_kwh
-  FROM readings_meter_daily
-  UNION ALL
-  SELECT bucket, meter_id, 0, 0, missing_intervals, 0 FROM missing_daily
-) AS days
-GROUP BY 1, 2;
