@@ -374,15 +374,20 @@ Deno.test("generate() refuses options out of range before it touches a file", as
 Deno.test("generate() that is stopped ends with 130 and leaves no file", async () => {
   await inTempDir(async (dir) => {
     const heard = Promise.withResolvers<void>();
-    Deno.addSignalListener("SIGTERM", heard.resolve);
+    const alive = setInterval(() => {}, 60_000); // listening alone does not keep a process up
+    let chunks = 0;
     const stdout = () => {
-      Deno.kill(Deno.pid, "SIGTERM");
+      if (chunks++ === 0) {
+        Deno.addSignalListener("SIGTERM", heard.resolve);
+        Deno.kill(Deno.pid, "SIGTERM");
+      }
       return heard.promise;
     };
     const { ports, stderr } = hear({ stdout });
     const args = ["--output", "-", "--defects", join(dir, "truth.json"), "--days", "400"];
     assert.equal(await generate([...args, "--quiet"], ports), 130);
     Deno.removeSignalListener("SIGTERM", heard.resolve);
+    clearInterval(alive);
     assert.match(stderr(), /^stopped: no file was written\n$/);
     assert.deepEqual(namesIn(dir), []);
   });
