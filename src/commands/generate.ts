@@ -64,7 +64,8 @@ const READINGS_MAX = 1_000_000_000;
 const YEAR_10000_MS = Date.UTC(10_000, 0, 1);
 
 /**
- * Runs `gridwatch generate`; the exit code is 0, or 130 when stopped. Files appear whole or not at all.
+ * Runs `gridwatch generate`; the exit code is 0, or 130 when stopped. Files appear whole or not at
+ * all.
  *
  * @throws {UsageError} for options out of range
  * @throws {RunError} when a file cannot be written

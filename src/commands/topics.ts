@@ -11,8 +11,8 @@ Shows the topics of the pipeline, and makes those that are missing. One that exi
 changed: what differs is shown. Exit code 1 when a topic is missing or differs.
 
   --create          make the missing ones
-  --partitions N    of each topic (default: as many as those that exist have, or else 3); to --create
-                    where the topics exist with another number is a warning only
+  --partitions N    of each topic (default: as many as those that exist have, or else 3);
+                    with --create, topics that exist with another number are a warning only
   --replication N   copies of each partition (default: 1)
   --retention DAYS  how long raw and output records are kept (default: the broker's)
   --brokers LIST    host:port,… (default: kafka.brokers)
