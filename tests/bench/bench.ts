@@ -1,16 +1,18 @@
 /**
- * `deno task bench [core|embedded|kafka|dashboards]`: speed and memory, with the figures printed. Quote
+ * `deno task bench [core|embedded|kafka|sink|dashboards]`: speed and memory, with the figures printed. Quote
  * CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
 import { benchCore } from "./core_bench.ts";
 import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
+import { benchSink } from "./sink_bench.ts";
 
 const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
   embedded: benchEmbedded,
   kafka: benchKafka,
+  sink: benchSink,
   dashboards: benchDashboards,
 };
 

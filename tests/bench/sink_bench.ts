@@ -123,5 +123,3 @@ async function writtenRecords(url: string): Promise<number> {
 function sleep(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
-
-if (import.meta.main) await benchSink();
