@@ -1,0 +1,70 @@
+import type { Hono } from "hono";
+import { createEventHub, type EventHub } from "./events.ts";
+import { readParameters } from "./parameters.ts";
+import type { StatusPorts } from "./ports.ts";
+import { type Answers, readStatus, statusOfLive, summarizeLedger } from "./status.ts";
+import { isoFromMs } from "./values.ts";
+
+const EVENT_CLIENTS_MAX = 100;
+const EVENT_BEAT_MS = 1000;
+
+/** The status as it is, as a stream of what changes in it, and the ledger it stands on. */
+export function addStatusRoutes(
+  app: Hono,
+  { ports, answers }: { readonly ports: StatusPorts; readonly answers: Answers },
+): EventHub {
+  const { live, version, reportError, closing } = ports;
+  const hub = createEventHub({
+    clientsMax: EVENT_CLIENTS_MAX,
+    beatMs: EVENT_BEAT_MS,
+    closing,
+    async readStatus() {
+      try {
+        return JSON.stringify(await readStatus({ answers, live, version }));
+      } catch (error) {
+        reportError?.(error, "/api/events");
+        const store = { ok: false, error: "The store does not answer" };
+        return JSON.stringify({ ...statusOfLive(live(), version), store });
+      }
+    },
+  });
+
+  app.get("/api/status", async (c) => {
+    readParameters(c.req.url, []);
+    return c.json(await readStatus({ answers, live, version }));
+  });
+
+  app.get("/api/ledger", async (c) => {
+    readParameters(c.req.url, []);
+    // The check first: the ledger is then at least as new, and equal once nothing is committed.
+    const check = await answers.tableCheck();
+    const ledger = await answers.ledger();
+    const { balanced, table_differences } = summarizeLedger(ledger, check);
+    return c.json({
+      ...ledger,
+      balanced,
+      tables: check.tables,
+      tables_ledger: check.ledger,
+      table_differences,
+      tables_checked_at: isoFromMs(check.checkedAtMs),
+    });
+  });
+
+  app.get("/api/events", (c) => {
+    const headers = {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+    };
+    // A HEAD's body is thrown away unread: no stream would ever be cancelled.
+    if (c.req.method === "HEAD") return c.body(null, 200, headers);
+    const stream = hub.subscribe();
+    if (stream !== null) return c.body(stream, 200, headers);
+    c.header("retry-after", "10");
+    return c.json({
+      error: `Cannot listen: there are ${EVENT_CLIENTS_MAX} listeners, or it is shutting down`,
+      hint: "Close a page, or poll /api/status",
+    }, 503);
+  });
+  return hub;
+}
