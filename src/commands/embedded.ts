@@ -215,8 +215,7 @@ async function settleInput(
       config: options.config,
     }, {
       place: directory,
-      wayOut: "all files in one command, --data DIR for a store of their own, or a store made " +
-        "with --scope meter",
+      wayOut: "name the newer files alone, or all of them with --data DIR for a new store",
     }).forEach(say);
   }
   const begun: StoredInput = {

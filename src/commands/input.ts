@@ -70,6 +70,16 @@ export async function nameInput(
       "a recorded raw topic (.jsonl) is played as it stands: play the others by themselves",
     );
   }
+  const [twice] = paths.filter((path, p) => paths.indexOf(path) < p);
+  if (twice !== undefined) {
+    throw new UsageError(`Cannot ${command} "${twice}" twice in one command`, "name it once");
+  }
+  if (recorded.length > 0 && hasDefects(options.defects)) {
+    throw new UsageError(
+      `Cannot ${command} ${recorded[0]} with defects: a recorded raw topic is played as it stands`,
+      "leave the probabilities out, or put them into the CSV files it came from",
+    );
+  }
   const names = paths.map((path) => path.split(/[\\/]/).pop() ?? path);
   const more = paths.length > 3 ? ` and ${paths.length - 2} more` : "";
   return {
@@ -78,6 +88,11 @@ export async function nameInput(
     description: names.slice(0, more === "" ? 3 : 2).join(", ") + more,
     fingerprint: await fingerprint(paths, options),
   };
+}
+
+function hasDefects(defects: Defects): boolean {
+  const { gapProbability, delayProbability, duplicateProbability } = defects;
+  return gapProbability > 0 || delayProbability > 0 || duplicateProbability > 0;
 }
 
 /**

@@ -125,7 +125,8 @@ async function warnBehind(setup: KafkaSetup, input: Input, partitions: number): 
     config: setup.config,
   }, {
     place: setup.topics.raw,
-    wayOut: "all files in one command, topics of their own (kafka.topic_prefix), or " +
+    wayOut:
+      "name the newer files alone, give them topics of their own (kafka.topic_prefix), or set " +
       "watermark_scope: meter for the processors",
   }).forEach(say);
 }

@@ -7,7 +7,7 @@ import { LiveTracker } from "./live.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 import { formatCount } from "./progress.ts";
 import { serveApi } from "./serve_api.ts";
-import { readSummary, type Summary } from "./summary.ts";
+import { countShifted, readSummary, type Summary, suspicions } from "./summary.ts";
 import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
 
 export const usage = `Usage: gridwatch run FILE… [options]
@@ -213,6 +213,7 @@ async function report(
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
     say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
+    for (const line of suspicions(summary, await countShifted(store))) say(line);
   }
 }
 

@@ -212,7 +212,10 @@ async function runProgram(
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     if (error instanceof Deno.errors.NotCapable) {
-      throw new RunError("Cannot run the stack: this process may not start others", "deno task up");
+      throw new RunError(
+        "Cannot run the stack: this process may not start others",
+        "deno task up, down or logs",
+      );
     }
     throw error;
   }

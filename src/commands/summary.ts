@@ -42,6 +42,40 @@ export async function readSummary(reader: Reader): Promise<Summary> {
   return { ledger: await readLedger(reader), meters: Number(meters), gaps };
 }
 
+/** How many accepted readings lie off their slots. */
+export async function countShifted(reader: Reader): Promise<number> {
+  const { rows: [{ n }] } = await reader.query(
+    "SELECT count(*) AS n FROM validated_readings WHERE 'TIME_SHIFT' = ANY (flags)",
+  );
+  return Number(n);
+}
+
+/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
+const SUSPECT_SHARE = 0.3;
+
+/** What a person should look into: so much is wrong that it may be the settings. */
+export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
+  const { tick, rejected, duplicate, too_late } = ledger;
+  const readings = ledger.raw - tick;
+  if (readings === 0) return [];
+  if (rejected === readings) {
+    return [
+      "warning: every row was rejected",
+      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
+    ];
+  }
+  const accepted = ledger.ok + ledger.late;
+  const missing = gaps.CLOSED.missing_intervals;
+  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
+    missing > (accepted + missing) * SUSPECT_SHARE;
+  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
+  return [
+    "warning: very many readings are missing, twice there or off their slots: do they come as " +
+    "often as expected_interval_minutes says?",
+    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
+  ];
+}
+
 /** The sum of all partitions' ledgers. */
 export async function readLedger(reader: Reader): Promise<Ledger> {
   const columns = ["raw", ...DISPOSITIONS].map((name) => `sum(${name}) AS ${name}`).join(", ");

@@ -57,6 +57,7 @@ export async function playRecords(
   } finally {
     await player.settle();
   }
+  if (signal.aborted) player.report();
   return !signal.aborted;
 }
 
@@ -140,6 +141,11 @@ class Player {
   /** Waits for the commit under way. */
   async settle(): Promise<void> {
     await this.#pending;
+  }
+
+  /** Says how far it came. */
+  report(): void {
+    this.#report(null);
   }
 
   #route(partition: number, bytes: Uint8Array, start: number, end: number): void {

@@ -1,4 +1,4 @@
-import { type CsvColumns, type CsvLayout, parseCsvHeader } from "./csv_header.ts";
+import { CSV_FIELDS, type CsvColumns, type CsvLayout, parseCsvHeader } from "./csv_header.ts";
 import { ReadError } from "./read_error.ts";
 
 /** A longer record is cut: one broken quote must swallow neither the file nor the memory. */
@@ -6,6 +6,7 @@ export const RECORD_BYTES_MAX = 1 << 20;
 
 /** Positions a row takes in `CsvRows.cells`: start and end of each of the four CSV_FIELDS. */
 export const CELLS_STRIDE = 8;
+const VALUE_FIELD = CSV_FIELDS.indexOf("value");
 
 /**
  * Rows as ranges of `CsvReader.bytes`, valid until the reader is next given bytes.
@@ -137,6 +138,7 @@ function scanPlainRows(reader: CsvReader, rows: CsvRows): boolean {
     let position = rowStart;
     let cellStart = rowStart;
     let column = 0;
+    let surplusStart = 0;
     let kind = PLAIN;
     for (;;) {
       while (position < end && (kind = kinds[bytes[position]]) === PLAIN) position++;
@@ -144,19 +146,42 @@ function scanPlainRows(reader: CsvReader, rows: CsvRows): boolean {
       const field = column < columnCount ? fieldOfColumn[column] : -1;
       if (field >= 0) setCell(bytes, cellStart, position, cells, base + 2 * field);
       if (kind === IS_LF) break;
-      column++;
       cellStart = ++position;
+      if (++column === columnCount) surplusStart = position;
     }
     if (position >= end || kind === IS_QUOTE || position - rowStart > recordBytesMax) {
       isOdd = true;
       break;
     }
+    if (column >= columnCount) takeSurplus(reader, surplusStart, position, cells, base);
     if (column > 0 || !isBlank(bytes, rowStart, position)) isCut[count++] = 0;
     rowStart = position + 1;
   }
   reader.start = rowStart;
   rows.count = count;
   return isOdd;
+}
+
+/**
+ * A row with more cells than the header has columns, and something in them: a delimiter stands in a
+ * cell, as a decimal comma does. Its value then goes to the row's end, and is none.
+ */
+function takeSurplus(
+  { bytes, layout }: CsvReader,
+  surplusStart: number,
+  rowEnd: number,
+  cells: Int32Array,
+  base: number,
+): void {
+  const { delimiter } = layout!;
+  let position = surplusStart;
+  while (position < rowEnd && (bytes[position] === delimiter || isBlankByte(bytes[position]))) {
+    position++;
+  }
+  const value = base + 2 * VALUE_FIELD;
+  if (position < rowEnd && cells[value] < cells[value + 1]) {
+    setCell(bytes, cells[value], rowEnd, cells, value);
+  }
 }
 
 /** Sets a cell's range without its blanks; an empty one stays 0..0. */
@@ -250,7 +275,9 @@ function splitRow(
 ): void {
   const { bytes } = reader;
   const { delimiter, fieldOfColumn } = reader.layout!;
+  let surplusStart = rowEnd;
   for (let column = 0, position = start; position <= rowEnd; column++, position++) {
+    if (column === fieldOfColumn.length) surplusStart = position;
     let cellStart = position;
     while (position < rowEnd && isBlankByte(bytes[position]) && bytes[position] !== delimiter) {
       position++;
@@ -271,6 +298,7 @@ function splitRow(
     const field = column < fieldOfColumn.length ? fieldOfColumn[column] : -1;
     if (field >= 0) setCell(bytes, cellStart, contentEnd, cells, base + 2 * field);
   }
+  takeSurplus(reader, surplusStart, rowEnd, cells, base);
 }
 
 /** Writes `""` as `"` within the range; returns the new end. */

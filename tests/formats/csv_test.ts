@@ -89,13 +89,21 @@ Deno.test("readRows() takes a quote inside a cell, or text behind a quoted one, 
   ]);
 });
 
-Deno.test("readRows() leaves cells a short row lacks empty, and passes over surplus ones", () => {
-  assert.deepEqual(readAnyhow(`${HEADER}a\na,t\n,,\na,t,1,2,3\n,t,"1"\n`), [
+Deno.test("readRows() leaves cells a short row lacks empty, and passes over empty surplus ones", () => {
+  assert.deepEqual(readAnyhow(`${HEADER}a\na,t\n,,\na,t,1,, \n,t,"1"\n`), [
     ["a", "", "", ""],
     ["a", "t", "", ""],
     ["", "", "", ""],
     ["a", "t", "1", ""],
     ["", "t", "1", ""],
+  ]);
+});
+
+Deno.test("readRows() takes a decimal comma into the value, which is none then", () => {
+  assert.deepEqual(readAnyhow(`${HEADER}a,t,0,512\n"a",t,1,25\na,t,2,,x\n`), [
+    ["a", "t", "0,512", ""],
+    ["a", "t", "1,25", ""],
+    ["a", "t", "2,,x", ""],
   ]);
 });
 
