@@ -57,6 +57,13 @@ Deno.test("replayRecorded() passes over blank lines and keeps a last line withou
   assert.equal((await replayText("\n\n")).chunks, 0);
 });
 
+Deno.test("replayRecorded() passes over a byte order mark at the file's start alone", async () => {
+  const owner = partitionOf(new TextEncoder().encode("a"), 12);
+  assert.notEqual(owner, 0);
+  const stream = await replayText(`\ufeff${READING}\n\ufeff${READING}`, { partitions: 12 });
+  assert.deepEqual(stream.partitions, [owner, 0], "the second is no reading");
+});
+
 Deno.test("replayRecorded() cuts a line over the limit, and goes on after it", async () => {
   const recordBytesMax = 100;
   const fits = "x".repeat(100);
