@@ -1,3 +1,4 @@
+import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "./hash.ts";
 import { grown, Timers } from "./timers.ts";
 
 /** A run of slots without a reading between two readings, from where it was first seen to be one. */
@@ -96,7 +97,7 @@ export class MeterTable {
 
   /** The meter of this id, or -1. */
   find(id: string): number {
-    const hash = hashText(id);
+    const hash = mixHash(hashText(id));
     const mask = this.#buckets.length - 1;
     for (let b = hash & mask;; b = (b + 1) & mask) {
       const i = this.#buckets[b];
@@ -108,7 +109,7 @@ export class MeterTable {
   findBytes(bytes: Uint8Array, start: number, end: number): number {
     let hash = HASH_SEED;
     for (let p = start; p < end; p++) hash = Math.imul(hash ^ bytes[p], HASH_PRIME);
-    hash ^= hash >>> 15;
+    hash = mixHash(hash);
     const mask = this.#buckets.length - 1;
     for (let b = hash & mask;; b = (b + 1) & mask) {
       const i = this.#buckets[b];
@@ -124,7 +125,7 @@ export class MeterTable {
       if (this.#size === this.lastMs.length) this.#grow();
       i = this.#size++;
     }
-    const hash = hashText(id);
+    const hash = mixHash(hashText(id));
     this.#ids[i] = id;
     this.#hashes[i] = hash;
     this.#place(i);
@@ -300,22 +301,6 @@ class RingPool {
   release(slot: number): void {
     this.#free.push(slot);
   }
-}
-
-const HASH_SEED = 0x811c9dc5 | 0;
-const HASH_PRIME = 0x01000193;
-
-/** FNV-1a over UTF-16 units, which for ASCII are the bytes. */
-function hashText(text: string): number {
-  let hash = HASH_SEED;
-  for (let p = 0; p < text.length; p++) hash = Math.imul(hash ^ text.charCodeAt(p), HASH_PRIME);
-  return hash ^ (hash >>> 15);
-}
-
-function sameText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
-  if (text.length !== end - start) return false;
-  for (let p = 0; p < text.length; p++) if (text.charCodeAt(p) !== bytes[start + p]) return false;
-  return true;
 }
 
 function modulo(value: number, length: number): number {

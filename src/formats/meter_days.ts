@@ -1,3 +1,4 @@
+import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "../core/hash.ts";
 import type { CopyWriter } from "./pg_copy.ts";
 
 const DAY_MS = 86_400_000;
@@ -131,8 +132,6 @@ export class MeterDays {
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const HASH_SEED = 0x811c9dc5 | 0;
-const HASH_PRIME = 0x01000193;
 
 function count(day: MeterDay, { timestampMs, kwh, isLate, isFlagged }: MeterDayReading): void {
   day.readings++;
@@ -143,24 +142,6 @@ function count(day: MeterDay, { timestampMs, kwh, isLate, isFlagged }: MeterDayR
   if (timestampMs > day.lastMs) day.lastMs = timestampMs;
 }
 
-/** FNV-1a over UTF-16 units, which for ASCII are the bytes. */
-function hashText(text: string): number {
-  let hash = HASH_SEED;
-  for (let p = 0; p < text.length; p++) hash = Math.imul(hash ^ text.charCodeAt(p), HASH_PRIME);
-  return hash;
-}
-
 function mixed(textHash: number, day: number): number {
-  const hash = Math.imul(textHash ^ day, HASH_PRIME);
-  return hash ^ (hash >>> 15);
-}
-
-/** Whether a text is ASCII and these its bytes. */
-function sameText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
-  if (text.length !== end - start) return false;
-  for (let p = 0; p < text.length; p++) {
-    const code = text.charCodeAt(p);
-    if (code !== bytes[start + p] || code > 0x7f) return false;
-  }
-  return true;
+  return mixHash(Math.imul(textHash ^ day, HASH_PRIME));
 }
