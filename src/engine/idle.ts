@@ -1,6 +1,6 @@
 import type { LogProducer, PartitionRef } from "./log_ports.ts";
 import type { Processor } from "../core/processor.ts";
-import { formatTimestamp } from "../core/time.ts";
+import { encodeTick } from "./tick.ts";
 
 /**
  * What time it is in an idle partition: the time its last record was written, and how long ago that
@@ -49,10 +49,4 @@ export class TickSender {
   async close(): Promise<void> {
     await this.#producer?.close();
   }
-}
-
-/** A tick as a raw record. */
-function encodeTick(timestampMs: number): Uint8Array<ArrayBuffer> {
-  const text = `{"type":"tick","timestamp":"${formatTimestamp(timestampMs)}"}`;
-  return new TextEncoder().encode(text);
 }

@@ -1,8 +1,9 @@
-import { formatTimestamp, LATEST_MS } from "../core/time.ts";
+import { LATEST_MS } from "../core/time.ts";
 import { addGauges } from "./commit_metrics.ts";
 import { Pace } from "./pace.ts";
 import type { Clock, CommitStore, RecordChunk } from "./ports.ts";
 import type { Task } from "./task.ts";
+import { encodeTick, isFinalTick } from "./tick.ts";
 
 /** How far a pipeline is. `readings` counts what was folded in this run, ticks and all. */
 export type Progress = {
@@ -61,15 +62,6 @@ export async function playRecords(
   return !signal.aborted;
 }
 
-const encoder = new TextEncoder();
-const FINAL = encoder.encode(`,"final":true}`);
-
-/** Whether `bytes[..end)` ends with these. */
-function endsWith(bytes: Uint8Array, end: number, tail: Uint8Array): boolean {
-  const start = end - tail.length;
-  return start >= 0 && tail.every((byte, p) => bytes[start + p] === byte);
-}
-
 class Player {
   readonly #tasks: readonly Task[];
   readonly #store: CommitStore;
@@ -116,8 +108,7 @@ class Player {
     const { endsAfterMs } = this.#options;
     const readingMaxMs = Math.max(...this.#tasks.map((t) => t.processor.state.readingMaxMs));
     if (readingMaxMs === -Infinity || this.#isEnded) return;
-    const timestamp = formatTimestamp(Math.min(LATEST_MS, readingMaxMs + (endsAfterMs ?? 0)));
-    const tick = encoder.encode(`{"type":"tick","timestamp":"${timestamp}","final":true}`);
+    const tick = encodeTick(Math.min(LATEST_MS, readingMaxMs + (endsAfterMs ?? 0)), true);
     this.#route(-1, tick, 0, tick.length);
   }
 
@@ -150,7 +141,7 @@ class Player {
 
   #route(partition: number, bytes: Uint8Array, start: number, end: number): void {
     if (partition < 0) {
-      this.#isEnded = endsWith(bytes, end, FINAL);
+      this.#isEnded = isFinalTick(bytes, end);
       for (let p = 0; p < this.#tasks.length; p++) this.#fold(p, bytes, start, end);
     } else if (this.#fold(partition, bytes, start, end)) this.#readingsFolded++;
   }
