@@ -61,7 +61,8 @@ export async function readSchema(database: PostgresDatabase): Promise<SchemaStat
   return { migrations: await readMigrations(database, migrationsFor(timescale)), timescale };
 }
 
-function migrationsFor(timescale: TimescaleEdition | null): Migration[] {
+/** The migrations that belong into a database of this edition; null: plain PostgreSQL. */
+export function migrationsFor(timescale: TimescaleEdition | null): Migration[] {
   return [
     ...MIGRATIONS.filter(({ embedded }) => !embedded),
     ...TIMESCALE_MIGRATIONS.filter(({ licensed }) =>

@@ -1,4 +1,5 @@
-import { MIGRATIONS, readMigrations, TIMESCALE_MIGRATIONS } from "../adapters/migrations.ts";
+import { readMigrations } from "../adapters/migrations.ts";
+import { migrationsFor } from "../adapters/postgres_migrate.ts";
 import type { Config } from "../config.ts";
 import { readArguments } from "./arguments.ts";
 import {
@@ -143,11 +144,9 @@ async function lookAround(
 }
 
 async function migrationsOf(database: DoctorDatabase, { version, license }: Edition) {
-  const isLicensed = license === "timescale";
-  const migrations = [
-    ...MIGRATIONS.filter(({ embedded }) => !embedded),
-    ...TIMESCALE_MIGRATIONS.filter(({ licensed }) => version !== null && (isLicensed || !licensed)),
-  ];
+  const migrations = migrationsFor(
+    version === null ? null : { version, licensed: license === "timescale" },
+  );
   const script = () => Promise.reject(new Error("the doctor changes nothing"));
   return await readMigrations({ query: (...args) => database.query(...args), script }, migrations);
 }

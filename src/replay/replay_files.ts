@@ -1,3 +1,4 @@
+import { LATEST_MS } from "../core/time.ts";
 import {
   HAS_RECEIVED,
   IS_JSON,
@@ -27,9 +28,6 @@ import {
 import { gatherRecords, spillDirectory } from "./gather.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
 import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts";
-
-/** The latest arrival that a timestamp can say. */
-const LATEST_MS = 253_402_300_799_999;
 
 /** Where a replay stands. */
 type Replay = {
