@@ -66,7 +66,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     load: async () => (await import("./src/commands/stack.ts")).down,
   },
   logs: {
-    about: "follow its logs",
+    about: "show its logs",
     load: async () => (await import("./src/commands/stack.ts")).logs,
   },
   serve: {

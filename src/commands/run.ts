@@ -213,7 +213,7 @@ async function report(
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
     say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
-    for (const line of suspicions(summary, await countShifted(store))) say(line);
+    for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
   }
 }
 

@@ -42,16 +42,21 @@ export async function readSummary(reader: Reader): Promise<Summary> {
   return { ledger: await readLedger(reader), meters: Number(meters), gaps };
 }
 
-/** How many accepted readings lie off their slots. */
-export async function countShifted(reader: Reader): Promise<number> {
+/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
+const SUSPECT_SHARE = 0.3;
+
+/** How many accepted readings lie off their slots, or where they are few, at most. */
+export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
+  const { rows: [{ flagged }] } = await reader.query(
+    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
+  );
+  // Readings of any flag, by their days: all readings are read through only where these are many.
+  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
   const { rows: [{ n }] } = await reader.query(
     "SELECT count(*) AS n FROM validated_readings WHERE 'TIME_SHIFT' = ANY (flags)",
   );
   return Number(n);
 }
-
-/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
-const SUSPECT_SHARE = 0.3;
 
 /** What a person should look into: so much is wrong that it may be the settings. */
 export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
