@@ -11,13 +11,14 @@ import {
   type Membership,
   OffsetGoneError,
 } from "./log_ports.ts";
-import type { Topics } from "./log_records.ts";
+import { placeRecord, type Topics } from "./log_records.ts";
 import { LogStore } from "./log_store.ts";
 import { addGauges, dropGauges, metricOf } from "./commit_metrics.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
 import { type Clock, FencedError } from "./ports.ts";
 import { Task } from "./task.ts";
 import type { ProcessorOptions } from "../core/options.ts";
+import { newRawRecord } from "../core/reading.ts";
 
 /** What a worker says of itself: one structured log line an event. */
 export type WorkerEvent = {
@@ -112,6 +113,8 @@ export class Worker {
   readonly #running = new Map<number, Running>();
   #group: LogGroup | null = null;
   readonly #ticks: TickSender;
+  /** The record being folded. */
+  readonly #record = newRawRecord();
 
   constructor(log: WorkerLog, options: WorkerOptions) {
     this.#log = log;
@@ -268,12 +271,10 @@ export class Worker {
     if (running?.state !== "running" || running.task === null) return;
     const { task } = running;
     const nowMs = this.#options.clock.nowMs();
-    const { bytes, values, offsets, timesMs, count } = batch;
+    const { offsets, timesMs, count } = batch;
     for (let r = 0; r < count; r++) {
       if (offsets[r] < task.nextOffset) continue;
-      const start = Math.max(0, values.starts[r]);
-      const end = values.starts[r] < 0 ? start : values.ends[r];
-      task.fold(bytes, start, end, timesMs[r], offsets[r]);
+      task.fold(placeRecord(this.#record, batch, r));
       running.foldedRecords++;
     }
     if (count > 0) {

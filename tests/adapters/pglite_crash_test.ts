@@ -8,6 +8,7 @@ import { Task } from "../../src/engine/task.ts";
 import { readOutputs } from "../golden/tables.ts";
 import { outputLines } from "../simulation/playback.ts";
 import { logOf, OPTIONS, PARTITIONS, RECORDS_MAX } from "./fleet_log.ts";
+import { rawOf } from "../simulation/fold.ts";
 
 /** Runs another process that commits the fleet's log into a directory until it is killed. */
 function spawnCommitter(directory: string): Deno.ChildProcess {
@@ -64,7 +65,7 @@ async function finishAndCompare(store: PgliteStore): Promise<void> {
     const straight = new MemoryStore();
     for (const to of [store, straight]) {
       const task = await Task.open(OPTIONS[partition], to);
-      for (const bytes of log.slice(task.nextOffset)) task.fold(bytes, 0, bytes.length, NaN);
+      for (const bytes of log.slice(task.nextOffset)) task.fold(rawOf(bytes, task.nextOffset));
       const commit = task.takeCommit();
       if (commit !== null) await to.commit(commit);
     }

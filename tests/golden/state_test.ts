@@ -14,6 +14,7 @@ import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS } from "../core/harness.ts";
 import { messageLines, positionLine } from "./golden.ts";
+import { rawOf } from "../simulation/fold.ts";
 
 type FrozenState = {
   /** The partition's own state, in hexadecimal digits. */
@@ -61,8 +62,7 @@ function restore(task: Uint8Array, changelog: Iterable<Uint8Array>): Processor {
 /** Folds what came afterwards, and requires that the partition says what it said then. */
 function assertGoesOn(processor: Processor, { records, said, position }: FrozenState): void {
   for (const [text, recordTimeMs] of records) {
-    const bytes = new TextEncoder().encode(text);
-    processor.record(bytes, 0, bytes.length, processor.state.nextOffset, recordTimeMs);
+    processor.record(rawOf(text, processor.state.nextOffset, recordTimeMs));
   }
   const lines = messageLines(processor.takeOutputs(), OPTIONS.partition);
   for (const [kind, text] of Object.entries(lines)) {
