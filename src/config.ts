@@ -1,4 +1,5 @@
 import { LineCounter, parseDocument } from "yaml";
+import { RULES } from "./core/rules/rules.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { buildZone } from "./core/time.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
@@ -213,6 +214,7 @@ export function processorOptions(
     zone: buildZone(config.timezone),
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
+    rules: RULES,
     negative: config["validation.negative"],
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],

@@ -9,6 +9,8 @@ export type Step = {
   outputs: Outputs;
   /** The raw record being folded. */
   offset: number;
+  /** How far the reading taken last is after its slot; 0 where there is none to compare with. */
+  offSlotMs: number;
   /** How many gaps were announced for the first time since the last commit. */
   gapsDetected: number;
 };

@@ -12,16 +12,16 @@ import {
 
 /** What became of a reading that is in time. */
 export type Taking =
-  | { readonly disposition: "accepted"; readonly shifted: boolean }
+  | { readonly disposition: "accepted" }
   | { readonly disposition: "duplicate"; readonly takenBy: number };
 
-const ACCEPTED: Taking = { disposition: "accepted", shifted: false };
-const SHIFTED: Taking = { disposition: "accepted", shifted: true };
+const ACCEPTED: Taking = { disposition: "accepted" };
 
 /** Starts a meter's history with its first reading; returns the meter's index. */
 export function beginMeter(step: Step, id: string, timestampMs: number, value: number): number {
   const { meters, options } = step;
   const i = meters.add(id);
+  step.offSlotMs = 0;
   meters.lastMs[i] = meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
   const intervalMs = options.intervalMsByMeter.get(id) ?? options.expectedIntervalMs;
@@ -68,9 +68,8 @@ export function takeReading(
   }
   if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
-  const toleranceMs = step.options.timeToleranceMs ?? intervalMs / 10;
-  const offMs = Math.abs(timestampMs - (lastMs + steps * intervalMs));
-  return offMs > toleranceMs ? SHIFTED : ACCEPTED;
+  step.offSlotMs = timestampMs - (lastMs + steps * intervalMs);
+  return ACCEPTED;
 }
 
 /** The meter reports again, `steps` ≥ 1 slots after its latest reading. */
@@ -184,6 +183,7 @@ function takeLearning(step: Step, i: number, timestampMs: number, value: number)
   meters.lastMs[i] = meters.maxMs[i] = timesMs[timesMs.length - 1];
   meters.markChanged(i);
   if (timesMs.length >= options.learningReadings) learnInterval(step, i);
+  step.offSlotMs = 0;
   return ACCEPTED;
 }
 

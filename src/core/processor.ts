@@ -6,17 +6,12 @@ import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./reading.ts";
+import type { JudgedReading } from "./rules/rule.ts";
+import { flagReading } from "./rules/rules.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
 
-const NO_FLAGS: readonly string[] = Object.freeze([]);
-const FLAGS: readonly (readonly string[])[] = [
-  NO_FLAGS,
-  Object.freeze(["TIME_SHIFT"]),
-  Object.freeze(["NEGATIVE"]),
-  Object.freeze(["NEGATIVE", "TIME_SHIFT"]),
-];
 const NO_BYTES = new Uint8Array(0);
 
 /** A reading that needs no check of its own. */
@@ -41,6 +36,10 @@ export class Processor {
   readonly #parsed = newParsedRecord();
   readonly #byMeter: boolean;
   readonly #due: number[] = [];
+  /** The reading that rules are judging. */
+  readonly #judged: JudgedReading = {
+    ...{ timestampMs: NaN, consumptionKwh: NaN, offSlotMs: 0, intervalMs: 0 },
+  };
   /** The raw record being folded: `#bytes[#start..#end)`. */
   #bytes: Uint8Array = NO_BYTES;
   #start = 0;
@@ -61,6 +60,7 @@ export class Processor {
       options,
       outputs: emptyOutputs(),
       offset: 0,
+      offSlotMs: 0,
       gapsDetected: 0,
     };
   }
@@ -210,7 +210,6 @@ export class Processor {
         i = -1;
       }
     }
-    let shifted = false;
     if (i < 0) {
       i = beginMeter(step, meterId, timestampMs, value);
       meterId = meters.idOf(i);
@@ -219,7 +218,6 @@ export class Processor {
       if (taking.disposition === "duplicate") {
         return this.#duplicate(i, timestampMs, value, taking.takenBy);
       }
-      shifted = taking.shifted;
     }
     if (delayMs === 0) state.ledger.ok++;
     else state.ledger.late++;
@@ -229,12 +227,23 @@ export class Processor {
       timestampMs,
       consumptionKwh: value,
       status: delayMs === 0 ? "OK" : "LATE",
-      flags: FLAGS[(value < 0 ? 2 : 0) + (shifted ? 1 : 0)],
+      flags: this.#flags(i, timestampMs, value),
       delayMs,
     });
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
     judgeMeter(step, i, this.#watermarkOf(i));
     if (!this.#byMeter) this.#judgeDue();
+  }
+
+  /** The flags of a reading that meter i has just taken. */
+  #flags(i: number, timestampMs: number, value: number): readonly string[] {
+    const { meters, options } = this;
+    const reading = this.#judged;
+    reading.timestampMs = timestampMs;
+    reading.consumptionKwh = value;
+    reading.offSlotMs = this.#step.offSlotMs;
+    reading.intervalMs = meters.intervalMs[i];
+    return flagReading(meters, i, reading, options);
   }
 
   #tick(loggedMs: number): void {

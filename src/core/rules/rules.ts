@@ -1,0 +1,37 @@
+import type { MeterTable } from "../meters.ts";
+import type { ProcessorOptions } from "../options.ts";
+import { negative } from "./negative.ts";
+import type { JudgedReading, Rule, RuleMemory } from "./rule.ts";
+import { timeShift } from "./time_shift.ts";
+
+/** The rules that Gridwatch brings, in the order in which a reading carries their flags. */
+export const RULES: readonly Rule[] = [negative, timeShift];
+
+const NO_FLAGS: readonly string[] = Object.freeze([]);
+
+/** Judges an accepted reading of meter i by every rule; returns the names of those it fails. */
+export function flagReading(
+  meters: MeterTable,
+  i: number,
+  reading: Readonly<JudgedReading>,
+  options: ProcessorOptions,
+): readonly string[] {
+  const { rules } = options;
+  let flags: string[] | null = null;
+  for (let r = 0; r < rules.length; r++) {
+    const rule = rules[r];
+    const remembered = rule.memory === undefined ? undefined : recall(meters, i, r, rule.memory);
+    if (rule.fails(reading, options, remembered)) (flags ??= []).push(rule.name);
+  }
+  return flags ?? NO_FLAGS;
+}
+
+/** What the rule at place `r` remembers of meter i, from its first reading on. */
+function recall(
+  meters: MeterTable,
+  i: number,
+  r: number,
+  memory: RuleMemory<unknown>,
+): unknown {
+  return meters.memories.get(i)?.[r] ?? meters.remember(i, r, memory.begin());
+}
