@@ -99,11 +99,11 @@ export function* encodeAll(processor: Processor, partBytesMax: number): Generato
 }
 
 /** Applies a payload to a processor that is being restored. Throws `CodecError`. */
-export function applyChanges(payload: Uint8Array, { meters, options }: Processor): void {
+export function applyChanges(payload: Uint8Array, { meters, rules }: Processor): void {
   if (payload.length === 0) return;
   const reader = new ByteReader(payload);
   const { sections, isBare } = readSections(reader, METER);
-  const memories = sections.slice(1).map((section) => memoryOf(section, options.rules));
+  const memories = sections.slice(1).map((section) => memoryOf(section, rules));
   while (!reader.atEnd) {
     const id = reader.text();
     const end = reader.openPart();
@@ -128,9 +128,9 @@ export function finishRestore(processor: Processor): void {
 }
 
 /** A payload that names its sections: the meter's own, and those of the rules that remember. */
-function newPayload({ options }: Processor, capacity: number): ByteWriter {
+function newPayload({ rules }: Processor, capacity: number): ByteWriter {
   const writer = new ByteWriter(capacity);
-  const memories = options.rules.flatMap(({ name, memory }) =>
+  const memories = rules.flatMap(({ name, memory }) =>
     memory === undefined ? [] : { name, version: memory.version }
   );
   writeSections(writer, [METER, ...memories]);
@@ -190,13 +190,12 @@ function memoryOf(section: Section, rules: readonly Rule[]) {
 }
 
 /** A meter as a record of a payload: its id, and its sections. */
-function writeState(writer: ByteWriter, { meters, options }: Processor, i: number): void {
+function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number): void {
   writer.text(meters.idOf(i));
   const state = writer.openPart();
   const own = writer.openPart();
   writeMeter(writer, meters, i);
   writer.closePart(own);
-  const { rules } = options;
   for (let r = 0; r < rules.length; r++) {
     const { memory } = rules[r];
     if (memory === undefined) continue;

@@ -6,8 +6,8 @@ import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./reading.ts";
-import type { JudgedReading } from "./rules/rule.ts";
-import { flagReading } from "./rules/rules.ts";
+import type { JudgedReading, Rule } from "./rules/rule.ts";
+import { flagReading, rulesOf } from "./rules/rules.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
@@ -31,6 +31,8 @@ export type UsableReading = {
 export class Processor {
   readonly meters: MeterTable;
   readonly options: ProcessorOptions;
+  /** Those of the options that judge. */
+  readonly rules: readonly Rule[];
   readonly state: TaskState;
   readonly #step: Step;
   readonly #parsed = newParsedRecord();
@@ -50,6 +52,7 @@ export class Processor {
 
   constructor(options: ProcessorOptions, state: TaskState = initialTaskState()) {
     this.options = options;
+    this.rules = rulesOf(options);
     this.state = state;
     this.meters = new MeterTable((intervalMs) => ringLength(intervalMs, options));
     this.meters.nextSerial = state.nextSerial;
@@ -131,9 +134,9 @@ export class Processor {
   /** Finds the clock that a reading is judged by, and whether its own can be believed. */
   #noteArrival(receivedMs: number, loggedMs: number): Arrival {
     const arrival = this.#arrival;
-    arrival.aheadMs = receivedMs - this.#latestClock(loggedMs);
-    const isOwn = !Number.isNaN(receivedMs) && !isUnbelievable(arrival, this.options);
-    if (isOwn) arrival.arrivedMs = receivedMs;
+    const isSaid = !Number.isNaN(receivedMs);
+    arrival.aheadMs = isSaid ? receivedMs - this.#latestClock(loggedMs) : NaN;
+    if (isSaid && !isUnbelievable(arrival, this.options)) arrival.arrivedMs = receivedMs;
     else if (this.state.replaying) arrival.arrivedMs = this.state.tickMaxMs;
     else arrival.arrivedMs = this.#wallClock(loggedMs);
     return arrival;
@@ -237,13 +240,12 @@ export class Processor {
 
   /** The flags of a reading that meter i has just taken. */
   #flags(i: number, timestampMs: number, value: number): readonly string[] {
-    const { meters, options } = this;
     const reading = this.#judged;
     reading.timestampMs = timestampMs;
     reading.consumptionKwh = value;
     reading.offSlotMs = this.#step.offSlotMs;
-    reading.intervalMs = meters.intervalMs[i];
-    return flagReading(meters, i, reading, options);
+    reading.intervalMs = this.meters.intervalMs[i];
+    return flagReading(this, i, reading);
   }
 
   #tick(loggedMs: number): void {

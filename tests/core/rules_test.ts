@@ -90,6 +90,15 @@ Deno.test("Processor judges by no rule where none is wanted", () => {
   assert.equal(core.reading("M1", "10:40", -1), "OK");
 });
 
+Deno.test("a rule that is off by the options judges nothing and keeps nothing", () => {
+  const core = startHarness({ rules: [{ ...sameThrice, isOn: () => false }, everyOther] });
+  assert.equal(core.reading("M1", "10:00", 1), "OK");
+  assert.equal(core.reading("M1", "10:30", 1), "OK EVERY_OTHER");
+  assert.equal(core.reading("M1", "11:00", 1), "OK");
+  const again = startHarness({}, reopened(core.processor, { rules: [everyOther] }));
+  assert.equal(again.reading("M1", "11:30", 1), "OK EVERY_OTHER");
+});
+
 Deno.test("a rule remembers each meter by itself, and sees accepted readings alone", () => {
   const core = startHarness({ rules: [sameThrice] });
   const say = (meter: string, at: string, kwh: number | string) => core.reading(meter, at, kwh);

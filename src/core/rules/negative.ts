@@ -5,8 +5,9 @@ export function isNegative(consumptionKwh: number): boolean {
   return consumptionKwh < 0;
 }
 
-/** `NEGATIVE`: x < 0. It flags what `validation.negative` lets in. */
+/** `NEGATIVE`: x < 0, where `validation.negative` lets such readings in. */
 export const negative: Rule = {
   name: "NEGATIVE",
+  isOn: ({ negative }) => negative === "flag",
   fails: ({ consumptionKwh }) => isNegative(consumptionKwh),
 };

@@ -20,6 +20,8 @@ export type JudgedReading = {
 export type Rule<Memory = unknown> = {
   /** The flag, and the name of its section in the state: public, never changed. */
   readonly name: string;
+  /** Whether it judges by these options at all; absent: by any. */
+  isOn?(options: ProcessorOptions): boolean;
   /**
    * Whether the reading fails. `remembered` is what the rule keeps of the reading's series, to be
    * changed in place; undefined for a rule without a memory.

@@ -1,5 +1,6 @@
 import type { MeterTable } from "../meters.ts";
 import type { ProcessorOptions } from "../options.ts";
+import type { Processor } from "../processor.ts";
 import { negative } from "./negative.ts";
 import type { JudgedReading, Rule, RuleMemory } from "./rule.ts";
 import { timeShift } from "./time_shift.ts";
@@ -9,14 +10,17 @@ export const RULES: readonly Rule[] = [negative, timeShift];
 
 const NO_FLAGS: readonly string[] = Object.freeze([]);
 
+/** The rules that judge by these options. */
+export function rulesOf(options: ProcessorOptions): readonly Rule[] {
+  return options.rules.filter((rule) => rule.isOn?.(options) ?? true);
+}
+
 /** Judges an accepted reading of meter i by every rule; returns the names of those it fails. */
 export function flagReading(
-  meters: MeterTable,
+  { meters, rules, options }: Pick<Processor, "meters" | "rules" | "options">,
   i: number,
   reading: Readonly<JudgedReading>,
-  options: ProcessorOptions,
 ): readonly string[] {
-  const { rules } = options;
   let flags: string[] | null = null;
   for (let r = 0; r < rules.length; r++) {
     const rule = rules[r];
