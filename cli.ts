@@ -3,7 +3,7 @@ import { RunError, UsageError } from "./src/commands/errors.ts";
 import { print, say } from "./src/commands/shell.ts";
 import { VERSION } from "./src/commands/version.ts";
 import { ConfigError } from "./src/config.ts";
-import { LogError } from "./src/engine/log_ports.ts";
+import { LogError } from "./src/engine/log/ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
 
 type Command = (args: string[]) => Promise<number>;

@@ -11,7 +11,7 @@ import type {
   PartitionRef,
   StoredOffset,
   TopicSpec,
-} from "../engine/log_ports.ts";
+} from "../engine/log/ports.ts";
 import type { KafkaCluster } from "./kafka_cluster.ts";
 import type { Address } from "./kafka_connections.ts";
 import { brokerErrorOf } from "./kafka_errors.ts";

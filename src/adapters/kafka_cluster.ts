@@ -1,5 +1,5 @@
 import { describeConfigsV2, findCoordinatorV4, metadataV12 } from "@platformatic/kafka";
-import { LogError } from "../engine/log_ports.ts";
+import { LogError } from "../engine/log/ports.ts";
 import { type Address, KafkaConnections, type KafkaOptions } from "./kafka_connections.ts";
 import {
   brokerErrorOf,

@@ -15,7 +15,7 @@ import {
   type LogRecords,
   type Membership,
   RecordTooLargeError,
-} from "../engine/log_ports.ts";
+} from "../engine/log/ports.ts";
 import { FencedError } from "../engine/ports.ts";
 import { type Api, type KafkaCluster, pause } from "./kafka_cluster.ts";
 import { brokerErrorOf, isFenced, isMembershipMoved, reasonOf } from "./kafka_errors.ts";

@@ -1,4 +1,4 @@
-import type { LogBatch, Origins, Spans } from "../engine/log_ports.ts";
+import type { LogBatch, Origins, Spans } from "../engine/log/ports.ts";
 import { ByteCursor, crc32c, KafkaFormatError, readInt64 } from "./kafka_bytes.ts";
 import { decompress } from "./kafka_compression.ts";
 

@@ -1,4 +1,4 @@
-import type { LogRecords, RecordOrigins } from "../engine/log_ports.ts";
+import type { LogRecords, RecordOrigins } from "../engine/log/ports.ts";
 import { crc32c, varintBytes, writeInt64, writeVarint } from "./kafka_bytes.ts";
 import { compress, type Compression, COMPRESSION_CODES } from "./kafka_compression.ts";
 

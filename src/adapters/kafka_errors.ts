@@ -1,5 +1,5 @@
 import { ProtocolError } from "@platformatic/kafka";
-import { LogError } from "../engine/log_ports.ts";
+import { LogError } from "../engine/log/ports.ts";
 
 /** Errors of other owners: this one's transactional id, or its place in the group, is taken. */
 const FENCED = new Set([

@@ -1,5 +1,5 @@
 import { fetchV12, type Reader } from "@platformatic/kafka";
-import type { LogReaderOptions } from "../engine/log_ports.ts";
+import type { LogReaderOptions } from "../engine/log/ports.ts";
 import { ByteCursor } from "./kafka_bytes.ts";
 import type { KafkaConnections } from "./kafka_connections.ts";
 import type { AbortedTransaction, FetchedPartition } from "./kafka_decode.ts";

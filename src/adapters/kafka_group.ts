@@ -14,7 +14,7 @@ import {
   LogError,
   type LogGroup,
   type Membership,
-} from "../engine/log_ports.ts";
+} from "../engine/log/ports.ts";
 import { type Api, backOff, KafkaCluster, pause } from "./kafka_cluster.ts";
 import type { KafkaOptions } from "./kafka_connections.ts";
 import {

@@ -7,7 +7,7 @@ import type {
   LogProducer,
   LogReader,
   LogReaderOptions,
-} from "../engine/log_ports.ts";
+} from "../engine/log/ports.ts";
 import { KafkaAdmin } from "./kafka_admin.ts";
 import { KafkaCluster } from "./kafka_cluster.ts";
 import { type CommitterOptions, KafkaCommitter } from "./kafka_committer.ts";

@@ -1,5 +1,5 @@
 import { initProducerIdV4 } from "@platformatic/kafka";
-import { LogError, type LogProducer, type LogRecords } from "../engine/log_ports.ts";
+import { LogError, type LogProducer, type LogRecords } from "../engine/log/ports.ts";
 import type { KafkaCluster } from "./kafka_cluster.ts";
 import { reasonOf } from "./kafka_errors.ts";
 import { RecordSender, type SenderOptions } from "./kafka_sender.ts";

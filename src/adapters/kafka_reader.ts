@@ -7,7 +7,7 @@ import {
   OffsetGoneError,
   type PartitionRef,
   type ReadFrom,
-} from "../engine/log_ports.ts";
+} from "../engine/log/ports.ts";
 import { backOff, type KafkaCluster } from "./kafka_cluster.ts";
 import type { Address } from "./kafka_connections.ts";
 import { decodeFetched, type FetchedPartition } from "./kafka_decode.ts";

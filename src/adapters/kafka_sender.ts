@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { produceV9, ResponseError, Writer } from "@platformatic/kafka";
-import { LogError, type LogRecords, RecordTooLargeError } from "../engine/log_ports.ts";
+import { LogError, type LogRecords, RecordTooLargeError } from "../engine/log/ports.ts";
 import { backOff, type KafkaCluster } from "./kafka_cluster.ts";
 import type { Compression } from "./kafka_compression.ts";
 import type { Address, KafkaConnections } from "./kafka_connections.ts";

@@ -1,4 +1,4 @@
-import { StoreAwayError } from "../engine/sink_ports.ts";
+import { StoreAwayError } from "../engine/sink/ports.ts";
 
 /** The error of a driver or of the server, as far as it says what it is. */
 type Coded = Error & { readonly code?: string; readonly severity?: string };

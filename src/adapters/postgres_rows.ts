@@ -1,6 +1,6 @@
 import { rawText } from "../core/json.ts";
 import { FencedError } from "../engine/ports.ts";
-import type { SinkCommit, SinkKind, SinkRun } from "../engine/sink_ports.ts";
+import type { SinkCommit, SinkKind, SinkRun } from "../engine/sink/ports.ts";
 import { MessageRows } from "../formats/message_rows.ts";
 import { type TableRows, UPSERTS } from "../formats/output_rows.ts";
 import type { Transaction } from "./postgres_database.ts";

@@ -1,4 +1,4 @@
-import type { PartitionOffset } from "../engine/log_ports.ts";
+import type { PartitionOffset } from "../engine/log/ports.ts";
 import { FencedError } from "../engine/ports.ts";
 import {
   type SinkCommit,
@@ -6,7 +6,7 @@ import {
   type SinkPosition,
   type SinkStore,
   StoreAwayError,
-} from "../engine/sink_ports.ts";
+} from "../engine/sink/ports.ts";
 import type { PostgresDatabase, Transaction } from "./postgres_database.ts";
 import { awayOf, isConflict, isRefusal } from "./postgres_errors.ts";
 import {

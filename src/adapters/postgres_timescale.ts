@@ -1,4 +1,4 @@
-import type { SinkKind } from "../engine/sink_ports.ts";
+import type { SinkKind } from "../engine/sink/ports.ts";
 import type { PostgresDatabase } from "./postgres_database.ts";
 
 /** What TimescaleDB is told beyond the tables. */

@@ -4,8 +4,8 @@ import type {
   PartitionOffset,
   PartitionRef,
   ReadFrom,
-} from "../engine/log_ports.ts";
-import type { Topics } from "../engine/log_records.ts";
+} from "../engine/log/ports.ts";
+import type { Topics } from "../engine/log/records.ts";
 import type { Clock } from "../engine/ports.ts";
 import { type Chain, counted, failed, type Finding, ok } from "./doctor_checks.ts";
 

@@ -1,5 +1,5 @@
-import type { ProjectionStatus } from "../engine/projector.ts";
-import type { PartitionStatus } from "../engine/worker.ts";
+import type { ProjectionStatus } from "../engine/sink/sink.ts";
+import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readNumber } from "./arguments.ts";
 import { listen } from "./listen.ts";
 

@@ -1,8 +1,8 @@
 import { KafkaLog } from "../adapters/kafka_log.ts";
 import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka_connections.ts";
 import type { Config } from "../config.ts";
-import { LogError, type LogReader } from "../engine/log_ports.ts";
-import { topicNames, type Topics } from "../engine/log_records.ts";
+import { LogError, type LogReader } from "../engine/log/ports.ts";
+import { topicNames, type Topics } from "../engine/log/records.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { say } from "./shell.ts";
 

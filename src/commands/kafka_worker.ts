@@ -1,6 +1,7 @@
 import { type Config, processorOptions } from "../config.ts";
-import { type PartitionStatus, Worker, type WorkerEvent } from "../engine/worker.ts";
-import type { LogError } from "../engine/log_ports.ts";
+import type { WorkerEvent } from "../engine/event.ts";
+import { type PartitionStatus, Worker } from "../engine/log/worker.ts";
+import type { LogError } from "../engine/log/ports.ts";
 import { committedReader, DEADLINE_MS, openKafka, writerOptions } from "./kafka.ts";
 import { systemClock } from "./shell.ts";
 

@@ -1,4 +1,5 @@
-import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
+import type { WorkerEvent } from "../engine/event.ts";
+import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readArguments, readNumber, withScope } from "./arguments.ts";
 import { RunError } from "./errors.ts";
 import { readHealthPort, serveHealth } from "./health.ts";

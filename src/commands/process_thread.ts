@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
-import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
+import type { WorkerEvent } from "../engine/event.ts";
+import type { PartitionStatus } from "../engine/log/worker.ts";
 import { runKafkaWorker } from "./kafka_worker.ts";
 
 /** What a thread is told first; after that only "stop". */

@@ -1,4 +1,4 @@
-import { playIntoLog, storedNote } from "../engine/log_player.ts";
+import { playIntoLog, storedNote } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { behindLines, readHeldTo } from "./behind.ts";

@@ -1,9 +1,9 @@
 import { PostgresDatabase } from "../adapters/postgres_database.ts";
 import { awayOf } from "../adapters/postgres_errors.ts";
 import { PostgresSink } from "../adapters/postgres_sink.ts";
-import { OffsetGoneError } from "../engine/log_ports.ts";
-import { type ProjectionStatus, Projector } from "../engine/projector.ts";
-import { StoreAwayError } from "../engine/sink_ports.ts";
+import { OffsetGoneError } from "../engine/log/ports.ts";
+import { type ProjectionStatus, Projector } from "../engine/sink/sink.ts";
+import { StoreAwayError } from "../engine/sink/ports.ts";
 import { readArguments } from "./arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
 import { RunError } from "./errors.ts";

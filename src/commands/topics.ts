@@ -1,5 +1,5 @@
-import type { LogAdmin, TopicSpec } from "../engine/log_ports.ts";
-import type { Topics } from "../engine/log_records.ts";
+import type { LogAdmin, TopicSpec } from "../engine/log/ports.ts";
+import type { Topics } from "../engine/log/records.ts";
 import { readArguments, readNumber } from "./arguments.ts";
 import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";

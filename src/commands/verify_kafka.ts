@@ -1,6 +1,6 @@
 import { type Config, processorOptions } from "../config.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
-import { type PartitionVerified, verifyPartition } from "../engine/log_verify.ts";
+import { type PartitionVerified, verifyPartition } from "../engine/verify/partition.ts";
 import { checkTopics, committedReader, DEADLINE_MS, openKafka, reachKafka } from "./kafka.ts";
 import { formatCount } from "./progress.ts";
 import type { Difference } from "./summary.ts";

@@ -1,6 +1,6 @@
 import { DISPOSITIONS, emptyLedger, type Ledger, sumLedgers } from "../core/ledger.ts";
 import type { GapState } from "../core/outputs.ts";
-import type { PartitionAccount, PartitionVerified } from "../engine/log_verify.ts";
+import type { PartitionAccount, PartitionVerified } from "../engine/verify/partition.ts";
 import { databaseError, openDatabase } from "./database.ts";
 import { formatCount } from "./progress.ts";
 import { type Difference, findDifferences, type Reader } from "./summary.ts";

@@ -4,7 +4,7 @@ import { ByteCursor, crc32c, varintBytes, writeVarint } from "../../src/adapters
 import { type Compression, COMPRESSION_CODES } from "../../src/adapters/kafka_compression.ts";
 import { decodeFetched } from "../../src/adapters/kafka_decode.ts";
 import { encodeBatch } from "../../src/adapters/kafka_encode.ts";
-import type { LogBatch, LogRecords, Spans } from "../../src/engine/log_ports.ts";
+import type { LogBatch, LogRecords, Spans } from "../../src/engine/log/ports.ts";
 
 const encoder = new TextEncoder();
 

@@ -7,8 +7,8 @@ import { databaseChecks, type MigrationStanding } from "../../src/commands/docto
 import { authorizationOf, grafanaChecks } from "../../src/commands/doctor_grafana.ts";
 import { kafkaChecks, type KafkaPorts } from "../../src/commands/doctor_kafka.ts";
 import { ConfigError, readConfig } from "../../src/config.ts";
-import type { LogAdmin, LogBatch, LogReader, TopicSpec } from "../../src/engine/log_ports.ts";
-import { topicNames } from "../../src/engine/log_records.ts";
+import type { LogAdmin, LogBatch, LogReader, TopicSpec } from "../../src/engine/log/ports.ts";
+import { topicNames } from "../../src/engine/log/records.ts";
 import { shownUrl } from "../../src/commands/database.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);

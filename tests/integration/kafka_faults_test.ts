@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeTask, encodeTask } from "../../src/core/codec.ts";
-import type { LogRecords } from "../../src/engine/log_ports.ts";
+import type { LogRecords } from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka, withKafka } from "./kafka_harness.ts";
 import { bytesAt, Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";

@@ -9,7 +9,7 @@ import type {
   LogReader,
   LogReaderOptions,
   LogRecords,
-} from "../../src/engine/log_ports.ts";
+} from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 
 const encoder = new TextEncoder();

@@ -1,4 +1,4 @@
-import type { Outputs } from "../core/outputs.ts";
+import type { Outputs } from "../../core/outputs.ts";
 
 /** Those that count records: their sums do not depend on how the commits were cut. */
 const COUNTED = new Set([

@@ -1,5 +1,5 @@
-import type { Ledger } from "../core/ledger.ts";
-import type { LogBatch, PartitionOffset, PartitionRef } from "./log_ports.ts";
+import type { Ledger } from "../../core/ledger.ts";
+import type { LogBatch, PartitionOffset, PartitionRef } from "../log/ports.ts";
 
 /** The kinds of messages that the tables are written from. */
 export type SinkKind = "validated" | "gap" | "late" | "rejected" | "metric";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { LogError } from "../../src/engine/log_ports.ts";
-import { playIntoLog, storedNote } from "../../src/engine/log_player.ts";
-import { FencedError } from "../../src/engine/ports.ts";
-import { type RawRecord, toChunks } from "../simulation/playback.ts";
+import { LogError } from "../../../src/engine/log/ports.ts";
+import { playIntoLog, storedNote } from "../../../src/engine/log/player.ts";
+import { FencedError } from "../../../src/engine/ports.ts";
+import { type RawRecord, toChunks } from "../../simulation/playback.ts";
 import { emptyFleet, type Fleet, reliable, TOPICS, untilTrue } from "./log_fleet.ts";
 import { MemoryClient, STEP_FAULTS, type StepFault } from "./memory_client.ts";
 import { textOf } from "./memory_log.ts";

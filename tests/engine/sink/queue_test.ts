@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { emptyLedger } from "../../src/core/ledger.ts";
-import type { LogBatch, LogEnds } from "../../src/engine/log_ports.ts";
-import type { SinkAccount, SinkCommit, SinkKind } from "../../src/engine/sink_ports.ts";
-import { SinkQueue } from "../../src/engine/sink_queue.ts";
+import { emptyLedger } from "../../../src/core/ledger.ts";
+import type { LogBatch, LogEnds } from "../../../src/engine/log/ports.ts";
+import type { SinkAccount, SinkCommit, SinkKind } from "../../../src/engine/sink/ports.ts";
+import { SinkQueue } from "../../../src/engine/sink/queue.ts";
 
 const KINDS: Record<string, SinkKind | null> = {
   v: "validated",

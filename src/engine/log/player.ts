@@ -1,6 +1,6 @@
-import type { LogAdmin, LogCommitter, LogRecords } from "./log_ports.ts";
-import { Pace } from "./pace.ts";
-import type { Clock, RecordChunk } from "./ports.ts";
+import type { LogAdmin, LogCommitter, LogRecords } from "./ports.ts";
+import { Pace } from "../pace.ts";
+import type { Clock, RecordChunk } from "../ports.ts";
 
 export type LogPlayerOptions = {
   readonly topic: string;

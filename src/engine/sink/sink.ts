@@ -1,10 +1,10 @@
-import { decodeTask } from "../core/codec.ts";
-import type { GroupHandlers, LogAdmin, LogBatch, LogGroup, LogReader } from "./log_ports.ts";
-import type { Topics } from "./log_records.ts";
-import { type Clock, FencedError } from "./ports.ts";
-import { type SinkAccount, type SinkKind, type SinkStore, StoreAwayError } from "./sink_ports.ts";
-import { SinkQueue } from "./sink_queue.ts";
-import type { WorkerEvent } from "./worker.ts";
+import { decodeTask } from "../../core/codec.ts";
+import type { GroupHandlers, LogAdmin, LogBatch, LogGroup, LogReader } from "../log/ports.ts";
+import type { Topics } from "../log/records.ts";
+import { type Clock, FencedError } from "../ports.ts";
+import { type SinkAccount, type SinkKind, type SinkStore, StoreAwayError } from "./ports.ts";
+import { SinkQueue } from "./queue.ts";
+import type { WorkerEvent } from "../event.ts";
 
 /** The log that a projector reads. The reader gives committed records with keys and origins. */
 export type ProjectorLog = {

@@ -1,5 +1,10 @@
-import { type Clock, FencedError } from "../../src/engine/ports.ts";
-import type { GroupOffset, LogEnds, LogRecords, PartitionRef } from "../../src/engine/log_ports.ts";
+import { type Clock, FencedError } from "../../../src/engine/ports.ts";
+import type {
+  GroupOffset,
+  LogEnds,
+  LogRecords,
+  PartitionRef,
+} from "../../../src/engine/log/ports.ts";
 
 /**
  * A log with transactions in memory: what a broker keeps, and nothing of how it is asked. Offsets

@@ -1,5 +1,5 @@
-import { assignPartitions } from "../../src/engine/assign.ts";
-import type { GroupHandlers, LogGroup, Membership } from "../../src/engine/log_ports.ts";
+import { assignPartitions } from "../../../src/engine/assign.ts";
+import type { GroupHandlers, LogGroup, Membership } from "../../../src/engine/log/ports.ts";
 import type { MemoryClient } from "./memory_client.ts";
 import { never } from "./memory_client.ts";
 

@@ -1,3 +1,4 @@
+import type { WorkerEvent } from "../event.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
   type GroupHandlers,
@@ -10,21 +11,14 @@ import {
   mayPass,
   type Membership,
   OffsetGoneError,
-} from "./log_ports.ts";
-import type { Topics } from "./log_records.ts";
-import { LogStore } from "./log_store.ts";
-import { addGauges, dropGauges, metricOf } from "./commit_metrics.ts";
+} from "./ports.ts";
+import type { Topics } from "./records.ts";
+import { LogStore } from "./store.ts";
+import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
-import { type Clock, FencedError } from "./ports.ts";
-import { Task } from "./task.ts";
-import type { ProcessorOptions } from "../core/options.ts";
-
-/** What a worker says of itself: one structured log line an event. */
-export type WorkerEvent = {
-  readonly level: "info" | "warn" | "error";
-  readonly event: string;
-  readonly fields: Readonly<Record<string, string | number | null>>;
-};
+import { type Clock, FencedError } from "../ports.ts";
+import { Task } from "../task.ts";
+import type { ProcessorOptions } from "../../core/options.ts";
 
 /** The log that a worker works on. */
 export type WorkerLog = {

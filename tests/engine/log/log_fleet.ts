@@ -1,22 +1,23 @@
-import { decodeTask, encodeTask } from "../../src/core/codec.ts";
-import type { ProcessorOptions } from "../../src/core/options.ts";
-import { Processor } from "../../src/core/processor.ts";
-import type { TaskState } from "../../src/core/task_state.ts";
-import type { LogRecords } from "../../src/engine/log_ports.ts";
-import { outputRecords, topicNames } from "../../src/engine/log_records.ts";
-import { verifyPartition } from "../../src/engine/log_verify.ts";
-import { LogStore } from "../../src/engine/log_store.ts";
-import { Task } from "../../src/engine/task.ts";
-import { Worker, type WorkerEvent } from "../../src/engine/worker.ts";
-import { createRandom } from "../../src/formats/random.ts";
-import { fleetStream } from "../simulation/fleet_stream.ts";
-import { coreOptions } from "../simulation/fold.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
-import { metricSums, stateLines, toLogs } from "../simulation/playback.ts";
+import { decodeTask, encodeTask } from "../../../src/core/codec.ts";
+import type { ProcessorOptions } from "../../../src/core/options.ts";
+import { Processor } from "../../../src/core/processor.ts";
+import type { TaskState } from "../../../src/core/task_state.ts";
+import type { LogRecords } from "../../../src/engine/log/ports.ts";
+import { outputRecords, topicNames } from "../../../src/engine/log/records.ts";
+import { verifyPartition } from "../../../src/engine/verify/partition.ts";
+import { LogStore } from "../../../src/engine/log/store.ts";
+import { Task } from "../../../src/engine/task.ts";
+import type { WorkerEvent } from "../../../src/engine/event.ts";
+import { Worker } from "../../../src/engine/log/worker.ts";
+import { createRandom } from "../../../src/formats/random.ts";
+import { fleetStream } from "../../simulation/fleet_stream.ts";
+import { coreOptions } from "../../simulation/fold.ts";
+import type { OracleOptions } from "../../simulation/oracle.ts";
+import { metricSums, stateLines, toLogs } from "../../simulation/playback.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
 import { MemoryGroup } from "./memory_group.ts";
 import { MemoryClock, MemoryLog, textOf } from "./memory_log.ts";
-import { MIXED_SETTINGS } from "../simulation/settings.ts";
+import { MIXED_SETTINGS } from "../../simulation/settings.ts";
 
 /** A fleet's raw topic in a memory log, processes that work on it, and what must come of it. */
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { DISPOSITIONS } from "../../src/core/ledger.ts";
-import { createRandom, type Random, randomInteger } from "../../src/formats/random.ts";
-import { assertSameAnswer } from "../simulation/playback.ts";
+import { DISPOSITIONS } from "../../../src/core/ledger.ts";
+import { createRandom, type Random, randomInteger } from "../../../src/formats/random.ts";
+import { assertSameAnswer } from "../../simulation/playback.ts";
 import {
   committedTask,
   expectedLines,

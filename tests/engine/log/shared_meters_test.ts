@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
-import { type HeldPartition, sharedMeterMetrics } from "../../src/engine/shared_meters.ts";
-import { Task } from "../../src/engine/task.ts";
-import { benchOptions } from "../bench/options.ts";
+import { MemoryStore } from "../../../src/adapters/memory_store.ts";
+import { type HeldPartition, sharedMeterMetrics } from "../../../src/engine/log/shared_meters.ts";
+import { Task } from "../../../src/engine/task.ts";
+import { benchOptions } from "../../bench/options.ts";
 
 const AT = { offset: 7, timestampMs: Date.UTC(2024, 0, 1) };
 

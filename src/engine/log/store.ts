@@ -1,4 +1,4 @@
-import { decodeTask } from "../core/codec.ts";
+import { decodeTask } from "../../core/codec.ts";
 import type {
   GroupOffset,
   LogAdmin,
@@ -7,9 +7,9 @@ import type {
   LogReader,
   LogRecords,
   Membership,
-} from "./log_ports.ts";
-import { outputRecords, type Topics } from "./log_records.ts";
-import type { Clock, Commit, CommitStore, Snapshot } from "./ports.ts";
+} from "./ports.ts";
+import { outputRecords, type Topics } from "./records.ts";
+import type { Clock, Commit, CommitStore, Snapshot } from "../ports.ts";
 
 /** What the store of one partition needs. */
 export type LogStoreOptions = {

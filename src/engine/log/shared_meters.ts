@@ -1,5 +1,5 @@
-import type { Metric } from "../core/outputs.ts";
-import type { Task } from "./task.ts";
+import type { Metric } from "../../core/outputs.ts";
+import type { Task } from "../task.ts";
 
 /** Of one commit at most so many are told of: a fleet that is partitioned anew is one mistake. */
 const SHARED_METERS_MAX = 100;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeTask, encodeTask } from "../../src/core/codec.ts";
+import { decodeTask, encodeTask } from "../../../src/core/codec.ts";
 import {
   filledFleet,
   type Fleet,
@@ -9,8 +9,8 @@ import {
   TOPICS,
   untilTrue,
   verifyFleet,
-} from "./log_fleet.ts";
-import { type Entry, textOf } from "./memory_log.ts";
+} from "../log/log_fleet.ts";
+import { type Entry, textOf } from "../log/memory_log.ts";
 
 const encoder = new TextEncoder();
 

@@ -1,5 +1,5 @@
-import type { LogBatch, LogEnds } from "./log_ports.ts";
-import type { SinkAccount, SinkCommit, SinkKind, SinkMove, SinkRun } from "./sink_ports.ts";
+import type { LogBatch, LogEnds } from "../log/ports.ts";
+import type { SinkAccount, SinkCommit, SinkKind, SinkMove, SinkRun } from "./ports.ts";
 
 /** Answers of the log after an account was read, until one was surely asked for after it. */
 const ANSWERS_AFTER = 2;

@@ -1,4 +1,4 @@
-import { FencedError } from "./ports.ts";
+import { FencedError } from "../ports.ts";
 /**
  * A partitioned log with transactions, as the engine sees it: Kafka today. A commit is the atom:
  * there is no begin, append or end here.

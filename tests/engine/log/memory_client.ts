@@ -15,9 +15,9 @@ import {
   OffsetGoneError,
   type PartitionRef,
   RecordTooLargeError,
-} from "../../src/engine/log_ports.ts";
-import { FencedError } from "../../src/engine/ports.ts";
-import type { WorkerLog } from "../../src/engine/worker.ts";
+} from "../../../src/engine/log/ports.ts";
+import { FencedError } from "../../../src/engine/ports.ts";
+import type { WorkerLog } from "../../../src/engine/log/worker.ts";
 import type { MemoryGroup } from "./memory_group.ts";
 import type { Entry, MemoryClock, MemoryLog } from "./memory_log.ts";
 

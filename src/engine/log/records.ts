@@ -1,6 +1,6 @@
-import { JsonWriter } from "../core/json.ts";
-import type { Outputs } from "../core/outputs.ts";
-import type { LogRecords } from "./log_ports.ts";
+import { JsonWriter } from "../../core/json.ts";
+import type { Outputs } from "../../core/outputs.ts";
+import type { LogRecords } from "./ports.ts";
 
 /** The topics of one pipeline. */
 export type Topics = {

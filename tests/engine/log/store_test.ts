@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { encodeAll, encodeTask } from "../../src/core/codec.ts";
-import { Processor } from "../../src/core/processor.ts";
-import { CommitUnknownError } from "../../src/engine/log_ports.ts";
-import { FencedError } from "../../src/engine/ports.ts";
-import { Task } from "../../src/engine/task.ts";
-import { assertSameAnswer, stateLines } from "../simulation/playback.ts";
+import { encodeAll, encodeTask } from "../../../src/core/codec.ts";
+import { Processor } from "../../../src/core/processor.ts";
+import { CommitUnknownError } from "../../../src/engine/log/ports.ts";
+import { FencedError } from "../../../src/engine/ports.ts";
+import { Task } from "../../../src/engine/task.ts";
+import { assertSameAnswer, stateLines } from "../../simulation/playback.ts";
 import {
   emptyFleet,
   filledFleet,
