@@ -1,7 +1,7 @@
-import { LockedError } from "./src/adapters/directory_lock.ts";
-import { RunError, UsageError } from "./src/commands/errors.ts";
-import { print, say } from "./src/commands/shell.ts";
-import { VERSION } from "./src/commands/version.ts";
+import { LockedError } from "./src/adapters/deno/directory_lock.ts";
+import { RunError, UsageError } from "./src/console/errors.ts";
+import { print, say } from "./src/console/shell.ts";
+import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
 import { LogError } from "./src/engine/log/ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
@@ -31,7 +31,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
-    load: async () => (await import("./src/commands/verify.ts")).verify,
+    load: async () => (await import("./src/commands/verify/verify.ts")).verify,
   },
   topics: {
     about: "show or make the topics on Kafka",
@@ -55,7 +55,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   doctor: {
     about: "check everything, and say how to mend it",
-    load: async () => (await import("./src/commands/doctor.ts")).doctor,
+    load: async () => (await import("./src/commands/doctor/doctor.ts")).doctor,
   },
   up: {
     about: "start the local stack in Docker",
@@ -75,7 +75,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   config: {
     about: "list every setting",
-    load: async () => (await import("./src/commands/settings.ts")).settings,
+    load: async () => (await import("./src/commands/config.ts")).settings,
   },
 };
 

@@ -14,12 +14,12 @@ type Target = (typeof TARGETS)[number];
 
 /** What Deno cannot see from the imports: workers, and files read at run time. */
 export const INCLUDED = [
-  "src/adapters/pglite_worker.ts",
-  "src/commands/process_thread.ts",
+  "src/adapters/pglite/worker.ts",
+  "src/setup/process_thread.ts",
   "data/sample/london_MAC000002.csv",
 ] as const;
 
-/** Where `src/commands/version.ts` looks for the build inside a binary. */
+/** Where `src/console/version.ts` looks for the build inside a binary. */
 const BUILD_FILE = "dist/build.json";
 
 /**

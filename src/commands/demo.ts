@@ -1,10 +1,10 @@
-import { LOCK_FILE, lockDirectory, LockedError } from "../adapters/directory_lock.ts";
-import { readArguments, readNumber, readRate } from "./arguments.ts";
-import { exists } from "./embedded.ts";
-import { RunError } from "./errors.ts";
+import { LOCK_FILE, lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
+import { readArguments, readNumber, readRate } from "../console/arguments.ts";
+import { exists } from "../setup/embedded.ts";
+import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
-import { attempt } from "./output_file.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE } from "./shell.ts";
+import { attempt } from "../console/output_file.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "./run.ts";
 
 export const usage = `Usage: gridwatch demo [options]

@@ -12,12 +12,12 @@ import {
   meterId,
   planFleet,
   UNUSABLE_VALUES,
-} from "../formats/fleet.ts";
-import { readArguments, readNumber } from "./arguments.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
-import { createProgress, formatCount } from "./progress.ts";
-import { STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
+} from "../generate/fleet.ts";
+import { readArguments, readNumber } from "../console/arguments.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
+import { createProgress, formatCount } from "../console/progress.ts";
+import { STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 
 /** The help text of `gridwatch generate`. */
 export const usage = `Usage: gridwatch generate [options]

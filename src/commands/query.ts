@@ -1,9 +1,9 @@
-import { SqlError } from "../adapters/pglite_client.ts";
-import { readArguments, refuseTogether } from "./arguments.ts";
-import { openStore } from "./embedded.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { loadConfig, print } from "./shell.ts";
-import { formatCsv, formatJson, formatTable } from "./table.ts";
+import { SqlError } from "../adapters/pglite/client.ts";
+import { readArguments, refuseTogether } from "../console/arguments.ts";
+import { openStore } from "../setup/embedded.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { loadConfig, print } from "../console/shell.ts";
+import { formatCsv, formatJson, formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 

@@ -1,8 +1,8 @@
 import { playIntoLog, storedNote } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
-import { RunError } from "./errors.ts";
-import { behindLines, readHeldTo } from "./behind.ts";
-import { type Input, inputRecords, nameInput, openInput } from "./input.ts";
+import { RunError } from "../console/errors.ts";
+import { behindLines, readHeldTo } from "../setup/behind.ts";
+import { type Input, inputRecords, nameInput, openInput } from "../setup/input.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -10,10 +10,17 @@ import {
   openKafka,
   reachKafka,
   writerOptions,
-} from "./kafka.ts";
-import type { PlayOptions } from "./embedded.ts";
-import { formatCount } from "./progress.ts";
-import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
+} from "../setup/kafka.ts";
+import type { PlayOptions } from "../setup/embedded.ts";
+import { formatCount } from "../console/progress.ts";
+import {
+  print,
+  say,
+  shellProgress,
+  STOPPED_EXIT_CODE,
+  stopSignal,
+  systemClock,
+} from "../console/shell.ts";
 
 /** Records held, and with them memory, before they are committed. */
 const BATCH_RECORDS_MAX = 50_000;

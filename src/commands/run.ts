@@ -1,13 +1,13 @@
-import type { PgliteStore } from "../adapters/pglite_store.ts";
-import { readArguments, readNumber, readRate, withScope } from "./arguments.ts";
-import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { lookAtFiles } from "./input.ts";
-import { LiveTracker } from "./live.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
-import { formatCount } from "./progress.ts";
-import { serveApi } from "./serve_api.ts";
-import { countShifted, readSummary, type Summary, suspicions } from "./summary.ts";
+import type { PgliteStore } from "../adapters/pglite/store.ts";
+import { readArguments, readNumber, readRate, withScope } from "../console/arguments.ts";
+import { openStore, playFiles, type PlayOptions, type PlayResult } from "../setup/embedded.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { lookAtFiles } from "../setup/input.ts";
+import { LiveTracker } from "../setup/live.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatCount } from "../console/progress.ts";
+import { serveApi } from "../setup/serve_api.ts";
+import { countShifted, readSummary, type Summary, suspicions } from "../tables/balance.ts";
 import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
 
 export const usage = `Usage: gridwatch run FILE… [options]

@@ -16,7 +16,7 @@ import {
   newChunkBuilder,
   takeChunk,
 } from "./chunk.ts";
-import { type Defect, defectDrawer } from "./defects.ts";
+import { type Defect, defectDrawer } from "../generate/defects.ts";
 import {
   type DelayQueue,
   hasRoom,

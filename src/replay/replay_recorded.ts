@@ -1,4 +1,4 @@
-import { partitionOf } from "../core/partitioner.ts";
+import { partitionOf } from "./partitioner.ts";
 import { newParsedRecord, type ParsedRecord, parseRecord } from "../core/reading.ts";
 import { RECORD_BYTES_MAX } from "../formats/csv.ts";
 import { ReadError } from "../formats/read_error.ts";

@@ -1,6 +1,6 @@
 /** What commands do to files, and what they say when the system refuses. */
 import assert from "node:assert/strict";
-import { lockDirectory } from "../../src/adapters/directory_lock.ts";
+import { lockDirectory } from "../../src/adapters/deno/directory_lock.ts";
 import { gridwatch, inFolder } from "./command_line.ts";
 
 const SAMPLE = new URL("../../data/sample/london_MAC000002.csv", import.meta.url).pathname;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { RunError, UsageError } from "../../src/commands/errors.ts";
+import { RunError, UsageError } from "../../src/console/errors.ts";
 import { generate, type GeneratePorts, usage } from "../../src/commands/generate.ts";
 
 type Heard = { ports: GeneratePorts; stdout: () => string; stderr: () => string };

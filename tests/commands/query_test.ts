@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { gridwatch, inFolder } from "./command_line.ts";
 
 Deno.test("query gives every column, also those of one name, and only reads", async (t) => {

@@ -9,7 +9,7 @@ import { LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
-import { createRandom } from "../../../src/formats/random.ts";
+import { createRandom } from "../../../src/generate/random.ts";
 import { fleetStream } from "../../simulation/fleet_stream.ts";
 import { coreOptions } from "../../simulation/fold.ts";
 import type { OracleOptions } from "../../simulation/oracle.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DISPOSITIONS } from "../../../src/core/ledger.ts";
-import { createRandom, type Random, randomInteger } from "../../../src/formats/random.ts";
+import { createRandom, type Random, randomInteger } from "../../../src/generate/random.ts";
 import { assertSameAnswer } from "../../simulation/playback.ts";
 import {
   committedTask,

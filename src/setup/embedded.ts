@@ -1,0 +1,267 @@
+import { LockedError } from "../adapters/deno/directory_lock.ts";
+import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
+import { type Config, processorOptions } from "../config.ts";
+import { playRecords } from "../engine/pipeline.ts";
+import { Task } from "../engine/task.ts";
+import type { CsvColumns } from "../formats/csv_header.ts";
+import { SETTINGS } from "../settings.ts";
+import { verbOf } from "../console/arguments.ts";
+import { behindLines } from "./behind.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import {
+  type Defects,
+  type Input,
+  inputRecords,
+  judgedAfterMs,
+  nameInput,
+  openInput,
+} from "./input.ts";
+import type { LiveTracker } from "./live.ts";
+import { attempt } from "../console/output_file.ts";
+import { say, shellProgress, systemClock } from "../console/shell.ts";
+import { formatCount } from "../console/progress.ts";
+
+/** What a play of files into the embedded store is told. */
+export type PlayOptions = {
+  readonly command: string;
+  readonly paths: readonly string[];
+  readonly config: Config;
+  readonly directory: string;
+  /** Null: as the store was made, or 1. */
+  readonly partitions: number | null;
+  readonly ratePerSecond: number;
+  readonly defects: Defects;
+  readonly columns: CsvColumns;
+  /** Null: the wall clock at the input's first start. */
+  readonly nowMs: number | null;
+  readonly isSilent: boolean;
+  readonly signal: AbortSignal;
+  readonly live: LiveTracker;
+};
+
+/** How a play ended. */
+export type PlayResult = {
+  readonly isFinished: boolean;
+  readonly readings: number;
+  readonly seconds: number;
+};
+
+/**
+ * Opens the embedded store of a directory.
+ *
+ * @throws {RunError} when another process uses it, or it cannot be opened
+ */
+export async function openStore(directory: string, isWanted: boolean): Promise<PgliteStore> {
+  if (isWanted && !await exists(`${directory}/pg`)) {
+    throw new RunError(
+      `Cannot open ${directory}: there is no store`,
+      "`gridwatch run FILE` makes one; --data names another directory",
+    );
+  }
+  try {
+    return await PgliteStore.open(directory);
+  } catch (error) {
+    if (error instanceof LockedError) {
+      throw new RunError(`Cannot open the store: ${error.message}`, "stop it, or use --data DIR", {
+        cause: error,
+      });
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RunError(`Cannot open the store in ${directory}: ${reason}`, undefined, {
+      cause: error,
+    });
+  }
+}
+
+const isAbsent = (error: unknown) =>
+  error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+
+/**
+ * Whether there is a file or folder of this name.
+ *
+ * @throws {RunError} when it cannot be known
+ */
+export async function exists(path: string): Promise<boolean> {
+  const found = await attempt(`look at ${path}`, () => Deno.stat(path)).catch((error) => {
+    if (isAbsent(error.cause)) return null;
+    throw error;
+  });
+  return found !== null;
+}
+
+/**
+ * Plays files through the core into the store. An input that was cut off goes on where it stood; one
+ * that was played to its end is not played again.
+ */
+export async function playFiles(store: PgliteStore, options: PlayOptions): Promise<PlayResult> {
+  const startedAtMs = performance.now();
+  const partitions = await settlePartitions(store, options);
+  const last = await store.lastInput();
+  const resumed = last !== null && !last.finished ? last : null;
+  const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
+  const temporaryDirectory = `${options.directory}/tmp`;
+  await emptyDirectory(temporaryDirectory); // a killed run may have left its sorted runs there
+  const inputOptions = {
+    ...options,
+    partitions,
+    nowMs,
+    temporaryDirectory,
+    endsRecorded: false, // the pipeline does: it knows which readings were taken
+  };
+  const named = await nameInput(options.command, options.paths, inputOptions);
+  if (last !== null && last.finished && last.fingerprint === named.fingerprint) {
+    if (!options.isSilent) {
+      say(`${named.description} is in ${options.directory} already: nothing to play`);
+    }
+    options.live.begin(named.description, null);
+    return { isFinished: true, readings: 0, seconds: 0 };
+  }
+  const input = await openInput(named, inputOptions);
+  warn(input, options.isSilent);
+  const tasks: Task[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
+  }
+  const rowsTotal = input.inspection?.rows ?? null;
+  options.live.begin(input.description, rowsTotal);
+  const stored = await settleInput(store, input, last, tasks, nowMs, options);
+
+  const progress = shellProgress({
+    verb: "playing",
+    rowsTotal,
+    isSilent: options.isSilent,
+  });
+  let readings = 0;
+  const isFinished = await playRecords(inputRecords(input, inputOptions), tasks, store, {
+    baseOffsets: stored.baseOffsets,
+    commitRecordsMax: options.config.commit_records_max,
+    commitIntervalMs: options.config.commit_interval_ms,
+    ratePerSecond: options.ratePerSecond,
+    endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
+    rowsTotal,
+    clock: systemClock,
+    signal: options.signal,
+    onProgress: (state) => {
+      readings = state.readingsFolded;
+      options.live.progress(state);
+      progress.update(state.rowsRead, state.eventTimeMs);
+    },
+  });
+  if (isFinished) await store.finishInput(stored.id);
+  progress.clear();
+  return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+}
+
+async function emptyDirectory(path: string): Promise<void> {
+  if (await exists(path)) await Deno.remove(path, { recursive: true });
+  await Deno.mkdir(path, { recursive: true });
+}
+
+/** A store keeps the partitions and the scope it was made with: its state belongs to them. */
+async function settlePartitions(store: PgliteStore, options: PlayOptions): Promise<number> {
+  const settings = await store.settings();
+  const { command, directory, config } = options;
+  const partitions = options.partitions ?? Number(settings.partitions ?? 1);
+  const wanted: Record<string, string> = {
+    partitions: String(partitions),
+    scope: config.watermark_scope,
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (settings[name] === undefined || settings[name] === value) continue;
+    throw new UsageError(
+      `Cannot ${verbOf(command)} with --${name}="${value}": ${directory} was made with ${
+        settings[name]
+      }`,
+      `--${name} ${settings[name]}, or --data DIR for a new store`,
+    );
+  }
+  if (settings.partitions === undefined) await store.saveSettings(wanted);
+  return partitions;
+}
+
+/** Finds or begins the stored input. */
+async function settleInput(
+  store: PgliteStore,
+  input: Input,
+  last: StoredInput | null,
+  tasks: readonly Task[],
+  nowMs: number,
+  options: PlayOptions,
+): Promise<StoredInput> {
+  const { command, directory, isSilent } = options;
+  const isSame = last?.fingerprint === input.fingerprint;
+  if (last !== null && isSame) {
+    await refuseOtherJudging(store, options);
+    const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
+    const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
+    if (!isSilent) say(`resuming ${input.description} after ${formatCount(done)} records`);
+    return last;
+  }
+  if (last !== null && !last.finished) {
+    throw new UsageError(
+      `Cannot ${
+        verbOf(command)
+      } ${input.description}: ${last.description} is unfinished in ${directory}`,
+      "play that to its end with the same options first, or use --data DIR for a new store",
+    );
+  }
+  if (last !== null && !isSilent) {
+    const { rows: [{ watermark }] } = await store.query(
+      "SELECT (extract(epoch FROM max(watermark)) * 1000)::float8 AS watermark FROM positions",
+    );
+    behindLines({
+      firstMs: input.inspection?.firstEventTimeMs ?? null,
+      heldToMs: watermark === null ? null : Number(watermark),
+      config: options.config,
+    }, {
+      place: directory,
+      wayOut: "name the newer files alone, or all of them with --data DIR for a new store",
+    }).forEach(say);
+  }
+  const begun: StoredInput = {
+    id: (last?.id ?? 0) + 1,
+    fingerprint: input.fingerprint,
+    description: input.description,
+    baseOffsets: tasks.map((task) => task.nextOffset),
+    nowMs,
+    finished: false,
+  };
+  await store.saveSettings(judgingSettings(options.config));
+  await store.beginInput(begun);
+  return begun;
+}
+
+/** What readings are judged by: fixed while an input is played, or its parts would not agree. */
+function judgingSettings(config: Config): Record<string, string> {
+  const judging = Object.keys(SETTINGS).filter((key) => JUDGING.test(key));
+  return Object.fromEntries(
+    judging.map((key) => [`judging.${key}`, String(config[key as keyof typeof SETTINGS])]),
+  );
+}
+
+const JUDGING = /interval_minutes|learning|grace|lateness|orderness|tolerance|ttl|timezone|^valid/;
+
+async function refuseOtherJudging(store: PgliteStore, options: PlayOptions): Promise<void> {
+  const before = await store.settings();
+  for (const [key, value] of Object.entries(judgingSettings(options.config))) {
+    if (before[key] === undefined || before[key] === value) continue;
+    const name = key.replace("judging.", "");
+    throw new UsageError(
+      `Cannot ${verbOf(options.command)} on with ${name}=${value}: it was begun with ${
+        before[key]
+      }`,
+      `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
+    );
+  }
+}
+
+/** Tells of rows that will be rejected, before they are. */
+function warn(input: Input, isSilent: boolean): void {
+  const { inspection } = input;
+  if (inspection === null || isSilent) return;
+  if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
+  for (const { problem, rows, file, row, example } of inspection.problems) {
+    const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
+    say(`note: ${share}: ${problem}, first in ${file}, row ${row}: ${example}`);
+  }
+}
