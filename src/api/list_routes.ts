@@ -2,7 +2,7 @@ import type { Context, Hono } from "hono";
 import { type AnswerCache, LIST, RARE_SCAN } from "./cache.ts";
 import { countDelays } from "../tables/meters.ts";
 import { choice, instantMs, listPage, readParameters, text } from "./parameters.ts";
-import type { Query } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import {
   countRejected,
   GAP_STATES,

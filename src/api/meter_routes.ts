@@ -20,7 +20,7 @@ import {
   usableText,
   wholeNumber,
 } from "./parameters.ts";
-import type { Query } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import { listGaps } from "../tables/lists.ts";
 import { latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "../tables/values.ts";

@@ -1,7 +1,8 @@
 import type { Ledger } from "../core/ledger.ts";
 import { type AnswerCache, CHEAP, LIST, RARE_SCAN, SCAN } from "./cache.ts";
 import { type Fleet, readFleet } from "../tables/meters.ts";
-import type { LiveStatus, Query, RunState } from "./ports.ts";
+import type { LiveStatus, RunState } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import {
   countGaps,
   countTables,

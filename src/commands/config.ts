@@ -1,4 +1,5 @@
-import { type Config, variableOf } from "../config.ts";
+import { variableOf } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { SETTINGS } from "../settings.ts";
 import { readArguments } from "../console/arguments.ts";
 import { loadConfig, print } from "../console/shell.ts";

@@ -5,7 +5,7 @@ import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
-import { runPipeline } from "./run.ts";
+import { runPipeline } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch demo [options]
 

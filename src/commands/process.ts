@@ -1,4 +1,4 @@
-import type { WorkerEvent } from "../engine/event.ts";
+import { logEvent } from "../console/log_event.ts";
 import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readArguments, readNumber, withScope } from "../console/arguments.ts";
 import { RunError } from "../console/errors.ts";
@@ -6,8 +6,8 @@ import { readHealthPort, serveHealth } from "../setup/health.ts";
 import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
 import { runKafkaWorker, troubleEvent } from "../setup/kafka_worker.ts";
 import type { ThreadMessage, ThreadStart } from "../setup/process_thread.ts";
-import { draw, loadConfig, print, stopSignal } from "../console/shell.ts";
-import type { Config } from "../config.ts";
+import { loadConfig, print, stopSignal } from "../console/shell.ts";
+import type { Config } from "../settings.ts";
 
 export const usage = `Usage: gridwatch process [options]
 
@@ -123,9 +123,4 @@ function runThread(
     signal.removeEventListener("abort", stop);
     thread.terminate();
   });
-}
-
-/** One line of JSON: when, how grave, what, and its fields. */
-export function logEvent({ level, event, fields }: WorkerEvent): void {
-  draw(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
 }

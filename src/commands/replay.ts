@@ -6,7 +6,7 @@ import { replayIntoKafka } from "./replay_kafka.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
-import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
+import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
 

@@ -18,7 +18,7 @@ import {
   withBrokers,
 } from "../setup/kafka.ts";
 import { troubleEvent } from "../setup/kafka_worker.ts";
-import { logEvent } from "./process.ts";
+import { logEvent } from "../console/log_event.ts";
 import { loadConfig, print, stopSignal, systemClock } from "../console/shell.ts";
 
 export const usage = `Usage: gridwatch sink [options]

@@ -1,4 +1,5 @@
-import { type Config, readConfig } from "../config.ts";
+import { readConfig } from "../config.ts";
+import type { Config } from "../settings.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { attempt } from "./output_file.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { newParsedRecord, parseRecord } from "../core/reading.ts";
 import { buildZone, formatTimestamp } from "../core/time.ts";
 import { committedReader, DEADLINE_MS, type KafkaSetup } from "./kafka.ts";

@@ -2,7 +2,7 @@ import { openForSchema, readSchema } from "../adapters/postgres/migrate.ts";
 import { type Answer, PostgresDatabase } from "../adapters/postgres/database.ts";
 import { hintOf } from "../adapters/postgres/errors.ts";
 import type { TimescaleOptions } from "../adapters/postgres/timescale.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 
 /** Options that every command talking to a database has. */

@@ -1,6 +1,7 @@
 import { LockedError } from "../adapters/deno/directory_lock.ts";
 import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
-import { type Config, processorOptions } from "../config.ts";
+import type { Config } from "../settings.ts";
+import { processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { buildZone } from "../core/time.ts";
 import type { RecordChunk } from "../engine/ports.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";

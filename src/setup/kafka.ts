@@ -1,6 +1,6 @@
 import { KafkaLog } from "../adapters/kafka/log.ts";
 import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka/connections.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import { LogError, type LogReader } from "../engine/log/ports.ts";
 import { topicNames, type Topics } from "../engine/log/records.ts";
 import { RunError, UsageError } from "../console/errors.ts";

@@ -1,4 +1,5 @@
-import { type Config, processorOptions } from "../config.ts";
+import type { Config } from "../settings.ts";
+import { processorOptions } from "../judging.ts";
 import type { WorkerEvent } from "../engine/event.ts";
 import { type PartitionStatus, Worker } from "../engine/log/worker.ts";
 import type { LogError } from "../engine/log/ports.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../settings.ts";
 import type { WorkerEvent } from "../engine/event.ts";
 import type { PartitionStatus } from "../engine/log/worker.ts";
 import { runKafkaWorker } from "./kafka_worker.ts";

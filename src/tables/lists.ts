@@ -1,7 +1,7 @@
 import { emptyLedger, type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
 import type { GapState, RejectReason } from "../core/outputs.ts";
-import type { ListPage } from "../api/parameters.ts";
-import type { Query, Row } from "../api/ports.ts";
+import type { ListPage } from "./query.ts";
+import type { Query, Row } from "./query.ts";
 import { isoFromMs, toIsoOrNull, toNumber, toNumberOrNull, toTextOrNull } from "./values.ts";
 
 /** The states of a gap, as the store has them. */

@@ -1,5 +1,5 @@
 import { conditions, KNOWN_MINUTES } from "./lists.ts";
-import type { Query, Row } from "../api/ports.ts";
+import type { Query, Row } from "./query.ts";
 import { isoFromMs, percentOf, toMsOrNull, toNumber } from "./values.ts";
 
 /** Meters kept in memory for lists; those with the most missing intervals when there are more. */

@@ -1,4 +1,5 @@
-import { processorOptions, readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
 import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { Processor } from "../../src/core/processor.ts";
 import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log/ports.ts";

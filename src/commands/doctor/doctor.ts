@@ -1,6 +1,6 @@
 import { readMigrations } from "../../tables/migrations.ts";
 import { migrationsFor } from "../../adapters/postgres/migrate.ts";
-import type { Config } from "../../config.ts";
+import type { Config } from "../../settings.ts";
 import { readArguments } from "../../console/arguments.ts";
 import {
   type CheckResult,

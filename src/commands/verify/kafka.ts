@@ -1,4 +1,5 @@
-import { type Config, processorOptions } from "../../config.ts";
+import type { Config } from "../../settings.ts";
+import { processorOptions } from "../../judging.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
 import { type PartitionVerified, verifyPartition } from "../../engine/verify/partition.ts";
 import {
