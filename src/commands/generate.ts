@@ -17,7 +17,7 @@ import { readArguments, readNumber } from "./arguments.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
 import { createProgress, formatCount } from "./progress.ts";
-import { STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
+import { draw, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
 
 /** The help text of `gridwatch generate`. */
 export const usage = `Usage: gridwatch generate [options]
@@ -46,7 +46,10 @@ Example:
 /** The world outside, for tests to replace. */
 export type GeneratePorts = {
   readonly stdout: (bytes: Uint8Array) => Promise<void>;
-  readonly stderr: (text: string) => void;
+  /** Says a line. */
+  readonly say: (text: string) => void;
+  /** Draws the progress line. */
+  readonly draw: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns: () => number;
   readonly nowMs: () => number;
@@ -80,11 +83,15 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const plan = planFleet(options);
   const expected = expectLedger(plan, true);
   const ended = await writeFleet(plan, { options, expected, ports });
-  if (ended === "stopped") ports.stderr("stopped: no file was written\n");
+  if (ended === "stopped") ports.say("stopped: no file was written");
   if (ended !== "written") return ended === "stopped" ? STOPPED_EXIT_CODE : 0;
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
-  if (!options.quiet) ports.stderr(summary(options, { readings: expected.raw, counts, seconds }));
+  if (!options.quiet) {
+    summary(options, { readings: expected.raw, counts, seconds }).forEach((line) =>
+      ports.say(line)
+    );
+  }
   if (options.json) {
     const { output, meters } = options;
     const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
@@ -259,7 +266,7 @@ async function writeFleet(
   { options, expected, ports }: Writing,
 ): Promise<"written" | "stopped" | "unread"> {
   const { output, defects, quiet, json } = options;
-  const { nowMs, stderr: write, isTerminal, columns } = ports;
+  const { nowMs, draw: write, isTerminal, columns } = ports;
   const isSilent = quiet || json;
   const rowsTotal = expected.raw;
   const progress = createProgress(
@@ -302,10 +309,10 @@ async function writeFleet(
 }
 
 function processPorts(): GeneratePorts {
-  const encoder = new TextEncoder();
   return {
     stdout: (bytes) => writeAll(Deno.stdout, bytes),
-    stderr: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    say,
+    draw,
     isTerminal: Deno.stderr.isTerminal(),
     columns: () => Deno.consoleSize().columns,
     nowMs: () => performance.now(),
@@ -318,7 +325,7 @@ type Written = {
   readonly seconds: number;
 };
 
-function summary(options: Options, { readings, counts, seconds }: Written): string {
+function summary(options: Options, { readings, counts, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
   const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
   const lines = [
@@ -332,5 +339,5 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
   ];
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
-  return lines.join("\n") + "\n";
+  return lines;
 }

@@ -5,7 +5,7 @@ import { readHealthPort, serveHealth } from "./health.ts";
 import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
 import { runKafkaWorker, troubleEvent } from "./kafka_worker.ts";
 import type { ThreadMessage, ThreadStart } from "./process_thread.ts";
-import { draw, loadConfig, print, stopSignal } from "./shell.ts";
+import { loadConfig, print, say, stopSignal } from "./shell.ts";
 import type { Config } from "../config.ts";
 
 export const usage = `Usage: gridwatch process [options]
@@ -126,5 +126,5 @@ function runThread(
 
 /** One line of JSON: when, how grave, what, and its fields. */
 export function logEvent({ level, event, fields }: WorkerEvent): void {
-  draw(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
+  say(JSON.stringify({ time: new Date().toISOString(), level, event, ...fields }));
 }
