@@ -16,6 +16,7 @@ const NO_METER = "no meter";
 const BAD_TIMESTAMP = "no usable timestamp";
 const FUTURE = "dated after now";
 const BAD_VALUE = "no usable value";
+const FUTURE_ARRIVAL = "received after now";
 const BAD_RECEIVED = "no usable received_at";
 
 /** What all files together have shown so far. */
@@ -106,6 +107,7 @@ function problemOf(
   if (cells[base + 1] === 0) return NO_METER;
   if (eventMs !== eventMs) return BAD_TIMESTAMP;
   if (eventMs > nowMs) return FUTURE;
+  if (receivedMs > nowMs) return FUTURE_ARRIVAL;
   const kind = numberKind(csv.reader.bytes, cells[base + 4], cells[base + 5]);
   if ((kind & IS_FINITE) === 0) return BAD_VALUE;
   return cells[base + 7] > 0 && receivedMs !== receivedMs ? BAD_RECEIVED : null;
@@ -117,6 +119,7 @@ const FIELD_OF_PROBLEM: Readonly<Record<string, number>> = {
   [NO_METER]: 1,
   [BAD_TIMESTAMP]: 1,
   [FUTURE]: 1,
+  [FUTURE_ARRIVAL]: 3,
   [BAD_VALUE]: 2,
   [BAD_RECEIVED]: 3,
 };

@@ -90,7 +90,8 @@ function addLine(recording: Recording, bytes: Uint8Array, start: number, end: nu
   parseRecord(bytes, start, end, zone, parsed);
   const isTick = parsed.kind === "tick";
   const { timestampMs } = parsed;
-  if (parsed.kind !== "unusable" && timestampMs <= nowMs) {
+  // What is dated after now, or claims to arrive then, moves no clock.
+  if (parsed.kind !== "unusable" && timestampMs <= nowMs && !(parsed.receivedMs > nowMs)) {
     if (!(timestampMs <= recording.lastEventMs)) recording.lastEventMs = timestampMs;
     if (!isTick && timestampMs > recording.lastUsableMs) recording.lastUsableMs = timestampMs;
   }

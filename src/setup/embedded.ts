@@ -1,10 +1,11 @@
-import { LockedError } from "../adapters/deno/directory_lock.ts";
+import { LOCK_FILE, LockedError } from "../adapters/deno/directory_lock.ts";
 import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
 import type { Config } from "../settings.ts";
 import { processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import { removeLeftRuns } from "../replay/gather.ts";
 import { SETTINGS } from "../settings.ts";
 import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
@@ -59,6 +60,7 @@ export async function openStore(directory: string, isWanted: boolean): Promise<P
       "`gridwatch run FILE` makes one; --data names another directory",
     );
   }
+  await refuseForeign(directory, "open");
   try {
     return await PgliteStore.open(directory);
   } catch (error) {
@@ -72,6 +74,21 @@ export async function openStore(directory: string, isWanted: boolean): Promise<P
       cause: error,
     });
   }
+}
+
+/**
+ * Refuses a folder whose `pg` is not ours: beside every store that we made stands its lock. To be
+ * asked before that lock is taken, which makes it.
+ *
+ * @throws {RunError} when the folder holds such a `pg`
+ */
+export async function refuseForeign(directory: string, verb: string): Promise<void> {
+  const pg = `${directory}/pg`;
+  if (!await exists(pg) || await exists(`${directory}/${LOCK_FILE}`)) return;
+  throw new RunError(
+    `Cannot ${verb} ${pg}: it is no store of Gridwatch`,
+    "move it away, or use --data DIR",
+  );
 }
 
 const isAbsent = (error: unknown) =>
@@ -90,6 +107,9 @@ export async function exists(path: string): Promise<boolean> {
   return found !== null;
 }
 
+/** The store's temporary files: by a name that nobody else gives to a folder. */
+const TEMPORARY = ".gridwatch-tmp";
+
 /**
  * Plays files through the core into the store. An input that was cut off goes on where it stood; one
  * that was played to its end is not played again.
@@ -100,8 +120,8 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const last = await store.lastInput();
   const resumed = last !== null && !last.finished ? last : null;
   const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
-  const temporaryDirectory = `${options.directory}/tmp`;
-  await emptyDirectory(temporaryDirectory); // a killed run may have left its sorted runs there
+  const temporaryDirectory = `${options.directory}/${TEMPORARY}`;
+  removeLeftRuns(temporaryDirectory);
   const inputOptions = {
     ...options,
     partitions,
@@ -151,11 +171,6 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   if (isFinished) await store.finishInput(stored.id);
   progress.clear();
   return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
-}
-
-async function emptyDirectory(path: string): Promise<void> {
-  if (await exists(path)) await Deno.remove(path, { recursive: true });
-  await Deno.mkdir(path, { recursive: true });
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */

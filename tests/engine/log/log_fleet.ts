@@ -82,6 +82,17 @@ export function filledFleet(
   return fleet;
 }
 
+/** Appends records to a partition of the raw topic, in a transaction. */
+export function appendRaw(
+  { log }: Fleet,
+  partition: number,
+  texts: readonly { readonly text: string; readonly timeMs: number }[],
+): void {
+  const owner = { id: "producer", epoch: log.takeOver("producer") };
+  log.append(runOf(partition, texts), owner);
+  log.end(owner, "committed");
+}
+
 function runOf(
   partition: number,
   texts: readonly { readonly text: string; readonly timeMs: number }[],
