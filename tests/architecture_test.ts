@@ -9,7 +9,7 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   core: { from: ["core"], packages: /^$/ },
   formats: { from: ["core", "formats"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },
-  replay: { from: ["core", "formats", "engine", "replay"], packages: /^$/ },
+  replay: { from: ["core", "formats", "engine", "replay"], packages: /^node:zlib$/ },
   api: { from: ["core", "engine", "api"], packages: /^hono(\/|$)/ },
   adapters: { from: ["core", "engine", "formats", "adapters"], packages: null },
   "settings.ts": { from: [], packages: /^$/ },
