@@ -11,7 +11,10 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   tables: { from: ["core", "tables"], packages: /^$/ },
   generate: { from: ["core", "generate"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },
-  replay: { from: ["core", "formats", "generate", "engine", "replay"], packages: /^$/ },
+  replay: {
+    from: ["core", "formats", "generate", "engine", "replay"],
+    packages: /^node:zlib$/,
+  },
   adapters: {
     from: ["core", "formats", "tables", "engine", "replay", "adapters"],
     packages: null,

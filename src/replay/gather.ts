@@ -91,7 +91,7 @@ export async function gatherRecords(
   directory: SpillDirectory,
 ): Promise<RecordSource> {
   const open = (file: FileInspection, fileIndex: number): RecordSource =>
-    csvSource({ ...options, path: file.path, fileIndex, isOrdered: file.isOrdered });
+    csvSource({ ...options, path: file.path, fileIndex, expected: file.stamp });
   const inputs: OpenSource[] = [];
   const unordered: OpenSource[] = [];
   inspection.files.forEach((file, index) => {

@@ -11,12 +11,15 @@ import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import {
+  breakableRecords,
+  contentOf,
   type Defects,
   type Input,
-  inputRecords,
   judgedAfterMs,
+  type NamedInput,
   nameInput,
   openInput,
+  stampFiles,
 } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
 import { attempt } from "../console/output_file.ts";
@@ -130,7 +133,7 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     endsRecorded: false, // the pipeline does: it knows which readings were taken
   };
   const named = await nameInput(options.command, options.paths, inputOptions);
-  if (last !== null && last.finished && last.fingerprint === named.fingerprint) {
+  if (last !== null && last.finished && await isPlayed(last, named, options.signal)) {
     if (!options.isSilent) {
       say(`${named.description} is in ${options.directory} already: nothing to play`);
     }
@@ -153,7 +156,8 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     isSilent: options.isSilent,
   });
   let readings = 0;
-  const isFinished = await playRecords(inputRecords(input, inputOptions), tasks, store, {
+  const { records, signal, throwIfBroken } = breakableRecords(input, inputOptions);
+  const isFinished = await playRecords(records, tasks, store, {
     baseOffsets: stored.baseOffsets,
     commitRecordsMax: options.config.commit_records_max,
     commitIntervalMs: options.config.commit_interval_ms,
@@ -161,16 +165,39 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
     rowsTotal,
     clock: systemClock,
-    signal: options.signal,
+    signal,
     onProgress: (state) => {
       readings = state.readingsFolded;
       options.live.progress(state);
       progress.update(state.rowsRead, state.eventTimeMs);
     },
   });
-  if (isFinished) await store.finishInput(stored.id);
   progress.clear();
+  throwIfBroken();
+  if (isFinished) await store.finishInput(stored.id);
   return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+}
+
+/** Whether the finished input was these files, byte for byte. */
+async function isPlayed(
+  last: StoredInput,
+  named: NamedInput,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (last.fingerprint.split(".")[0] !== named.fingerprint) return false;
+  return isInput(last, {
+    ...named,
+    content: await contentOf(await stampFiles(named.paths, signal)),
+  });
+}
+
+/** Whether a stored input is this one; what was stored by an older version knows no content. */
+function isInput(
+  stored: StoredInput,
+  { fingerprint, content }: Pick<Input, "fingerprint" | "content">,
+): boolean {
+  const [edges, bytes] = stored.fingerprint.split(".");
+  return edges === fingerprint && (bytes === undefined || bytes === content);
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */
@@ -205,8 +232,7 @@ async function settleInput(
   options: PlayOptions,
 ): Promise<StoredInput> {
   const { command, directory, isSilent } = options;
-  const isSame = last?.fingerprint === input.fingerprint;
-  if (last !== null && isSame) {
+  if (last !== null && isInput(last, input)) {
     await refuseOtherJudging(store, options);
     const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
     const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
@@ -217,8 +243,10 @@ async function settleInput(
     throw new UsageError(
       `Cannot ${
         verbOf(command)
-      } ${input.description}: ${last.description} is unfinished in ${directory}`,
-      "play that to its end with the same options first, or use --data DIR for a new store",
+      } ${input.description}: ${last.description} is unfinished in ${directory}, ` +
+        "with other options or other bytes in its files",
+      "play that to its end first, with the same options and its files as they were, or use " +
+        "--data DIR for a new store",
     );
   }
   if (last !== null && !isSilent) {
@@ -236,7 +264,7 @@ async function settleInput(
   }
   const begun: StoredInput = {
     id: (last?.id ?? 0) + 1,
-    fingerprint: input.fingerprint,
+    fingerprint: `${input.fingerprint}.${input.content}`,
     description: input.description,
     baseOffsets: tasks.map((task) => task.nextOffset),
     nowMs,

@@ -150,9 +150,9 @@ Deno.test("PgliteStore.open() that refuses a database lets go of it, and its pro
   try {
     const script = `
       import assert from "node:assert/strict";
-      import { migrate } from "@/src/adapters/migrations.ts";
-      import { PgliteClient } from "@/src/adapters/pglite_client.ts";
-      import { PgliteStore } from "@/src/adapters/pglite_store.ts";
+      import { migrate } from "@/src/tables/migrations.ts";
+      import { PgliteClient } from "@/src/adapters/pglite/client.ts";
+      import { PgliteStore } from "@/src/adapters/pglite/store.ts";
       const client = await PgliteClient.open("${directory}/pg");
       await migrate(client, [{ name: "999_newer", sql: "SELECT 1;", embedded: false }]);
       await client.close();
