@@ -1,5 +1,6 @@
-import { openFile, readPiece } from "./csv_file.ts";
+import { readPiece } from "./csv_file.ts";
 import { changedFile, type FileStamp, newFileReading, PIECE_BYTES, stampOf } from "./file_stamp.ts";
+import type { ReplayFiles } from "./files.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 
 /**
@@ -7,10 +8,13 @@ import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
  *
  * @throws {ReadError} when it cannot be read
  */
-export async function stampFile(path: string, signal?: AbortSignal): Promise<FileStamp> {
-  const file = openFile(path);
+export async function stampFile(
+  path: string,
+  { files, signal }: { readonly files: ReplayFiles; readonly signal?: AbortSignal },
+): Promise<FileStamp> {
+  const file = files.open(path);
   try {
-    const reading = newFileReading(path, { modified: file.statSync().mtime });
+    const reading = newFileReading(file);
     const piece = new Uint8Array(PIECE_BYTES);
     while (readPiece(file, reading, piece) !== null) {
       if (reading.sums.length % BLOCKS_PER_TURN === 0) await nextTurn(signal);
@@ -27,17 +31,16 @@ export async function stampFile(path: string, signal?: AbortSignal): Promise<Fil
  *
  * @throws {ReadError} when it is another, or gone
  */
-export function checkUnchanged(expected: FileStamp): void {
+export function checkUnchanged(expected: FileStamp, files: ReplayFiles): void {
   const { path, sizeBytes, modifiedMs, sums } = expected;
-  const file = openFile(path);
+  const file = files.open(path);
   try {
-    const { size, mtime } = file.statSync();
-    const reading = newFileReading(path, { modified: mtime, expected });
-    if (size !== sizeBytes || reading.modifiedMs !== modifiedMs) throw changedFile(path);
+    const reading = newFileReading(file, expected);
+    if (file.sizeBytes !== sizeBytes || file.modifiedMs !== modifiedMs) throw changedFile(path);
     const piece = new Uint8Array(PIECE_BYTES);
     readPiece(file, reading, piece);
     const last = Math.max(0, sums.length - 1);
-    file.seekSync(last * PIECE_BYTES, Deno.SeekMode.Start);
+    file.seek(last * PIECE_BYTES);
     reading.sums.length = last;
     while (readPiece(file, reading, piece) !== null);
   } finally {

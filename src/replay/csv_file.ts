@@ -1,4 +1,3 @@
-import { ReadError } from "../formats/read_error.ts";
 import {
   bytesAdded,
   CELLS_STRIDE,
@@ -10,6 +9,7 @@ import {
   roomForBytes,
 } from "../formats/csv.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { InputFile, ReplayFiles } from "./files.ts";
 import { parseTimestampBytes, type Zone } from "../core/time.ts";
 import { BLOCK_RECORDS_MAX, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import {
@@ -24,13 +24,14 @@ import { appendRow, arrivalMs, type RowPlace } from "./row_record.ts";
 /** A CSV file being read, a batch of rows at a time. */
 export type CsvFile = {
   readonly path: string;
-  readonly file: Deno.FsFile;
+  readonly file: InputFile;
   readonly reading: FileReading;
   readonly reader: CsvReader;
   readonly rows: CsvRows;
 };
 
 export type CsvFileOptions = {
+  readonly files: ReplayFiles;
   readonly zone: Zone;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;
@@ -39,39 +40,20 @@ export type CsvFileOptions = {
 };
 
 /**
- * Opens a CSV file. Reading is synchronous: a page already in the cache is here sooner than a
- * promise is, and 81 files are read in turns.
+ * Opens a CSV file.
  *
  * @throws {ReadError} when there is no such file, or it may not be read.
  */
 export function openCsvFile(path: string, options: CsvFileOptions): CsvFile {
   const { columns, recordBytesMax, expected } = options;
-  const file = openFile(path);
+  const file = options.files.open(path);
   return {
     path,
     file,
-    reading: newFileReading(path, { modified: file.statSync().mtime, expected }),
+    reading: newFileReading(file, expected),
     reader: newCsvReader({ file: path, columns, recordBytesMax }),
     rows: newCsvRows(BLOCK_RECORDS_MAX),
   };
-}
-
-/** Opens a file to read; says in words why it cannot. */
-export function openFile(path: string): Deno.FsFile {
-  try {
-    const file = Deno.openSync(path);
-    if (file.statSync().isFile) return file;
-    file.close();
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new ReadError(`Cannot read "${path}": there is no such file`, undefined, { cause });
-    }
-    if (cause instanceof Error) {
-      throw new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
-    }
-    throw cause;
-  }
-  throw new ReadError(`Cannot read "${path}": it is not a file`, "name the files in it");
 }
 
 /** Reads the next rows into `csv.rows`; 0: the file has ended. */
@@ -84,25 +66,15 @@ export function nextRows(csv: CsvFile): number {
   }
 }
 
-/** Reads some bytes; null: the file has ended. */
-export function readFrom(file: Deno.FsFile, path: string, into: Uint8Array): number | null {
-  try {
-    return file.readSync(into);
-  } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    throw new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
-  }
-}
-
 /** Fills `piece` with the next bytes of a reading, short at the file's end; null: it has ended. */
 export function readPiece(
-  file: Deno.FsFile,
+  file: InputFile,
   reading: FileReading,
   piece: Uint8Array,
 ): number | null {
   let length = 0;
   while (length < piece.length) {
-    const count = readFrom(file, reading.path, piece.subarray(length));
+    const count = file.read(piece.subarray(length));
     if (count === null) break;
     length += count;
   }

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { ReadError } from "../formats/read_error.ts";
+import type { InputFile } from "./files.ts";
 
 /** Bytes of a file that are read and summed at a time: small, since a merge reads many at once. */
 export const PIECE_BYTES = 1 << 16;
@@ -26,10 +27,10 @@ export type FileReading = {
 
 /** A reading at the start of a file. */
 export function newFileReading(
-  path: string,
-  { modified, expected = null }: { modified: Date | null; expected?: FileStamp | null },
+  { path, modifiedMs }: InputFile,
+  expected: FileStamp | null = null,
 ): FileReading {
-  return { path, modifiedMs: modified?.getTime() ?? null, expected, sums: [], sizeBytes: 0 };
+  return { path, modifiedMs, expected, sums: [], sizeBytes: 0 };
 }
 
 /**

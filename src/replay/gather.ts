@@ -1,6 +1,6 @@
-import { ReadError } from "../formats/read_error.ts";
 import { blockLength, copyRecord, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import { csvSource } from "./csv_file.ts";
+import type { ReplayFiles } from "./files.ts";
 import { mergeSources } from "./merge.ts";
 import type { FileInspection, Inspection, ReplayOptions } from "./records.ts";
 import { runSource, writeRun } from "./run_file.ts";
@@ -23,60 +23,20 @@ export type SpillDirectory = {
   remove(): void;
 };
 
-/** What the names of spill directories begin with. */
-const SPILL_PREFIX = "gridwatch-replay-";
-
 /** A spill directory of its own under `parent`. */
-export function spillDirectory(parent: string): SpillDirectory {
+export function spillDirectory(parent: string, files: ReplayFiles): SpillDirectory {
   let path: string | null = null;
   let runs = 0;
   return {
     newPath: () => {
-      path ??= makeDirectory(parent);
+      path ??= files.makeSpillDirectory(parent);
       return `${path}/${runs++}.run`;
     },
     remove: () => {
-      if (path !== null) removeDirectory(path);
+      if (path !== null) files.removeSpillDirectory(path);
       path = null;
     },
   };
-}
-
-function makeDirectory(parent: string): string {
-  try {
-    Deno.mkdirSync(parent, { recursive: true });
-    return Deno.makeTempDirSync({ dir: parent, prefix: SPILL_PREFIX });
-  } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    throw new ReadError(`Cannot sort in "${parent}": ${cause.message}`, undefined, { cause });
-  }
-}
-
-/** Removes the spill directories that a killed replay left under `parent`, and nothing else. */
-export function removeLeftRuns(parent: string): void {
-  for (const { name, isDirectory } of entriesOf(parent)) {
-    if (isDirectory && name.startsWith(SPILL_PREFIX)) removeDirectory(`${parent}/${name}`);
-  }
-}
-
-/** What stands in a directory; nothing when there is none. */
-function entriesOf(path: string): Deno.DirEntry[] {
-  try {
-    return [...Deno.readDirSync(path)];
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return [];
-    }
-    throw error;
-  }
-}
-
-function removeDirectory(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /**
@@ -140,8 +100,8 @@ async function spill(
   directory: SpillDirectory,
 ): Promise<OpenSource> {
   const path = directory.newPath();
-  await writeRun(source, path, options.signal);
-  return () => runSource(path);
+  await writeRun(source, path, options);
+  return () => runSource(path, options.files);
 }
 
 /**

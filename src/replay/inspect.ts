@@ -7,7 +7,7 @@ import { IS_FINITE, numberKind } from "./value.ts";
 
 export type InspectOptions = Pick<
   ReplayOptions,
-  "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+  "files" | "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;

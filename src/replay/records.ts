@@ -1,5 +1,6 @@
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { Zone } from "../core/time.ts";
+import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
 
 /**
@@ -26,6 +27,7 @@ export type ReplayChunk = {
 
 /** What a replay is told. Probabilities are from 0 to 1. */
 export type ReplayOptions = {
+  readonly files: ReplayFiles;
   readonly partitions: number;
   /** The zone of timestamps written without an offset. */
   readonly zone: Zone;

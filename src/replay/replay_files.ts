@@ -61,7 +61,7 @@ export async function* replayFiles(
   options: ReplayOptions,
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
-  const directory = spillDirectory(options.temporaryDirectory);
+  const directory = spillDirectory(options.temporaryDirectory, options.files);
   let source: RecordSource | null = null;
   try {
     source = await gatherRecords(inspection, options, directory);

@@ -4,7 +4,8 @@ import { RECORD_BYTES_MAX } from "../formats/csv.ts";
 import { ReadError } from "../formats/read_error.ts";
 import { checkReplayOptions } from "./check_options.ts";
 import { addRaw, addTick, type ChunkBuilder, isFull, newChunkBuilder, takeChunk } from "./chunk.ts";
-import { openFile, readPiece } from "./csv_file.ts";
+import { readPiece } from "./csv_file.ts";
+import type { InputFile } from "./files.ts";
 import { type FileReading, type FileStamp, newFileReading, PIECE_BYTES } from "./file_stamp.ts";
 import type { ReplayChunk, ReplayOptions } from "./records.ts";
 
@@ -16,7 +17,7 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** A file on its way through, line by line. */
 type Lines = {
-  readonly file: Deno.FsFile;
+  readonly file: InputFile;
   readonly reading: FileReading;
   readonly lineBytesMax: number;
   bytes: Uint8Array<ArrayBuffer>;
@@ -55,11 +56,10 @@ export async function* replayRecorded(
   options: ReplayOptions & { readonly expected?: FileStamp },
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
-  const file = openFile(path);
+  const file = options.files.open(path);
   try {
-    const { size, mtime } = file.statSync();
-    if (size === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
-    const reading = newFileReading(path, { modified: mtime, expected: options.expected });
+    if (file.sizeBytes === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
+    const reading = newFileReading(file, options.expected);
     const lines = newLines(file, reading, options.recordBytesMax ?? RECORD_BYTES_MAX);
     readMore(lines);
     if (BYTE_ORDER_MARK.every((byte, p) => lines.bytes[p] === byte)) lines.start = 3;
@@ -110,7 +110,7 @@ function partitionOfParsed(parsed: ParsedRecord, bytes: Uint8Array, partitions: 
   return partitionOf(new TextEncoder().encode(parsed.meterId), partitions);
 }
 
-function newLines(file: Deno.FsFile, reading: FileReading, lineBytesMax: number): Lines {
+function newLines(file: InputFile, reading: FileReading, lineBytesMax: number): Lines {
   return {
     file,
     reading,

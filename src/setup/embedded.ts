@@ -1,3 +1,4 @@
+import { removeLeftRuns } from "../adapters/deno/files.ts";
 import { LOCK_FILE, LockedError } from "../adapters/deno/directory_lock.ts";
 import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
 import type { Config } from "../settings.ts";
@@ -5,7 +6,6 @@ import { processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
-import { removeLeftRuns } from "../replay/gather.ts";
 import { SETTINGS } from "../settings.ts";
 import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";

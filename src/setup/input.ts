@@ -3,6 +3,7 @@ import { buildZone } from "../core/time.ts";
 import type { RecordChunk } from "../engine/ports.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { changedFile, type FileStamp } from "../replay/file_stamp.ts";
+import { denoFiles } from "../adapters/deno/files.ts";
 import { checkUnchanged, stampFile } from "../replay/check_file.ts";
 import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
@@ -124,7 +125,7 @@ export async function stampFiles(
   signal: AbortSignal,
 ): Promise<FileStamp[]> {
   const stamps: FileStamp[] = [];
-  for (const path of paths) stamps.push(await stampFile(path, signal));
+  for (const path of paths) stamps.push(await stampFile(path, { files: denoFiles, signal }));
   return stamps;
 }
 
@@ -153,7 +154,7 @@ export async function* inputRecords(
       yield* replayRecorded(path, { ...replayOptions(options), finalTick, expected });
     }
   }
-  input.stamps.forEach(checkUnchanged);
+  for (const stamp of input.stamps) checkUnchanged(stamp, denoFiles);
   // It was named before it was looked through.
   if (await fingerprint(input.paths, options) === input.fingerprint) return;
   throw changedFile(input.description);
@@ -189,6 +190,7 @@ export function breakableRecords(input: Input, options: InputOptions): Breakable
 function replayOptions(options: InputOptions): ReplayOptions {
   const { config, defects } = options;
   return {
+    files: denoFiles,
     partitions: options.partitions,
     zone: buildZone(config.timezone),
     nowMs: options.nowMs,
