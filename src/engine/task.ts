@@ -101,7 +101,7 @@ export class Task {
       outputs,
       changelog,
       compacts,
-      task: encodeTask(processor.state),
+      task: encodeTask(processor),
       watermarkMs: processor.watermarkMs,
       ledger: { ...processor.state.ledger },
     };

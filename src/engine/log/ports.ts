@@ -238,8 +238,12 @@ export class RecordTooLargeError extends LogError {
 /** The offset is below the log's start (deleted) or above its end (the log was made anew). */
 export class OffsetGoneError extends LogError {
   override name = "OffsetGoneError";
-  constructor(message: string, readonly at: ReadFrom) {
-    super(message);
+  constructor(
+    message: string,
+    readonly at: ReadFrom,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, options);
   }
 }
 
@@ -254,7 +258,7 @@ export class CommitUnknownError extends LogError {
 }
 
 /** Whether trying again can mend an error: not where the log, or this program, says no for good. */
-export function mayPass(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (error instanceof RecordTooLargeError || error instanceof OffsetGoneError) return false;
   return error instanceof LogError || error instanceof FencedError;
 }

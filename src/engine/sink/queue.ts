@@ -1,5 +1,6 @@
+import type { TaskAccount } from "../../core/task_state.ts";
 import type { LogBatch, LogEnds } from "../log/ports.ts";
-import type { SinkAccount, SinkCommit, SinkKind, SinkMove, SinkRun } from "./ports.ts";
+import type { SinkCommit, SinkKind, SinkMove, SinkRun } from "./ports.ts";
 
 /** Answers of the log after an account was read, until one was surely asked for after it. */
 const ANSWERS_AFTER = 2;
@@ -32,10 +33,10 @@ type TopicQueue = {
   answers: number;
 };
 
-type Waiting = { readonly account: SinkAccount; readonly readTo: number; answersAt: number[] };
+type Waiting = { readonly account: TaskAccount; readonly readTo: number; answersAt: number[] };
 
 /** Messages of a topic up to an account; null where nothing says how many there are. */
-function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null {
+function countOf(kind: SinkKind | null, { ledger }: TaskAccount): number | null {
   switch (kind) {
     case "validated":
       return ledger.ok + ledger.late;
@@ -55,7 +56,7 @@ function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null 
 /** Whether every message of an account is known to be written or to wait. */
 function hasAll(
   { kind, messages, records, lastOrigin }: TopicQueue,
-  account: SinkAccount,
+  account: TaskAccount,
 ): boolean {
   if (kind === "metric" || kind === null) return true; // written as they come
   const count = countOf(kind, account);
@@ -143,7 +144,7 @@ export class SinkQueue {
   /** Takes the accounts that a batch of the changelog held, with their offsets there. */
   pushAccounts(
     batch: LogBatch,
-    accounts: readonly { readonly account: SinkAccount; readonly offset: number }[],
+    accounts: readonly { readonly account: TaskAccount; readonly offset: number }[],
   ): void {
     this.#of(batch.topic).readOffset = batch.nextOffset;
     const answersAt = this.#topics.map(({ answers }) => answers);
