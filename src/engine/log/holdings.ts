@@ -106,7 +106,7 @@ export class Holdings<H extends HeldPartition> {
         for (const partition of partitions) this.#release(partition, "lost");
       },
     });
-    this.#group.failed.catch(() => {}); // whoever races it hears it, unless it fails after that
+    this.#group.failed.catch(() => {}); // the caller hears it, unless it fails after the run
     return this.#group;
   }
 
@@ -219,7 +219,7 @@ export class Holdings<H extends HeldPartition> {
     this.#say("info", "partition_stopped", { partition, why });
     const closed = Promise.all([held.pending, held.opening])
       .then(() => this.#options.close?.(held));
-    closed.catch(() => {}); // who gives it up in peace waits for it and hears it
+    closed.catch(() => {}); // `#revoke` waits for it and hears it
     return closed;
   }
 

@@ -143,8 +143,8 @@ export type LogCommit = {
 /** Writes commits of one input partition. One commit at a time; fold on meanwhile. */
 export type LogCommitter = {
   /**
-   * Takes the partition over: whoever held it can commit no more, and what it had not committed is
-   * gone. Before the first commit, and again after any that failed. When it resolves, all that was
+   * Takes the partition over: the previous owner can commit no more, and what it had not committed
+   * is gone. Before the first commit, and again after any that failed. When it resolves, all that was
    * committed before is visible: read the group's offset and the changelog's end after it.
    */
   open(): Promise<void>;

@@ -78,10 +78,10 @@ const STOP_MS_MAX = 3000;
 
 /**
  * Writes the output topics into a store of tables. Shares the partitions with the other members of
- * its group: partition p of every topic goes together. Where a partition is read from stands in the
- * store, with the rows that were read up to there, so that a commit of an owner who has lost it, or
- * one sent twice, finds the place taken and changes nothing. What is read and not committed is
- * dropped whenever the store is away, and read again: memory stays flat. `Holdings` says what
+ * its group: partition p of every topic goes together. The store keeps, with the rows, the offset up
+ * to which they were read. So a commit that is sent twice, or that a former owner sends, does not
+ * begin where the store stands, and changes nothing. What is read and not committed is dropped
+ * whenever the store is away, and read again: memory stays flat. `Holdings` says what
  * becomes of a partition in which something goes wrong.
  */
 export class Sink {

@@ -36,8 +36,8 @@ const FOLD_RECORDS = 20_000;
 const decoder = new TextDecoder();
 
 /**
- * Recomputes one partition from its raw log, up to where its owner has committed, and compares every
- * output with what the topics hold, in order and byte for byte. Only the metrics are compared by
+ * Recomputes one partition from its raw log, up to where its owner has committed. Every output is
+ * compared with what the topics hold, in order and byte for byte. Only the metrics are compared by
  * their sums: they are counted per commit. Memory is bounded by the core's state and a few batches.
  */
 export async function verifyPartition(options: VerifyOptions): Promise<PartitionVerified> {
@@ -115,10 +115,10 @@ async function readCommitted(options: VerifyOptions): Promise<TaskAccount | null
   return account;
 }
 
-/** What the raw records before `nextOffset` said that no portion before has told. */
+/** The outputs of the raw records before `nextOffset` that are in no earlier portion. */
 type Portion = { readonly outputs: Outputs; readonly nextOffset: number };
 
-/** Folds the raw records before `end` in portions, of which one ends at `accountAt`. */
+/** Folds the raw records before `end` in portions. One portion ends at `accountAt`. */
 async function* foldRaw(
   processor: Processor,
   end: number,
