@@ -5,16 +5,15 @@ import type { GroupHandlers, LogGroup, Membership } from "./ports.ts";
 /**
  * How a partition stands that this process holds:
  *
- *                  ┌───────── retry ─────────┐
- *                  ▼                         │
- *   assigned → restoring → running → failed ─┘      a trouble that may pass
- *                  │          │         │
- *                  ├──────────┴─────────┼→ stopped   an invariant is broken: a person must act
- *                  └────────────────────┴→ released  given back, lost, or taken by another owner
+ *   restoring   it is found out where the partition stands
+ *   running     its records are read and committed
+ *   failed      a trouble came that may pass: after a while the partition is restored again
+ *   stopped     an invariant is broken: nothing is done until a person has acted
+ *   released    given back, lost, or taken over by another owner: no longer held
  */
 export type HoldingState = "restoring" | "running" | "failed" | "stopped" | "released";
 
-/** The states that may follow each state. */
+/** The states that may follow each state; every other transition is a fault of this program. */
 export const TRANSITIONS: Readonly<Record<HoldingState, readonly HoldingState[]>> = {
   restoring: ["running", "failed", "stopped", "released"],
   running: ["failed", "stopped", "released"],
@@ -103,7 +102,7 @@ export class Holdings<H extends HeldPartition> {
         await Promise.all(partitions.map((partition) => this.#revoke(partition)));
       },
       onLost: (partitions) => {
-        for (const partition of partitions) this.#release(partition, "lost");
+        for (const partition of partitions) this.#release(this.#held.get(partition), "lost");
       },
     });
     this.#group.failed.catch(() => {}); // the caller hears it, unless it fails after the run
@@ -113,7 +112,7 @@ export class Holdings<H extends HeldPartition> {
   /** Gives all partitions back and leaves the group. */
   async leave(): Promise<void> {
     await this.#group?.leave();
-    for (const partition of [...this.#held.keys()]) this.#release(partition, "ended");
+    for (const held of this.all) this.#release(held, "ended");
   }
 
   get all(): H[] {
@@ -207,16 +206,15 @@ export class Holdings<H extends HeldPartition> {
     const held = this.#held.get(partition);
     if (held === undefined) return;
     await this.#options.finish?.(held);
-    await this.#release(partition, "revoked");
+    await this.#release(held, "revoked");
   }
 
   /** Forgets a partition; nothing of it that is not committed will be. Resolves when it is closed. */
-  #release(partition: number, why: string): Promise<void> {
-    const held = this.#held.get(partition);
-    if (held === undefined) return Promise.resolve();
-    this.#held.delete(partition);
+  #release(held: H | undefined, why: string): Promise<void> {
+    if (held === undefined || held.state === "released") return Promise.resolve();
+    this.#held.delete(held.partition);
     this.#end(held, "released");
-    this.#say("info", "partition_stopped", { partition, why });
+    this.#say("info", "partition_stopped", { partition: held.partition, why });
     const closed = Promise.all([held.pending, held.opening])
       .then(() => this.#options.close?.(held));
     closed.catch(() => {}); // `#revoke` waits for it and hears it
@@ -232,12 +230,11 @@ export class Holdings<H extends HeldPartition> {
 
   #fail(held: H, attempt: AbortController, error: unknown): void {
     if (attempt.signal.aborted || this.#options.signal.aborted) return;
-    const { partition } = held;
-    if (error instanceof FencedError && this.membership(partition) === null) {
-      this.#release(partition, "fenced");
+    if (error instanceof FencedError && this.membership(held.partition) === null) {
+      this.#release(held, "fenced");
       return;
     }
-    // Fenced while it is still a member's: by a zombie that came late. It is taken back.
+    // Fenced though the partition is still this member's: a zombie came late. It is taken back.
     if (error instanceof FencedError || this.#options.isTransient(error)) this.#retry(held, error);
     else this.#stop(held, error);
   }

@@ -76,14 +76,13 @@ function startHoldings(
 }
 
 const STATES = Object.keys(TRANSITIONS) as HoldingState[];
-/** As the drawing has it. */
 const LEGAL = new Set([
   ...["restoring running", "restoring failed", "restoring stopped", "restoring released"],
   ...["running failed", "running stopped", "running released"],
   ...["failed restoring", "failed released", "stopped released"],
 ]);
 
-Deno.test("moveTo() makes every transition of the drawing, and throws at every other", () => {
+Deno.test("moveTo() makes every legal transition, and throws at every other", () => {
   for (const from of STATES) {
     for (const to of STATES) {
       const held = { partition: 4, state: from } as HeldPartition;
