@@ -1,11 +1,11 @@
-import { PostgresDatabase } from "../adapters/postgres_database.ts";
-import { awayOf } from "../adapters/postgres_errors.ts";
-import { PostgresSink } from "../adapters/postgres_sink.ts";
+import { PostgresDatabase } from "../adapters/postgres/database.ts";
+import { awayOf } from "../adapters/postgres/errors.ts";
+import { PostgresSink } from "../adapters/postgres/sink.ts";
 import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
 import { StoreAwayError } from "../engine/sink/ports.ts";
-import { readArguments } from "./arguments.ts";
-import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
-import { readHealthPort, serveHealth } from "./health.ts";
+import { readArguments } from "../console/arguments.ts";
+import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
+import { readHealthPort, serveHealth } from "../setup/health.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -14,10 +14,10 @@ import {
   openKafka,
   reachKafka,
   withBrokers,
-} from "./kafka.ts";
-import { troubleEvent } from "./kafka_worker.ts";
-import { logEvent } from "./process.ts";
-import { loadConfig, print, stopSignal, systemClock } from "./shell.ts";
+} from "../setup/kafka.ts";
+import { troubleEvent } from "../setup/kafka_worker.ts";
+import { logEvent } from "../console/log_event.ts";
+import { loadConfig, print, stopSignal, systemClock } from "../console/shell.ts";
 
 export const usage = `Usage: gridwatch sink [options]
 

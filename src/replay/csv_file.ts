@@ -12,15 +12,20 @@ import {
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { parseTimestampBytes, type Zone } from "../core/time.ts";
 import { BLOCK_RECORDS_MAX, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
+import {
+  type FileReading,
+  type FileStamp,
+  newFileReading,
+  PIECE_BYTES,
+  takePiece,
+} from "./file_stamp.ts";
 import { appendRow, arrivalMs, type RowPlace } from "./row_record.ts";
-
-/** Bytes asked of the file at a time: small, since a merge reads many files at once. */
-const READ_BYTES = 1 << 16;
 
 /** A CSV file being read, a batch of rows at a time. */
 export type CsvFile = {
   readonly path: string;
   readonly file: Deno.FsFile;
+  readonly reading: FileReading;
   readonly reader: CsvReader;
   readonly rows: CsvRows;
 };
@@ -29,6 +34,8 @@ export type CsvFileOptions = {
   readonly zone: Zone;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;
+  /** What the file was seen to be, and must still be. */
+  readonly expected?: FileStamp;
 };
 
 /**
@@ -38,10 +45,12 @@ export type CsvFileOptions = {
  * @throws {ReadError} when there is no such file, or it may not be read.
  */
 export function openCsvFile(path: string, options: CsvFileOptions): CsvFile {
-  const { columns, recordBytesMax } = options;
+  const { columns, recordBytesMax, expected } = options;
+  const file = openFile(path);
   return {
     path,
-    file: openFile(path),
+    file,
+    reading: newFileReading(path, { modified: file.statSync().mtime, expected }),
     reader: newCsvReader({ file: path, columns, recordBytesMax }),
     rows: newCsvRows(BLOCK_RECORDS_MAX),
   };
@@ -70,7 +79,8 @@ export function nextRows(csv: CsvFile): number {
   for (;;) {
     const count = readRows(csv.reader, csv.rows);
     if (count > 0 || csv.reader.isEnded) return count;
-    bytesAdded(csv.reader, readFrom(csv.file, csv.path, roomForBytes(csv.reader, READ_BYTES)));
+    const room = roomForBytes(csv.reader, PIECE_BYTES);
+    bytesAdded(csv.reader, readPiece(csv.file, csv.reading, room));
   }
 }
 
@@ -82,6 +92,22 @@ export function readFrom(file: Deno.FsFile, path: string, into: Uint8Array): num
     if (!(cause instanceof Error)) throw cause;
     throw new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
   }
+}
+
+/** Fills `piece` with the next bytes of a reading, short at the file's end; null: it has ended. */
+export function readPiece(
+  file: Deno.FsFile,
+  reading: FileReading,
+  piece: Uint8Array,
+): number | null {
+  let length = 0;
+  while (length < piece.length) {
+    const count = readFrom(file, reading.path, piece.subarray(length));
+    if (count === null) break;
+    length += count;
+  }
+  takePiece(reading, piece.subarray(0, length));
+  return length === 0 ? null : length;
 }
 
 /** A row's times into `place`; `place.keyMs` holds the key of the row before it. */
@@ -107,17 +133,15 @@ export type CsvSourceOptions = CsvFileOptions & {
   /** The file's index among all. */
   readonly fileIndex: number;
   readonly partitions: number;
-  /** The file is known to be in order, and must be. */
-  readonly isOrdered: boolean;
 };
 
 /** A file's rows as records, in the order they stand in. */
 export function csvSource(options: CsvSourceOptions): RecordSource {
-  const { path, zone, isOrdered } = options;
+  const { path, zone } = options;
   let csv: CsvFile | null = null;
   let isClosed = false;
   const place = firstPlace(options.fileIndex, options.partitions);
-  const block: RecordBlock = newBlock(BLOCK_RECORDS_MAX, READ_BYTES);
+  const block: RecordBlock = newBlock(BLOCK_RECORDS_MAX, PIECE_BYTES);
   const close = () => {
     if (!isClosed) csv?.file.close();
     isClosed = true;
@@ -132,11 +156,7 @@ export function csvSource(options: CsvSourceOptions): RecordSource {
     }
     block.count = 0;
     for (let row = 0; row < count; row++) {
-      const previousKeyMs = place.keyMs;
       placeRow(csv, row, zone, place);
-      if (isOrdered && place.keyMs < previousKeyMs) {
-        throw new ReadError(`Cannot read "${path}": it changed while it was being replayed`);
-      }
       appendRow(block, csv.reader.bytes, csv.rows, row, place);
     }
     return block;

@@ -23,6 +23,9 @@ export type SpillDirectory = {
   remove(): void;
 };
 
+/** What the names of spill directories begin with. */
+const SPILL_PREFIX = "gridwatch-replay-";
+
 /** A spill directory of its own under `parent`. */
 export function spillDirectory(parent: string): SpillDirectory {
   let path: string | null = null;
@@ -42,10 +45,29 @@ export function spillDirectory(parent: string): SpillDirectory {
 function makeDirectory(parent: string): string {
   try {
     Deno.mkdirSync(parent, { recursive: true });
-    return Deno.makeTempDirSync({ dir: parent, prefix: "gridwatch-replay-" });
+    return Deno.makeTempDirSync({ dir: parent, prefix: SPILL_PREFIX });
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause;
     throw new ReadError(`Cannot sort in "${parent}": ${cause.message}`, undefined, { cause });
+  }
+}
+
+/** Removes the spill directories that a killed replay left under `parent`, and nothing else. */
+export function removeLeftRuns(parent: string): void {
+  for (const { name, isDirectory } of entriesOf(parent)) {
+    if (isDirectory && name.startsWith(SPILL_PREFIX)) removeDirectory(`${parent}/${name}`);
+  }
+}
+
+/** What stands in a directory; nothing when there is none. */
+function entriesOf(path: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(path)];
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return [];
+    }
+    throw error;
   }
 }
 
@@ -69,7 +91,7 @@ export async function gatherRecords(
   directory: SpillDirectory,
 ): Promise<RecordSource> {
   const open = (file: FileInspection, fileIndex: number): RecordSource =>
-    csvSource({ ...options, path: file.path, fileIndex, isOrdered: file.isOrdered });
+    csvSource({ ...options, path: file.path, fileIndex, expected: file.stamp });
   const inputs: OpenSource[] = [];
   const unordered: OpenSource[] = [];
   inspection.files.forEach((file, index) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { PostgresDatabase } from "../../src/adapters/postgres_database.ts";
-import { migrateDatabase } from "../../src/adapters/postgres_migrate.ts";
-import { PostgresSink } from "../../src/adapters/postgres_sink.ts";
+import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
+import { migrateDatabase } from "../../src/adapters/postgres/migrate.ts";
+import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
 import { emptyLedger } from "../../src/core/ledger.ts";
 import { rowsOf, startPostgres } from "./postgres_harness.ts";
 

@@ -11,7 +11,7 @@ export type LogPlayerOptions = {
   readonly committer: (partition: number) => LogCommitter;
   /** Records held before they are committed, all partitions together. */
   readonly batchRecordsMax: number;
-  /** Kept with each commit, for the process that goes on: `storedNote` finds it. */
+  /** Kept with each commit, for the process that goes on: `storedReplay` finds it. */
   readonly note: string;
   readonly commitIntervalMs: number;
   readonly ratePerSecond: number;
@@ -56,17 +56,25 @@ export async function playIntoLog(
   }
 }
 
-/** The note that a replay's group keeps; null: the replay has not begun. */
-export async function storedNote(
+/** What a group keeps of its replay, besides how far it is. */
+export type StoredReplay = {
+  readonly note: string;
+  readonly isFinished: boolean;
+};
+
+/** What a replay's group keeps of it; null: the replay has not begun. */
+export async function storedReplay(
   { topic, partitions, group, admin }: Pick<
     LogPlayerOptions,
     "topic" | "partitions" | "group" | "admin"
   >,
-): Promise<string | null> {
+): Promise<StoredReplay | null> {
   const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
   const stored = await admin.groupOffsets(group, refs);
   const begun = stored.find(({ nextOffset }) => nextOffset >= 0);
-  return begun === undefined ? null : begun.metadata.replace(FINISHED, "");
+  if (begun === undefined) return null;
+  const isFinished = stored.every(({ metadata }) => metadata.startsWith(FINISHED));
+  return { note: begun.metadata.replace(FINISHED, ""), isFinished };
 }
 
 class LogPlayer {

@@ -9,7 +9,7 @@ import { LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
-import { createRandom } from "../../../src/formats/random.ts";
+import { createRandom } from "../../../src/generate/random.ts";
 import { fleetStream } from "../../simulation/fleet_stream.ts";
 import { coreOptions } from "../../simulation/fold.ts";
 import type { OracleOptions } from "../../simulation/oracle.ts";
@@ -80,6 +80,17 @@ export function filledFleet(
     }
   });
   return fleet;
+}
+
+/** Appends records to a partition of the raw topic, in a transaction. */
+export function appendRaw(
+  { log }: Fleet,
+  partition: number,
+  texts: readonly { readonly text: string; readonly timeMs: number }[],
+): void {
+  const owner = { id: "producer", epoch: log.takeOver("producer") };
+  log.append(runOf(partition, texts), owner);
+  log.end(owner, "committed");
 }
 
 function runOf(

@@ -1,4 +1,4 @@
-import { assignPartitions } from "../../../src/engine/assign.ts";
+import { assignPartitions } from "../../../src/adapters/kafka/assign.ts";
 import type { GroupHandlers, LogGroup, Membership } from "../../../src/engine/log/ports.ts";
 import type { MemoryClient } from "./memory_client.ts";
 import { never } from "./memory_client.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../../src/adapters/memory/store.ts";
 import { type PartitionTask, sharedMeterMetrics } from "../../../src/engine/log/shared_meters.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { benchOptions } from "../../bench/options.ts";

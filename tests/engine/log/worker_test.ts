@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { encodeTask } from "../../../src/core/codec.ts";
 import { DISPOSITIONS } from "../../../src/core/ledger.ts";
 import { Processor } from "../../../src/core/processor.ts";
-import { createRandom, type Random, randomInteger } from "../../../src/formats/random.ts";
+import { createRandom, type Random, randomInteger } from "../../../src/generate/random.ts";
 import { assertSameAnswer } from "../../simulation/playback.ts";
 import {
+  appendRaw,
   committedTask,
+  emptyFleet,
   expectedLines,
   filledFleet,
   type Fleet,
@@ -70,6 +72,25 @@ Deno.test("run() of one process judges every record and commits it", async () =>
   assert.ok(
     ["open", "write", "offset", "end", "list", "read"].every((o) => operations.includes(o)),
   );
+});
+
+Deno.test("run() turns no reading too late by a record that claims to have arrived in 2099", async () => {
+  const fleet = emptyFleet(1);
+  const beganMs = Date.UTC(2024, 0, 1);
+  const texts = Array.from({ length: 40 }, (_, r) => {
+    const timeMs = beganMs + r * 30 * 60_000;
+    const at = new Date(timeMs).toISOString();
+    return { timeMs, text: `{"meter_id":"M1","timestamp":"${at}","consumption_kwh":1}` };
+  });
+  const at = "2099-01-01T00:00:00Z";
+  const text = `{"meter_id":"M1","timestamp":"${at}","consumption_kwh":1,"received_at":"${at}"}`;
+  appendRaw(fleet, 0, texts.toSpliced(9, 0, { timeMs: beganMs, text }));
+  const process = startProcess(fleet);
+  await untilTrue("all is judged", () => isDone(fleet));
+  await stopAll([process]);
+  const { raw, ok, rejected } = committedTask(fleet, 0)!.ledger;
+  assert.deepEqual({ raw, ok, rejected }, { raw: 41, ok: 40, rejected: 1 });
+  await assertAsExpected(fleet, "one from 2099");
 });
 
 for (const kind of STEP_FAULTS) {
