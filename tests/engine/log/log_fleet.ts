@@ -136,6 +136,7 @@ export function startProcess(fleet: Fleet, options: ProcessOptions = {}): Proces
     idleTimeoutMs: options.idleTimeoutMs ?? 0,
     changelogBytesMin: CHANGELOG_BYTES_MIN,
     clock,
+    random: () => 1,
     signal: controller.signal,
     onEvent: (event) => void events.push(event),
   });
@@ -196,7 +197,7 @@ export async function foundLines(fleet: Fleet): Promise<string[]> {
 }
 
 function stateOf(partition: number, processor: Processor): string[] {
-  const state = JSON.stringify(decodeTask(encodeTask(processor.state)));
+  const state = JSON.stringify(decodeTask(encodeTask(processor)));
   return [`${partition} ${state}`, ...stateLines(processor)];
 }
 

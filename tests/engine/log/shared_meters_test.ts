@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../../src/adapters/memory/store.ts";
-import { type HeldPartition, sharedMeterMetrics } from "../../../src/engine/log/shared_meters.ts";
+import { type PartitionTask, sharedMeterMetrics } from "../../../src/engine/log/shared_meters.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { benchOptions } from "../../bench/options.ts";
 
 const AT = { offset: 7, timestampMs: Date.UTC(2024, 0, 1) };
 
-async function partitionOf(partition: number, ...ids: string[]): Promise<HeldPartition> {
+async function partitionOf(partition: number, ...ids: string[]): Promise<PartitionTask> {
   const task = await Task.open({ ...benchOptions(), partition }, new MemoryStore());
   ids.forEach((id, offset) => task.processor.reading(id, AT.timestampMs, 1, offset));
   task.takeCommit();

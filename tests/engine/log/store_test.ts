@@ -116,7 +116,7 @@ Deno.test("load() does not bring back meters that only an older snapshot knows",
   const later = processorOf("NEW", "2024-01-01T00:30:00Z");
   for (const part of encodeAll(older, 1000)) put("snapshot-1", part);
   for (const part of encodeAll(later, 1000)) put("snapshot-0", part);
-  put("task", encodeTask(later.state));
+  put("task", encodeTask(later));
   const restored = await restoreTask(fleet, 0);
   assert.deepEqual(stateLines(restored.processor), stateLines(later));
 });
