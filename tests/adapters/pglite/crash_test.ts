@@ -7,6 +7,7 @@ import type { GapAlert } from "../../../src/core/outputs.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { readOutputs } from "../../golden/tables.ts";
 import { outputLines } from "../../simulation/playback.ts";
+import { rawOf } from "../../simulation/fold.ts";
 import { logOf, OPTIONS, PARTITIONS, RECORDS_MAX } from "../fleet_log.ts";
 
 /** Runs another process that commits the fleet's log into a directory until it is killed. */
@@ -64,7 +65,7 @@ async function finishAndCompare(store: PgliteStore): Promise<void> {
     const straight = new MemoryStore();
     for (const to of [store, straight]) {
       const task = await Task.open(OPTIONS[partition], to);
-      for (const bytes of log.slice(task.nextOffset)) task.fold(bytes, 0, bytes.length, NaN);
+      for (const bytes of log.slice(task.nextOffset)) task.fold(rawOf(bytes, task.nextOffset));
       const commit = task.takeCommit();
       if (commit !== null) await to.commit(commit);
     }
