@@ -178,7 +178,7 @@ async function migrationClaims(client: PgliteClient, t: Deno.TestContext): Promi
   );
   await t.step("the shipped migrations have the names of their files, in order", async () => {
     const names: string[] = [];
-    for await (const { name } of Deno.readDir(new URL("../../sql", import.meta.url))) {
+    for await (const { name } of Deno.readDir(new URL("../../../sql", import.meta.url))) {
       if (/^\d{3}_.*\.sql$/.test(name)) names.push(name.replace(".sql", ""));
     }
     assert.deepEqual(MIGRATIONS.map(({ name }) => name), names.sort());

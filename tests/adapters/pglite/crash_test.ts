@@ -14,7 +14,7 @@ import { logOf, OPTIONS, PARTITIONS, RECORDS_MAX } from "../fleet_log.ts";
 function spawnCommitter(directory: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-lock", "tests/adapters/commit_fleet.ts", directory],
-    cwd: new URL("../..", import.meta.url),
+    cwd: new URL("../../..", import.meta.url),
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -125,7 +125,7 @@ const DEADLINE_MS = 60_000;
 
 /** Runs a script of its own against this source; false: it had to be killed. */
 async function endsByItself(script: string): Promise<boolean> {
-  const root = new URL("../..", import.meta.url);
+  const root = new URL("../../..", import.meta.url);
   const url = `data:application/typescript,${
     encodeURIComponent(script.replaceAll("@/", `${root}`))
   }`;
