@@ -55,7 +55,7 @@ Deno.test("/api/ledger gives every partition, the total, and the same counts out
     duplicate: 0,
     rejected: 0,
     tick: 1,
-    next_offset: 71,
+    next_offset: 34,
     watermark: "2013-01-03T11:30:00Z",
   });
   const total = { raw: 144, ok: 128, late: 2, too_late: 2, duplicate: 1, rejected: 2, tick: 9 };
@@ -85,6 +85,26 @@ Deno.test("/api/ledger does not balance when a row or a record is lost", async (
   const { body } = await bench.get("/api/ledger");
   assert.equal(body.difference, 0);
   assert.equal(body.balanced, false);
+  await db.close();
+});
+
+Deno.test("a row lost in one partition is not made up for by one twice in another", async () => {
+  const db = await openFilled();
+  await db.exec(`
+    DELETE FROM validated_readings WHERE source_partition = 0 AND source_offset = 7;
+    INSERT INTO validated_readings SELECT time, 'TWICE', consumption_kwh, status, flags, NULL, 1, 7
+    FROM validated_readings WHERE source_partition = 1 AND source_offset = 7`);
+  const bench = createBench(db);
+  const { body } = await bench.get("/api/ledger");
+  assert.equal(body.balanced, false);
+  assert.deepEqual(body.differences, [
+    { partition: 0, what: "ok", ledger: 98, found: 97 },
+    { partition: 1, what: "ok", ledger: 30, found: 31 },
+    { partition: 1, what: "raw records with a row", ledger: 34, found: 33 },
+  ]);
+  const { ledger } = (await bench.get("/api/status")).body;
+  assert.equal(ledger.balanced, false);
+  assert.deepEqual(ledger.differences, body.differences);
   await db.close();
 });
 
