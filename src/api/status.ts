@@ -61,7 +61,7 @@ export function createAnswers(
 
 /** What is found of a ledger by the last comparison with the rows, and of when that is. */
 export type BalanceSummary = {
-  /** Null: not compared yet, or not all of it; true holds of the first `checked_raw` records. */
+  /** Null: not compared yet, or not all of it. True holds of `tables_checked_raw` records. */
   readonly balanced: boolean | null;
   /** Rows missing from the tables (or too many, negative) at the last check; null before it. */
   readonly table_differences: TableCounts | null;
@@ -72,8 +72,8 @@ export type BalanceSummary = {
   /** Partitions that rows are written of without an account. */
   readonly not_compared: readonly number[];
   /** When the check began, and the raw records it took in: commits since then are not in it. */
-  readonly checked_at: string | null;
-  readonly checked_raw: number | null;
+  readonly tables_checked_at: string | null;
+  readonly tables_checked_raw: number | null;
 };
 
 /** The ledger in one line: what is counted, and whether it balances. */
@@ -204,7 +204,7 @@ export function summarizeLedger(ledger: LedgerAnswer, check: DatedBalance | null
     differences: differences?.slice(0, DIFFERENCES_MAX) ?? null,
     more_differences: Math.max(0, (differences?.length ?? 0) - DIFFERENCES_MAX),
     not_compared: check?.notCompared ?? [],
-    checked_at: isoFromMs(check?.checkedAtMs ?? null),
-    checked_raw: check?.ledger.raw ?? null,
+    tables_checked_at: isoFromMs(check?.checkedAtMs ?? null),
+    tables_checked_raw: check?.ledger.raw ?? null,
   };
 }

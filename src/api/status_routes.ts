@@ -38,13 +38,11 @@ export function addStatusRoutes(
     // The check first: the ledger is then at least as new, and equal once nothing is committed.
     const check = await answers.tableCheck();
     const ledger = await answers.ledger();
-    const summary = summarizeLedger(ledger, check);
     return c.json({
       ...ledger,
-      ...summary,
+      ...summarizeLedger(ledger, check),
       tables: check.tables,
       tables_ledger: check.ledger,
-      tables_checked_at: summary.checked_at,
     });
   });
 

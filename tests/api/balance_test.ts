@@ -49,7 +49,11 @@ Deno.test("/api/status says of how many records it is known that they balance, a
   const ledgerNow = async () => (await bench.get("/api/status")).body.ledger;
   // Nothing is compared yet: what the ledger says by itself is no balance.
   const first = await ledgerNow();
-  assert.deepEqual([first.balanced, first.checked_at, first.checked_raw], [null, null, null]);
+  assert.deepEqual([first.balanced, first.tables_checked_at, first.tables_checked_raw], [
+    null,
+    null,
+    null,
+  ]);
   assert.deepEqual([first.differences, first.difference], [null, 0]);
   await bench.get("/api/ledger");
   await db.exec(`
@@ -62,8 +66,8 @@ Deno.test("/api/status says of how many records it is known that they balance, a
   bench.live = { ...bench.live, lastProgressAtMs: bench.nowMs };
   const later = await ledgerNow();
   assert.equal(later.total.raw, 145);
-  assert.deepEqual([later.balanced, later.checked_raw], [true, 144]);
-  assert.equal(later.checked_at, "2026-01-01T00:00:00Z");
+  assert.deepEqual([later.balanced, later.tables_checked_raw], [true, 144]);
+  assert.equal(later.tables_checked_at, "2026-01-01T00:00:00Z");
   // That the ledger does not add up is seen without a check.
   await db.exec("UPDATE ledger SET raw = raw + 1 WHERE partition = 1");
   bench.nowMs += 2000;

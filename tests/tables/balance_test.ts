@@ -82,13 +82,13 @@ const FAULTS: readonly (readonly [fault: string, sql: string, said: readonly str
 
 Deno.test("readBalance() names the fault of the tables, by partition, whoever wrote them", async (t) => {
   const db = await openFilled();
-  for (const  of of["store", "sinks"] as const) {
+  for (const keeper of ["store", "sinks"] as const) {
     for (const [fault, sql, differences] of FAULTS) {
-      await t.step(`${of}: ${fault}`, async () => {
-        assert.deepEqual([(await balanceOf(db, of)).balanced], [true]);
+      await t.step(`${keeper}: ${fault}`, async () => {
+        assert.deepEqual([(await balanceOf(db, keeper)).balanced], [true]);
         await db.exec("BEGIN");
         await db.exec(sql);
-        const balance = await balanceOf(db, of);
+        const balance = await balanceOf(db, keeper);
         await db.exec("ROLLBACK");
         assert.deepEqual(said(balance), differences);
         assert.equal(balance.balanced, false);

@@ -134,7 +134,9 @@ function showSeal(ledger) {
 }
 
 /** Of how many records it is known: those that came since the last check are not in it. */
-function sealDetail({ balanced, total, checked_raw: checked, checked_at: at, not_compared: none }) {
+function sealDetail(
+  { balanced, total, tables_checked_raw: checked, tables_checked_at: at, not_compared: none },
+) {
   if (checked === null) return "The rows are not counted yet";
   if (balanced === null) return `Partition ${none.join(", ")} has no account yet`;
   if (checked === total.raw) return "Nothing lost, tables agree";

@@ -76,10 +76,10 @@ function compare(tables: Tables, results: readonly PartitionVerified[]): TablesC
 }
 
 /** Partitions that have raw records, of which nothing is processed yet: nothing was compared. */
-async function findUnread(
-  results: readonly PartitionVerified[],
+export async function findUnread(
+  results: readonly Pick<PartitionVerified, "partition" | "ledger">[],
   topic: string,
-  admin: LogAdmin,
+  admin: Pick<LogAdmin, "listOffsets">,
 ): Promise<number[]> {
   const refs = results.filter(({ ledger }) => ledger === null)
     .map(({ partition }) => ({ topic, partition }));

@@ -49,3 +49,13 @@ Deno.test("describeTables() says what was refused, and how it came out", () => {
     ["partition 1: ok: 4, tables: 1,234", "the tables do not balance"],
   );
 });
+
+Deno.test("describeTables() never says of what was not compared that it balances", () => {
+  assert.deepEqual(describeTables({ ...tablesOf(LEDGER), notCompared: [7] }, []), [
+    "partition 7 is not compared: it has no account in the tables yet",
+    "the tables balance as far as they are compared: 5 raw records, each with one disposition",
+  ]);
+  assert.deepEqual(describeTables(tablesOf(emptyLedger()), []), [
+    "nothing to compare: there is no account of a raw record yet",
+  ]);
+});
