@@ -124,8 +124,21 @@ function fail(error: unknown): number {
     return isUsage ? 2 : 1;
   }
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");
-  say(Deno.inspect(error));
+  Deno.inspect(error).split("\n").forEach((line) => say(line));
   return 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/** Says what nobody caught, and ends the process: the runtime would print an error as it is. */
+export function sayUncaught(): void {
+  const end = (event: Event, error: unknown): never => {
+    event.preventDefault();
+    Deno.exit(fail(error));
+  };
+  globalThis.addEventListener("error", (event) => end(event, event.error));
+  globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
+}
+
+if (import.meta.main) {
+  sayUncaught();
+  Deno.exit(await main(Deno.args));
+}

@@ -11,7 +11,10 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   tables: { from: ["core", "tables"], packages: /^$/ },
   generate: { from: ["core", "generate"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },
-  replay: { from: ["core", "formats", "generate", "engine", "replay"], packages: /^$/ },
+  replay: {
+    from: ["core", "formats", "generate", "engine", "replay"],
+    packages: /^node:zlib$/,
+  },
   adapters: {
     from: ["core", "formats", "tables", "engine", "replay", "adapters"],
     packages: null,
@@ -159,6 +162,33 @@ function environmentReads(files: readonly Source[]): string[] {
   });
 }
 
+/** The one file that writes to stderr, and makes visible what it writes. */
+const SPEAKER = "console/shell.ts";
+
+/** Writes to stderr or the console that do not go through `say` or `draw`. */
+function rawWrites(files: readonly Source[]): string[] {
+  return files.flatMap(({ path, text }) => {
+    let code = codeOf(text);
+    if (path === SPEAKER) code = code.replace(/writeFully\(Deno\.stderr, [^\n]*\bvisible\b/g, "");
+    const raw = [
+      /\bDeno\s*\.\s*stderr\b(?!\.isTerminal\(\))/,
+      /\bconsole\s*(\?\.|[.[])|=\s*console\b/,
+      /\bprocess\s*\.\s*(stderr|stdout)\b|\bemitWarning\b/,
+      /\/dev\/(stderr|tty)|\b(alert|reportError)\(/,
+      /[{,]\s*(stderr|console)\b[^}]*\}\s*=\s*(Deno|globalThis|process)\b/,
+    ];
+    return raw.some((pattern) => pattern.test(code)) ? [`${path} writes to stderr itself`] : [];
+  });
+}
+
+/** The commands' doors and the scripts, which stand beside src/. */
+function besideSources(): Source[] {
+  const scripts = [...Deno.readDirSync(new URL("scripts/", ROOT))].map(({ name }) => name);
+  return ["cli.ts", "server.ts", ...scripts.map((name) => `scripts/${name}`)].map((path) => (
+    { path, text: Deno.readTextFileSync(new URL(path, ROOT)) }
+  ));
+}
+
 /** Exports without a JSDoc comment right above them. */
 function undocumentedExports({ path, text }: Source): string[] {
   const lines = text.split("\n");
@@ -200,6 +230,11 @@ for (const room of ["api", "engine", "replay"]) {
 
 Deno.test("Only src/config.ts reads the environment", () => {
   assert.deepEqual(environmentReads(SOURCES), []);
+});
+
+Deno.test("Only say() and draw() write to stderr, and they make visible what they write", () => {
+  assert.ok(SOURCES.some(({ path }) => path === SPEAKER), `${SPEAKER} is not there`);
+  assert.deepEqual(rawWrites([...SOURCES, ...besideSources()]), []);
 });
 
 Deno.test("No file under src/ is longer than 400 lines", () => {
@@ -285,5 +320,27 @@ Deno.test("Reads of the environment are seen, but for what the shell gives to re
   ];
   for (const [path, text, reads] of samples) {
     assert.equal(environmentReads([{ path, text }]).length > 0, reads, `${path}: ${text}`);
+  }
+});
+
+Deno.test("Writes to stderr are seen in every way of writing, but for those made visible", () => {
+  const samples: [path: string, text: string, writes: boolean][] = [
+    ["commands/run.ts", `say("x"); const isTerminal = Deno.stderr.isTerminal();`, false],
+    ["commands/run.ts", `import { say } from "../console/shell.ts"; // console.log`, false],
+    ["commands/run.ts", `Deno.stderr.writeSync(bytes)`, true],
+    ["commands/run.ts", `writeAll(Deno.stderr, bytes)`, true],
+    ["commands/run.ts", `const { stderr } = Deno;`, true],
+    ["commands/run.ts", `process.stderr.write("x")`, true],
+    ["api/app.ts", `console.error(error)`, true],
+    ["api/app.ts", `console["error"](error)`, true],
+    ["api/app.ts", `const out = console;`, true],
+    ["api/app.ts", `const { console } = globalThis;`, true],
+    ["engine/a.ts", `Deno.writeTextFileSync("/dev/stderr", "x")`, true],
+    [SPEAKER, "writeFully(Deno.stderr, `${visible(text)}\\n`);", false],
+    [SPEAKER, "writeFully(Deno.stderr, text);", true],
+    ["commands/run.ts", "writeFully(Deno.stderr, visible(text));", true],
+  ];
+  for (const [path, text, writes] of samples) {
+    assert.equal(rawWrites([{ path, text }]).length > 0, writes, `${path}: ${text}`);
   }
 });

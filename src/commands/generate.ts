@@ -13,7 +13,7 @@ import { readArguments, readNumber } from "../console/arguments.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
 import { createProgress, formatCount } from "../console/progress.ts";
-import { STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { draw, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 
 /** The help text of `gridwatch generate`. */
 export const usage = `Usage: gridwatch generate [options]
@@ -42,7 +42,10 @@ Example:
 /** The world outside, for tests to replace. */
 export type GeneratePorts = {
   readonly stdout: (bytes: Uint8Array) => Promise<void>;
-  readonly stderr: (text: string) => void;
+  /** Says a line. */
+  readonly say: (text: string) => void;
+  /** Draws the progress line. */
+  readonly draw: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns: () => number;
   readonly nowMs: () => number;
@@ -76,11 +79,15 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const plan = planFleet(options);
   const expected = expectLedger(plan, true);
   const ended = await writeFleet(plan, { options, expected, ports });
-  if (ended === "stopped") ports.stderr("stopped: no file was written\n");
+  if (ended === "stopped") ports.say("stopped: no file was written");
   if (ended !== "written") return ended === "stopped" ? STOPPED_EXIT_CODE : 0;
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
-  if (!options.quiet) ports.stderr(summary(options, { readings: expected.raw, counts, seconds }));
+  if (!options.quiet) {
+    summary(options, { readings: expected.raw, counts, seconds }).forEach((line) =>
+      ports.say(line)
+    );
+  }
   if (options.json) {
     const { output, meters } = options;
     const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
@@ -158,7 +165,7 @@ async function writeFleet(
   { options, expected, ports }: Writing,
 ): Promise<"written" | "stopped" | "unread"> {
   const { output, defects, quiet, json } = options;
-  const { nowMs, stderr: write, isTerminal, columns } = ports;
+  const { nowMs, draw: write, isTerminal, columns } = ports;
   const isSilent = quiet || json;
   const rowsTotal = expected.raw;
   const progress = createProgress(
@@ -201,10 +208,10 @@ async function writeFleet(
 }
 
 function processPorts(): GeneratePorts {
-  const encoder = new TextEncoder();
   return {
     stdout: (bytes) => writeAll(Deno.stdout, bytes),
-    stderr: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    say,
+    draw,
     isTerminal: Deno.stderr.isTerminal(),
     columns: () => Deno.consoleSize().columns,
     nowMs: () => performance.now(),
@@ -217,7 +224,7 @@ type Written = {
   readonly seconds: number;
 };
 
-function summary(options: Options, { readings, counts, seconds }: Written): string {
+function summary(options: Options, { readings, counts, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
   const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
   const lines = [
@@ -231,5 +238,5 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
   ];
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
-  return lines.join("\n") + "\n";
+  return lines;
 }

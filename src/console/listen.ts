@@ -1,4 +1,5 @@
 import { RunError } from "./errors.ts";
+import { say } from "./shell.ts";
 
 /**
  * Serves HTTP on a port; `flag` is the option that named it.
@@ -10,7 +11,7 @@ export function listen(
   handler: (request: Request) => Response | Promise<Response>,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
-    return Deno.serve({ hostname: host, port, onListen: () => {} }, handler);
+    return Deno.serve({ hostname: host, port, onListen: () => {}, onError: sayFault }, handler);
   } catch (error) {
     const isTaken = error instanceof Deno.errors.AddrInUse;
     throw new RunError(
@@ -19,4 +20,10 @@ export function listen(
       { cause: error },
     );
   }
+}
+
+/** Of a handler that did not answer; the runtime's own way would print the error as it is. */
+function sayFault(error: unknown): Response {
+  say(`error: ${error instanceof Error ? error.message : error}`);
+  return new Response("Internal Server Error", { status: 500 });
 }

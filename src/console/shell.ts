@@ -4,6 +4,7 @@ import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { attempt } from "./output_file.ts";
 import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
+import { visible } from "./visible.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
 
@@ -28,19 +29,23 @@ async function readText(path: string, isWanted: boolean): Promise<string | null>
   });
 }
 
-/** Writes a line to stderr, where everything goes that is not the answer. */
+/**
+ * Writes one line to stderr, where everything goes that is not the answer. Whatever data put into
+ * the text is shown and does nothing, a line's end too: two lines are said one by one.
+ */
 export function say(text: string): void {
-  writeFully(Deno.stderr, `${text}\n`);
+  writeFully(Deno.stderr, `${visible(text)}\n`);
 }
 
-/** Writes the answer to stdout. */
+/** Writes the answer to stdout: as it is, but on a terminal nothing in its lines does anything. */
 export function print(text: string): void {
-  writeFully(Deno.stdout, text.endsWith("\n") ? text : `${text}\n`);
+  const shown = Deno.stdout.isTerminal() ? text.replace(/[^\n]+/g, visible) : text;
+  writeFully(Deno.stdout, shown.endsWith("\n") ? shown : `${shown}\n`);
 }
 
-/** Writes text as it is to stderr, without a line's end. */
+/** Writes a part of a line to stderr, like `say`, but CR and LF are the caller's own. */
 export function draw(text: string): void {
-  writeFully(Deno.stderr, text);
+  writeFully(Deno.stderr, text.replace(/[^\r\n]+/g, visible));
 }
 
 const encoder = new TextEncoder();

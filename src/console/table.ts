@@ -1,3 +1,5 @@
+import { visible } from "./visible.ts";
+
 /** A value as a database or a computation hands it over. */
 export type Cell = unknown;
 export type Rows = readonly (readonly Cell[])[];
@@ -89,20 +91,6 @@ function lengthOf(text: string): number {
   return length;
 }
 
-const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-/** Control characters, line separators and direction marks, written out. */
-function visible(text: string): string {
-  // deno-lint-ignore no-control-regex
-  const hidden = /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
-  return text.toWellFormed().replace(hidden, (char) => {
-    const code = char.charCodeAt(0);
-    const hex = code.toString(16);
-    return SHORT_ESCAPES[char] ??
-      (code < 256 ? "\\x" + hex.padStart(2, "0") : "\\u" + hex.padStart(4, "0"));
-  });
-}
-
 /** A cell as text, null for null: times as ISO 8601 `Z`, bytes as `\x…`, the rest as JSON. */
 function cellText(cell: Cell): string | null {
   if (cell === null || cell === undefined) return null;
@@ -117,14 +105,41 @@ function dateText(date: Date): string {
   return Number.isNaN(date.getTime()) ? "invalid date" : date.toISOString().replace(".000Z", "Z");
 }
 
+export type CsvOptions = {
+  /** Columns whose cells are numbers, also where they come as text (SQL `numeric`). */
+  readonly areNumbers?: readonly boolean[];
+  /** Texts go as they are, also those that a spreadsheet would take for a formula. */
+  readonly isRaw?: boolean;
+};
+
 /**
  * CSV by RFC 4180 with LF line ends, header first. Null is an empty field and the empty text `""`,
- * so that the two can be told apart (as PostgreSQL writes and reads them).
+ * so that the two can be told apart (as PostgreSQL writes and reads them). A text that a spreadsheet
+ * would run as a formula gets an apostrophe before it; a number never does.
  */
-export function formatCsv(columns: readonly string[], rows: Rows): string {
+export function formatCsv(
+  columns: readonly string[],
+  rows: Rows,
+  { areNumbers = [], isRaw = false }: CsvOptions = {},
+): string {
+  const field = (cell: Cell, isNumber = false) => {
+    const isText = typeof cell === "string" && !isNumber;
+    return csvField(isText && !isRaw ? unrunnable(cell) : cellText(cell));
+  };
+  const header = columns.map((column) => field(column)).join(",") + "\n";
   const record = (cells: readonly Cell[]) =>
-    columns.map((_, i) => csvField(cellText(cells[i]))).join(",") + "\n";
-  return record(columns) + rows.map(record).join("");
+    columns.map((_, i) => field(cells[i], areNumbers[i])).join(",") + "\n";
+  return header + rows.map(record).join("");
+}
+
+/**
+ * What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"): its first character,
+ * the full-width forms of it, or a tab or a line's end, which are skipped before it is looked at.
+ */
+const FORMULA_START = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
+function unrunnable(text: string): string {
+  return FORMULA_START.test(text) ? `'${text}` : text;
 }
 
 function csvField(text: string | null): string {

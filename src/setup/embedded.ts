@@ -1,4 +1,5 @@
-import { LockedError } from "../adapters/deno/directory_lock.ts";
+import { removeLeftRuns } from "../adapters/deno/files.ts";
+import { LOCK_FILE, LockedError } from "../adapters/deno/directory_lock.ts";
 import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
 import type { Config } from "../settings.ts";
 import { judgingFingerprint, processorOptions } from "../judging.ts";
@@ -9,12 +10,15 @@ import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import {
+  breakableRecords,
+  contentOf,
   type Defects,
   type Input,
-  inputRecords,
   judgedAfterMs,
+  type NamedInput,
   nameInput,
   openInput,
+  stampFiles,
 } from "./input.ts";
 import type { LiveTracker } from "./live.ts";
 import { attempt } from "../console/output_file.ts";
@@ -58,6 +62,7 @@ export async function openStore(directory: string, isWanted: boolean): Promise<P
       "`gridwatch run FILE` makes one; --data names another directory",
     );
   }
+  await refuseForeign(directory, "open");
   try {
     return await PgliteStore.open(directory);
   } catch (error) {
@@ -71,6 +76,21 @@ export async function openStore(directory: string, isWanted: boolean): Promise<P
       cause: error,
     });
   }
+}
+
+/**
+ * Refuses a folder whose `pg` is not ours: beside every store that we made stands its lock. To be
+ * asked before that lock is taken, which makes it.
+ *
+ * @throws {RunError} when the folder holds such a `pg`
+ */
+export async function refuseForeign(directory: string, verb: string): Promise<void> {
+  const pg = `${directory}/pg`;
+  if (!await exists(pg) || await exists(`${directory}/${LOCK_FILE}`)) return;
+  throw new RunError(
+    `Cannot ${verb} ${pg}: it is no store of Gridwatch`,
+    "move it away, or use --data DIR",
+  );
 }
 
 const isAbsent = (error: unknown) =>
@@ -89,6 +109,9 @@ export async function exists(path: string): Promise<boolean> {
   return found !== null;
 }
 
+/** The store's temporary files: by a name that nobody else gives to a folder. */
+const TEMPORARY = ".gridwatch-tmp";
+
 /**
  * Plays files through the core into the store. An input that was cut off goes on where it stood; one
  * that was played to its end is not played again.
@@ -99,8 +122,8 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
   const last = await store.lastInput();
   const resumed = last !== null && !last.finished ? last : null;
   const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
-  const temporaryDirectory = `${options.directory}/tmp`;
-  await emptyDirectory(temporaryDirectory); // a killed run may have left its sorted runs there
+  const temporaryDirectory = `${options.directory}/${TEMPORARY}`;
+  removeLeftRuns(temporaryDirectory);
   const inputOptions = {
     ...options,
     partitions,
@@ -109,7 +132,7 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     endsRecorded: false, // the pipeline does: it knows which readings were taken
   };
   const named = await nameInput(options.command, options.paths, inputOptions);
-  if (last !== null && last.finished && last.fingerprint === named.fingerprint) {
+  if (last !== null && last.finished && await isPlayed(last, named, options.signal)) {
     if (!options.isSilent) {
       say(`${named.description} is in ${options.directory} already: nothing to play`);
     }
@@ -132,7 +155,8 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     isSilent: options.isSilent,
   });
   let readings = 0;
-  const isFinished = await playRecords(inputRecords(input, inputOptions), tasks, store, {
+  const { records, signal, throwIfBroken } = breakableRecords(input, inputOptions);
+  const isFinished = await playRecords(records, tasks, store, {
     baseOffsets: stored.baseOffsets,
     commitRecordsMax: options.config.commit_records_max,
     commitIntervalMs: options.config.commit_interval_ms,
@@ -140,21 +164,39 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
     rowsTotal,
     clock: systemClock,
-    signal: options.signal,
+    signal,
     onProgress: (state) => {
       readings = state.readingsFolded;
       options.live.progress(state);
       progress.update(state.rowsRead, state.eventTimeMs);
     },
   });
-  if (isFinished) await store.finishInput(stored.id);
   progress.clear();
+  throwIfBroken();
+  if (isFinished) await store.finishInput(stored.id);
   return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
 }
 
-async function emptyDirectory(path: string): Promise<void> {
-  if (await exists(path)) await Deno.remove(path, { recursive: true });
-  await Deno.mkdir(path, { recursive: true });
+/** Whether the finished input was these files, byte for byte. */
+async function isPlayed(
+  last: StoredInput,
+  named: NamedInput,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (last.fingerprint.split(".")[0] !== named.fingerprint) return false;
+  return isInput(last, {
+    ...named,
+    content: await contentOf(await stampFiles(named.paths, signal)),
+  });
+}
+
+/** Whether a stored input is this one; what was stored by an older version knows no content. */
+function isInput(
+  stored: StoredInput,
+  { fingerprint, content }: Pick<Input, "fingerprint" | "content">,
+): boolean {
+  const [edges, bytes] = stored.fingerprint.split(".");
+  return edges === fingerprint && (bytes === undefined || bytes === content);
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */
@@ -189,8 +231,7 @@ async function settleInput(
   options: PlayOptions,
 ): Promise<StoredInput> {
   const { command, directory, isSilent } = options;
-  const isSame = last?.fingerprint === input.fingerprint;
-  if (last !== null && isSame) {
+  if (last !== null && isInput(last, input)) {
     await refuseOtherJudging(store, options);
     const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
     const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
@@ -201,8 +242,10 @@ async function settleInput(
     throw new UsageError(
       `Cannot ${
         verbOf(command)
-      } ${input.description}: ${last.description} is unfinished in ${directory}`,
-      "play that to its end with the same options first, or use --data DIR for a new store",
+      } ${input.description}: ${last.description} is unfinished in ${directory}, ` +
+        "with other options or other bytes in its files",
+      "play that to its end first, with the same options and its files as they were, or use " +
+        "--data DIR for a new store",
     );
   }
   if (last !== null && !isSilent) {
@@ -220,7 +263,7 @@ async function settleInput(
   }
   const begun: StoredInput = {
     id: (last?.id ?? 0) + 1,
-    fingerprint: input.fingerprint,
+    fingerprint: `${input.fingerprint}.${input.content}`,
     description: input.description,
     baseOffsets: tasks.map((task) => task.nextOffset),
     nowMs,

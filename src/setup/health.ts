@@ -1,10 +1,10 @@
-import type { ProjectionStatus } from "../engine/sink/sink.ts";
+import type { SinkStatus } from "../engine/sink/sink.ts";
 import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readNumber } from "../console/arguments.ts";
 import { listen } from "../console/listen.ts";
 
 /** How a partition stands that a processor or a sink holds. */
-export type HealthStatus = PartitionStatus | ProjectionStatus;
+export type HealthStatus = PartitionStatus | SinkStatus;
 
 /** A partition that has not moved for this long, though it has work, is stuck. */
 const PROGRESS_MS_MAX = 60_000;
@@ -12,7 +12,8 @@ const PROGRESS_MS_MAX = 60_000;
 /**
  * Serves the health of a processor or a sink; `status` null: it waits for the log or the database.
  * Liveness is by progress: 503 when a partition held has records to read, or is being loaded, and
- * nothing of it has moved for a minute. What only waits is alive, and not ready.
+ * nothing of it has moved for a minute; and at once when one is stopped, as its invariant is broken.
+ * What only waits is alive, and not ready.
  *
  * @throws {RunError} when the port is taken
  */
@@ -49,8 +50,9 @@ export function readHealthPort(command: string, text: string | undefined): numbe
   return readNumber(command, "health-port", text, { min: 0, max: 65_535, whole: true });
 }
 
-/** Whether a partition moves, or has no reason to. */
+/** Whether a partition moves, or has no reason to; one that is stopped needs a person. */
 export function isAlive(status: HealthStatus, nowMs: number): boolean {
+  if (status.state === "stopped") return false;
   if (status.state === "running" && status.lagRecords === 0) return true;
   return nowMs - status.lastProgressAtMs < PROGRESS_MS_MAX;
 }

@@ -2,6 +2,9 @@ import type { Config } from "../settings.ts";
 import { buildZone } from "../core/time.ts";
 import type { RecordChunk } from "../engine/ports.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import { changedFile, type FileStamp } from "../replay/file_stamp.ts";
+import { denoFiles } from "../adapters/deno/files.ts";
+import { checkUnchanged, stampFile } from "../replay/check_file.ts";
 import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
@@ -32,6 +35,10 @@ export type NamedInput = {
 export type Input = NamedInput & {
   /** Null for a recorded topic, which is not counted beforehand. */
   readonly inspection: Inspection | null;
+  /** What each file was seen to be, in the order of the paths. */
+  readonly stamps: readonly FileStamp[];
+  /** Hash of all their bytes: with the fingerprint, which looks at their edges, what is played. */
+  readonly content: string;
 };
 
 export type InputOptions = {
@@ -103,27 +110,87 @@ function hasDefects(defects: Defects): boolean {
 export async function openInput(named: NamedInput, options: InputOptions): Promise<Input> {
   const { isRecorded, paths } = named;
   const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
-  return { ...named, inspection };
+  const stamps = inspection?.files.map(({ stamp }) => stamp) ??
+    await stampFiles(paths, options.signal);
+  return { ...named, inspection, stamps, content: await contentOf(stamps) };
 }
 
-/** The input's raw records, in arrival order. */
+/**
+ * Reads files through, as little as it takes to know whether they are the same.
+ *
+ * @throws {ReadError} for a file that cannot be read
+ */
+export async function stampFiles(
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<FileStamp[]> {
+  const stamps: FileStamp[] = [];
+  for (const path of paths) stamps.push(await stampFile(path, { files: denoFiles, signal }));
+  return stamps;
+}
+
+/** Hash of all bytes of files, by their stamps. */
+export async function contentOf(stamps: readonly FileStamp[]): Promise<string> {
+  const files = stamps.map(({ sizeBytes, sums }) => `${sizeBytes}:${sums.join(",")}`);
+  return (await hashOf(new TextEncoder().encode(files.join("\n")))).slice(0, 16);
+}
+
+/**
+ * The input's raw records, in arrival order. It ends only when every file still is what it was seen
+ * to be: whoever counts an input as finished at the end counts what stands in the files.
+ *
+ * @throws {ReadError} when a file cannot be read on, or has changed
+ */
 export async function* inputRecords(
   input: Input,
   options: InputOptions,
 ): AsyncGenerator<RecordChunk> {
   if (input.inspection !== null) {
     yield* replayFiles(input.inspection, replayOptions(options));
-    return;
+  } else {
+    for (const [p, path] of input.paths.entries()) {
+      const finalTick = options.endsRecorded && p === input.paths.length - 1;
+      const expected = input.stamps[p];
+      yield* replayRecorded(path, { ...replayOptions(options), finalTick, expected });
+    }
   }
-  for (const [p, path] of input.paths.entries()) {
-    const finalTick = options.endsRecorded && p === input.paths.length - 1;
-    yield* replayRecorded(path, { ...replayOptions(options), finalTick });
-  }
+  for (const stamp of input.stamps) checkUnchanged(stamp, denoFiles);
+  // It was named before it was looked through.
+  if (await fingerprint(input.paths, options) === input.fingerprint) return;
+  throw changedFile(input.description);
+}
+
+/** Records that may break off, and what whoever plays them is to be told. */
+export type BreakableRecords = {
+  readonly records: AsyncIterable<RecordChunk>;
+  /** Aborted by a stop, and where the files cannot be read on: what came before is kept. */
+  readonly signal: AbortSignal;
+  /** @throws what broke the records off, if anything did. */
+  readonly throwIfBroken: () => void;
+};
+
+/** The input's records for a player that keeps what came before a file could not be read on. */
+export function breakableRecords(input: Input, options: InputOptions): BreakableRecords {
+  const broken = new AbortController();
+  const records = async function* () {
+    try {
+      yield* inputRecords(input, options);
+    } catch (error) {
+      if (!options.signal.aborted) broken.abort(error);
+      throw error;
+    }
+  };
+  return {
+    records: records(),
+    signal: AbortSignal.any([options.signal, broken.signal]),
+    throwIfBroken: () => broken.signal.throwIfAborted(),
+  };
 }
 
 function replayOptions(options: InputOptions): ReplayOptions {
   const { config, defects } = options;
   return {
+    files: denoFiles,
     partitions: options.partitions,
     zone: buildZone(config.timezone),
     nowMs: options.nowMs,
@@ -167,7 +234,12 @@ async function fingerprint(
     all.set(part, at);
     at += part.length;
   }
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+  return await hashOf(all);
+}
+
+/** SHA-256, in hexadecimal. */
+export async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -58,6 +58,7 @@ export async function runKafkaWorker(
     commitIntervalBehindMs: config.commit_interval_ms * BEHIND_FACTOR,
     idleTimeoutMs: config.idle_timeout_seconds * 1000,
     clock: systemClock,
+    random: Math.random,
     signal,
     onEvent,
   });

@@ -18,18 +18,28 @@ const thread = globalThis as unknown as {
 };
 const controller = new AbortController();
 
+/** Tells the process why the thread ended. */
+function fail(error: unknown, during = ""): void {
+  thread.postMessage({
+    kind: "ended",
+    error: during + (error instanceof Error ? error.message : String(error)),
+    hint: (error as { hint?: string } | null)?.hint,
+  });
+}
+
+/** What nobody caught is told too: the runtime would print it to stderr as it is. */
+function failUncaught(event: Event, error: unknown): void {
+  event.preventDefault();
+  fail(error, "A worker thread failed: ");
+}
+
+globalThis.addEventListener("error", (event) => failUncaught(event, event.error));
+globalThis.addEventListener("unhandledrejection", (event) => failUncaught(event, event.reason));
+
 thread.onmessage = ({ data }) => {
   if (data === "stop") return controller.abort();
   runKafkaWorker(data.config, controller.signal, {
     onEvent: (event) => thread.postMessage({ kind: "event", event }),
     onStatus: (status) => thread.postMessage({ kind: "status", status }),
-  }).then(
-    () => thread.postMessage({ kind: "ended", error: null }),
-    (error) =>
-      thread.postMessage({
-        kind: "ended",
-        error: error instanceof Error ? error.message : String(error),
-        hint: (error as { hint?: string }).hint,
-      }),
-  );
+  }).then(() => thread.postMessage({ kind: "ended", error: null }), (error) => fail(error));
 };

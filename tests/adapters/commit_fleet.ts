@@ -5,6 +5,7 @@
 import { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { Task } from "../../src/engine/task.ts";
 import { logOf, OPTIONS } from "./fleet_log.ts";
+import { rawOf } from "../simulation/fold.ts";
 
 const COMMIT_RECORDS = 20;
 
@@ -21,7 +22,7 @@ if (import.meta.main) {
       const batch = log.slice(task.nextOffset, task.nextOffset + COMMIT_RECORDS);
       if (batch.length === 0) continue;
       isDone = false;
-      for (const bytes of batch) task.fold(bytes, 0, bytes.length, NaN);
+      for (const bytes of batch) task.fold(rawOf(bytes, task.nextOffset));
       await store.commit(task.takeCommit()!);
       console.log(`committed ${task.partition} up to ${task.nextOffset}`);
     }

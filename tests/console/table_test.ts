@@ -51,7 +51,7 @@ Deno.test("formatTable() writes out what would move the cursor, colour the text 
   const table = formatTable(["a\nb"], [["x\ty\r\n\x1b[31mz\x00\u009b\u202e\u2028\u200b"]]);
   assert.equal(table.split("\n").length, 4);
   assert.equal(table.split("\n")[0], "a\\nb");
-  assert.equal(table.split("\n")[2], "x\\ty\\r\\n\\x1b[31mz\\x00\\x9b\\u202e\\u2028\\u200b");
+  assert.equal(table.split("\n")[2], "x\\ty\\r\\n\\u001b[31mz\\u0000\\u009b\\u202e\\u2028\\u200b");
   // deno-lint-ignore no-control-regex
   assert.ok(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(table));
 });
@@ -109,6 +109,23 @@ Deno.test("formatCsv() quotes what RFC 4180 asks for, ends lines with LF, and te
       "2013-01-01T10:30:00Z,12345678901234567890\n" +
       'false,"[""a"",""b""]"\n',
   );
+});
+
+Deno.test("formatCsv() puts an apostrophe before a text that a spreadsheet would run, never a number", () => {
+  const runs = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠a"];
+  const csvOf = (cell: unknown, options = {}) =>
+    formatCsv(["c"], [[cell]], options).slice(2, -1).replace(/^"([^]*)"$/, "$1");
+  for (const text of runs) {
+    assert.equal(csvOf(text), `'${text}`);
+    assert.equal(csvOf(text, { isRaw: true }), text);
+    assert.equal(formatCsv([text], []).replaceAll('"', ""), `'${text}\n`);
+    assert.equal(formatCsv([text], [], { isRaw: true }).replaceAll('"', ""), `${text}\n`);
+  }
+  for (const text of ["M1=", " =1", "a-1", "1+1", "'", "|", ""]) assert.equal(csvOf(text), text);
+  for (const number of [-1, -1.5e300, -12n, -Infinity]) assert.equal(csvOf(number), `${number}`);
+  assert.equal(csvOf("-1.50", { areNumbers: [true] }), "-1.50");
+  assert.equal(csvOf("-1.50", { areNumbers: [false] }), "'-1.50");
+  assert.equal(csvOf(null), "");
 });
 
 Deno.test("formatJson() is JSON that reads back, with null, times, bigints and NaN in it", () => {

@@ -1,7 +1,7 @@
 /**
  * The core under test, in five verbs: process a reading, a tick or any record, read the gaps, read
  * everything else. Times are written as on a clock that began at `BASE_MS`: "10:30", "10:30:00.001",
- * "-0:30" before it, "34:30" on the second day.
+ * "-0:30" before it, "34:30" on the second day; "2099" is the beginning of that year.
  */
 import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/outputs.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
@@ -39,6 +39,7 @@ export type At = string | number;
 /** Epoch milliseconds of a time of the clock. */
 export function ms(at: At): number {
   if (typeof at === "number") return at;
+  if (/^\d{4}$/.test(at)) return Date.UTC(Number(at), 0);
   const match = /^(-?)(\d+):(\d\d)(?::(\d\d)(?:\.(\d{3}))?)?$/.exec(at);
   if (match === null) throw new Error(`no time of the clock: ${at}`);
   const [hours, minutes, seconds, fractionMs] = match.slice(2).map((part) => Number(part ?? 0));
@@ -90,7 +91,7 @@ export function startHarness(
   const record = (raw: string | Uint8Array, recordTime: At = NaN): string => {
     const bytes = typeof raw === "string" ? encoder.encode(raw) : raw;
     const offset = processor.state.nextOffset;
-    processor.record(bytes, 0, bytes.length, offset, ms(recordTime));
+    processor.record({ bytes, start: 0, end: bytes.length, offset, timeMs: ms(recordTime) });
     const said = processor.takeOutputs();
     outputs.validated.push(...said.validated);
     outputs.gaps.push(...said.gaps);

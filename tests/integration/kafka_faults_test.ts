@@ -125,7 +125,7 @@ const FAULTS: Record<string, { alter: Alter; problem: string; topic: keyof Pipel
       const at = all.findLastIndex(({ key }) => key === "task");
       const task = decodeTask(all[at].value);
       task.ledger.ok--;
-      return all.with(at, { ...all[at], value: encodeTask(task) });
+      return all.with(at, { ...all[at], value: encodeTask({ state: task, watermarkMs: null }) });
     },
     ...{ problem: "ledger", topic: "raw" },
   },

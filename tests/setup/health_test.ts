@@ -48,6 +48,16 @@ Deno.test("serveHealth() fails one whose records wait for a minute, and no other
   assert.doesNotMatch(metrics, /gridwatch_meters/, "a sink has none");
 });
 
+Deno.test("serveHealth() fails at once for a partition that is stopped, whatever the others do", async () => {
+  const stopped = { ...RUNNING, partition: 1, state: "stopped", lagRecords: 0 } as const;
+  const { alive, ready, metrics } = await healthOf([RUNNING, stopped]);
+  assert.deepEqual([alive, ready], [503, 503]);
+  assert.match(
+    metrics,
+    /^gridwatch_running\{partition="0"\} 1\ngridwatch_running\{partition="1"\} 0$/m,
+  );
+});
+
 Deno.test("serveHealth() names another port where one is taken", () => {
   using taken = Deno.listen({ hostname: HOST, port: 0 });
   const { port } = taken.addr;

@@ -1,4 +1,4 @@
-import { PGlite } from "@electric-sql/pglite";
+import { PGlite, types } from "@electric-sql/pglite";
 import { BECOME_READER, isReading, MAKE_READER, READING_WORDS } from "./reader.ts";
 
 /**
@@ -30,6 +30,8 @@ export type Request =
 /** Rows as arrays: two columns may have one name. */
 export type CellsAnswer = {
   readonly columns: string[];
+  /** The columns of numbers, also of those that come as text. */
+  readonly areNumbers: boolean[];
   readonly rows: unknown[][];
 };
 
@@ -143,11 +145,18 @@ async function query(
   });
 }
 
+const { FLOAT4, FLOAT8, INT2, INT4, INT8, MONEY, NUMERIC, OID } = types;
+const NUMBER_TYPES: readonly number[] = [FLOAT4, FLOAT8, INT2, INT4, INT8, MONEY, NUMERIC, OID];
+
 async function queryCells(
   on: Pick<PGlite, "query">,
   sql: string,
   params: readonly unknown[],
 ): Promise<CellsAnswer> {
   const { fields, rows } = await on.query<unknown[]>(sql, [...params], { rowMode: "array" });
-  return { columns: fields.map((field) => field.name), rows };
+  return {
+    columns: fields.map((field) => field.name),
+    areNumbers: fields.map((field) => NUMBER_TYPES.includes(field.dataTypeID)),
+    rows,
+  };
 }

@@ -177,7 +177,7 @@ export async function writeAccount(
   await tx.query(
     `INSERT INTO positions AS p VALUES ($1, $2, $3)
      ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
-       watermark = excluded.watermark
+       watermark = coalesce(excluded.watermark, p.watermark)
      WHERE p.next_offset <= excluded.next_offset`,
     [partition, account.nextOffset, watermark],
   );

@@ -4,9 +4,11 @@ import { encodeTick } from "../tick.ts";
 
 /**
  * What time it is in an idle partition: the time its last record was written, and how long ago that
- * was by a clock that does not jump. Null where the wall clock has no say: while the ticks of a
- * replay are the clock, and where the readings are history (further back than the time to live, so
- * that a tick of today would only expire every meter).
+ * was by a clock that does not jump. Null where the wall clock has no say:
+ *
+ * - during a replay, whose ticks are the clock;
+ * - where the watermark is further back than the time to live: these readings are history, and a
+ *   tick of today would only expire every meter.
  */
 export function idleTickMs(
   { state, options, watermarkMs }: Processor,

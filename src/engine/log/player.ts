@@ -5,13 +5,13 @@ import type { Clock, RecordChunk } from "../ports.ts";
 export type LogPlayerOptions = {
   readonly topic: string;
   readonly partitions: number;
-  /** A group of this replay's own: how far it is, and that it is finished, is kept there. */
+  /** A group of this replay's own. It keeps how far the replay is, and that it is finished. */
   readonly group: string;
   readonly admin: LogAdmin;
   readonly committer: (partition: number) => LogCommitter;
   /** Records held before they are committed, all partitions together. */
   readonly batchRecordsMax: number;
-  /** Kept with each commit, for whoever goes on: `storedNote` finds it. */
+  /** Kept with each commit, for the process that goes on: `storedReplay` finds it. */
   readonly note: string;
   readonly commitIntervalMs: number;
   readonly ratePerSecond: number;
@@ -56,17 +56,25 @@ export async function playIntoLog(
   }
 }
 
-/** The note of the replay that a group is of; null: it has not begun. */
-export async function storedNote(
+/** What a group keeps of its replay, besides how far it is. */
+export type StoredReplay = {
+  readonly note: string;
+  readonly isFinished: boolean;
+};
+
+/** What a replay's group keeps of it; null: the replay has not begun. */
+export async function storedReplay(
   { topic, partitions, group, admin }: Pick<
     LogPlayerOptions,
     "topic" | "partitions" | "group" | "admin"
   >,
-): Promise<string | null> {
+): Promise<StoredReplay | null> {
   const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
   const stored = await admin.groupOffsets(group, refs);
   const begun = stored.find(({ nextOffset }) => nextOffset >= 0);
-  return begun === undefined ? null : begun.metadata.replace(FINISHED, "");
+  if (begun === undefined) return null;
+  const isFinished = stored.every(({ metadata }) => metadata.startsWith(FINISHED));
+  return { note: begun.metadata.replace(FINISHED, ""), isFinished };
 }
 
 class LogPlayer {
@@ -78,7 +86,7 @@ class LogPlayer {
   readonly #seen: number[];
   #held = 0;
   #sent = 0;
-  /** Of these, readings. */
+  /** How many of the records sent are readings; the others are ticks. */
   #readings = 0;
   #resumedAfter = 0;
   #rowsRead = 0;
@@ -97,7 +105,7 @@ class LogPlayer {
     this.#committedAtMs = options.clock.nowMs();
   }
 
-  /** Takes the replay over from whoever was at it. */
+  /** Takes the replay over from the process that was at it. */
   async open(): Promise<void> {
     await Promise.all(this.#committers.map((committer) => committer.open()));
   }
@@ -124,7 +132,7 @@ class LogPlayer {
   }
 
   async close(): Promise<void> {
-    await this.#pending.catch(() => {}); // reported by whoever waited for it
+    await this.#pending.catch(() => {}); // the caller that waited for it has reported it
     await Promise.all(this.#committers.map((committer) => committer.close()));
   }
 

@@ -143,8 +143,8 @@ export type LogCommit = {
 /** Writes commits of one input partition. One commit at a time; fold on meanwhile. */
 export type LogCommitter = {
   /**
-   * Takes the partition over: whoever held it can commit no more, and what it had not committed is
-   * gone. Before the first commit, and again after any that failed. When it resolves, all that was
+   * Takes the partition over: the previous owner can commit no more, and what it had not committed
+   * is gone. Before the first commit, and again after any that failed. When it resolves, all that was
    * committed before is visible: read the group's offset and the changelog's end after it.
    */
   open(): Promise<void>;
@@ -238,8 +238,12 @@ export class RecordTooLargeError extends LogError {
 /** The offset is below the log's start (deleted) or above its end (the log was made anew). */
 export class OffsetGoneError extends LogError {
   override name = "OffsetGoneError";
-  constructor(message: string, readonly at: ReadFrom) {
-    super(message);
+  constructor(
+    message: string,
+    readonly at: ReadFrom,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, options);
   }
 }
 
@@ -254,7 +258,7 @@ export class CommitUnknownError extends LogError {
 }
 
 /** Whether trying again can mend an error: not where the log, or this program, says no for good. */
-export function mayPass(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (error instanceof RecordTooLargeError || error instanceof OffsetGoneError) return false;
   return error instanceof LogError || error instanceof FencedError;
 }

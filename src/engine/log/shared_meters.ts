@@ -5,7 +5,7 @@ import type { Task } from "../task.ts";
 const SHARED_METERS_MAX = 100;
 
 /** A partition held, and its task while it has one. */
-export type HeldPartition = { readonly partition: number; readonly task: Task | null };
+export type PartitionTask = { readonly partition: number; readonly task: Task | null };
 
 /**
  * Metrics of meters that began in this partition though another partition of this process has them,
@@ -13,8 +13,8 @@ export type HeldPartition = { readonly partition: number; readonly task: Task | 
  * processes are not seen; `verify --kafka` sees them all.
  */
 export function sharedMeterMetrics(
-  own: HeldPartition,
-  held: readonly HeldPartition[],
+  own: PartitionTask,
+  held: readonly PartitionTask[],
   { offset, timestampMs }: Pick<Metric, "offset" | "timestampMs">,
 ): Metric[] {
   const metrics: Metric[] = [];

@@ -1,15 +1,8 @@
-import { decodeTask } from "../../core/codec.ts";
-import type {
-  GroupOffset,
-  LogAdmin,
-  LogBatch,
-  LogCommitter,
-  LogReader,
-  LogRecords,
-  Membership,
-} from "./ports.ts";
-import { outputRecords, type Topics } from "./records.ts";
+import { CodecError, decodeAccount } from "../../core/codec.ts";
 import type { Clock, Commit, CommitStore, Snapshot } from "../ports.ts";
+import { type ChangelogRecord, changelogRecords, concatenate, readChangelog } from "./changelog.ts";
+import type { GroupOffset, LogAdmin, LogCommitter, LogReader, Membership } from "./ports.ts";
+import { outputRecords, type Topics } from "./records.ts";
 
 /** What the store of one partition needs. */
 export type LogStoreOptions = {
@@ -26,25 +19,15 @@ export type LogStoreOptions = {
   readonly onRestore: () => void;
 };
 
-const TASK_KEY = "task";
-/** First part of a snapshot: what stands before it in the changelog is of no use any more. */
-const SNAPSHOT_START_KEY = "snapshot-0";
 const RESTORE_WAIT_MS = 500;
-/** A payload beyond this is cut into records of it: brokers take 1 MB unless told otherwise. */
-const RECORD_BYTES_MAX = 512 << 10;
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * Commits of one partition as transactions of a log: outputs, changed states and the next offset.
- *
- * The compacted changelog holds `task` (the partition's own state), `snapshot-k` (every meter, in
- * parts) and `change-n` (the meters changed since). Keys are used again after the next snapshot, so
- * compaction keeps about one snapshot and the changes since, and whatever older records it has not
- * removed yet stand before the latest `snapshot-0`, where the restore begins.
+ * The states stand in the changelog, which the next owner restores from.
  */
 export class LogStore implements CommitStore {
   readonly #options: LogStoreOptions;
+  /** Changes in the changelog since its latest snapshot. */
   #changes = 0;
 
   constructor(options: LogStoreOptions) {
@@ -63,16 +46,16 @@ export class LogStore implements CommitStore {
     let task: Uint8Array | null = null;
     let restoreFrom = start;
     this.#changes = 0;
-    for await (const { key, value, offset } of this.#read(start, end)) {
-      if (value === null) continue;
-      if (key === TASK_KEY) task = value.slice();
-      else if (key === SNAPSHOT_START_KEY) {
+    for await (const { kind, value, offset } of this.#read(start, end)) {
+      if (kind === "task") task = value.slice();
+      else if (kind === "change") this.#changes++;
+      else if (kind === "snapshot") {
         restoreFrom = offset;
         this.#changes = 0;
-      } else if (key.startsWith("change-") && !isContinuation(key)) this.#changes++;
+      }
     }
     if (task === null) return null;
-    const { nextOffset } = decodeTask(task);
+    const { nextOffset } = decodeAccount(task);
     return { nextOffset, task, changelog: this.#payloads(restoreFrom, end) };
   }
 
@@ -89,39 +72,20 @@ export class LogStore implements CommitStore {
       membership,
     };
     const records = outputRecords(commit.outputs, { topics, partition, nowMs });
-    records.push(this.#changelogRecords(commit, nowMs));
-    await committer.commit({ records, groupOffset });
-  }
-
-  #changelogRecords(commit: Commit, nowMs: number): LogRecords {
     if (commit.compacts) this.#changes = 0;
-    const keys = [encoder.encode(TASK_KEY)];
-    const values = [commit.task];
-    commit.changelog.forEach((payload, part) => {
-      const key = commit.compacts ? `snapshot-${part}` : `change-${this.#changes++}`;
-      for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
-        keys.push(encoder.encode(piece === 0 ? key : `${key}/${piece}`));
-        values.push(payload.subarray(at, at + RECORD_BYTES_MAX));
-      }
-    });
-    return {
-      topic: this.#options.topics.changelog,
-      partition: commit.partition,
-      count: values.length,
-      values: concatenate(values),
-      valueEnds: endsOf(values),
-      keys: concatenate(keys),
-      keyEnds: endsOf(keys),
-      timesMs: nowMs,
-      origins: null,
-    };
+    records.push(
+      changelogRecords(commit, { topic: topics.changelog, changes: this.#changes, nowMs }),
+    );
+    if (!commit.compacts) this.#changes += commit.changelog.length;
+    await committer.commit({ records, groupOffset });
   }
 
   async *#payloads(start: number, end: number): AsyncGenerator<Uint8Array> {
     let pieces: Uint8Array[] = [];
-    for await (const { key, value } of this.#read(start, end)) {
-      if (value === null || key === TASK_KEY) continue;
-      if (!isContinuation(key) && pieces.length > 0) {
+    for await (const { kind, value, offset } of this.#read(start, end)) {
+      if (kind === "task") continue;
+      if (kind === null) throw new CodecError(`an unknown key in the changelog, offset ${offset}`);
+      if (kind !== "piece" && pieces.length > 0) {
         yield concatenate(pieces);
         pieces = [];
       }
@@ -131,10 +95,7 @@ export class LogStore implements CommitStore {
   }
 
   /** The committed records of the changelog from `start` up to the offset `end`. */
-  async *#read(
-    start: number,
-    end: number,
-  ): AsyncGenerator<{ key: string; value: Uint8Array | null; offset: number }> {
+  async *#read(start: number, end: number): AsyncGenerator<ChangelogRecord> {
     if (start >= end) return;
     const { topics, partition, openReader, signal, onRestore } = this.#options;
     const reader = openReader();
@@ -144,9 +105,7 @@ export class LogStore implements CommitStore {
         signal.throwIfAborted();
         const batch = await reader.next(RESTORE_WAIT_MS, signal);
         if (batch === null) continue;
-        for (let r = 0; r < batch.count && batch.offsets[r] < end; r++) {
-          yield { key: keyOf(batch, r), value: valueOf(batch, r), offset: batch.offsets[r] };
-        }
+        for (const record of readChangelog(batch)) if (record.offset < end) yield record;
         next = batch.nextOffset;
         onRestore();
       }
@@ -154,34 +113,4 @@ export class LogStore implements CommitStore {
       await reader.close();
     }
   }
-}
-
-/** `change-7/1` goes on where `change-7` stops. */
-function isContinuation(key: string): boolean {
-  return key.includes("/");
-}
-
-function keyOf({ bytes, keys }: LogBatch, r: number): string {
-  if (keys === null || keys.starts[r] < 0) return "";
-  return decoder.decode(bytes.subarray(keys.starts[r], keys.ends[r]));
-}
-
-function valueOf({ bytes, values }: LogBatch, r: number): Uint8Array | null {
-  return values.starts[r] < 0 ? null : bytes.subarray(values.starts[r], values.ends[r]);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-function endsOf(parts: readonly Uint8Array[]): number[] {
-  let end = 0;
-  return parts.map((part) => end += part.length);
 }

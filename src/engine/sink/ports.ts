@@ -1,4 +1,4 @@
-import type { Ledger } from "../../core/ledger.ts";
+import type { TaskAccount } from "../../core/task_state.ts";
 import type { LogBatch, PartitionOffset, PartitionRef } from "../log/ports.ts";
 
 /** The kinds of messages that the tables are written from. */
@@ -20,19 +20,12 @@ export type SinkMove = PartitionRef & {
   readonly messages: number;
 };
 
-/** A task's account of its partition, up to the raw offset `nextOffset`. */
-export type SinkAccount = {
-  readonly nextOffset: number;
-  readonly watermarkMs: number | null;
-  readonly ledger: Readonly<Ledger>;
-};
-
 /** One atomic step of one partition: rows, the places they came from, and the account of them. */
 export type SinkCommit = {
   readonly partition: number;
   readonly moves: readonly SinkMove[];
   readonly runs: readonly SinkRun[];
-  readonly account: SinkAccount | null;
+  readonly account: TaskAccount | null;
 };
 
 /** Rows written, and messages that the tables refused and that are kept with their reason. */

@@ -1,15 +1,18 @@
+import type { TaskAccount } from "../../core/task_state.ts";
 import type { LogBatch, LogEnds } from "../log/ports.ts";
-import type { SinkAccount, SinkCommit, SinkKind, SinkMove, SinkRun } from "./ports.ts";
+import type { SinkCommit, SinkKind, SinkMove, SinkRun } from "./ports.ts";
 
-/** Answers of the log after an account was read, until one was surely asked for after it. */
+/**
+ * The first answer after an account may belong to a fetch sent before it; the second cannot.
+ */
 const ANSWERS_AFTER = 2;
-/** A batch that fills less of the answer it came in is copied out of it, not to keep it alive. */
+/** A batch that fills a smaller share of its answer is copied, so that the answer can be freed. */
 const SHARE_MIN = 0.25;
-/** Accounts known and not yet reached; the changelog is read no further then. */
+/** While so many accounts wait to be reached, the changelog is read no further. */
 const ACCOUNTS_MAX = 256;
-/** Of one topic, as many times what a commit is to hold may wait until an account is reached. */
+/** Until an account is reached, so many commits' worth of messages of one topic may wait. */
 const WAITING_FACTOR_MAX = 4;
-/** Of one topic, whatever its messages' size. */
+/** Bytes of one topic that may wait, however many messages they are. */
 const WAITING_BYTES_MAX = 32 << 20;
 
 /** What is read of one topic of a partition and not yet written. */
@@ -32,10 +35,10 @@ type TopicQueue = {
   answers: number;
 };
 
-type Waiting = { readonly account: SinkAccount; readonly readTo: number; answersAt: number[] };
+type Waiting = { readonly account: TaskAccount; readonly readTo: number; answersAt: number[] };
 
-/** Messages of a topic up to an account; null where nothing says how many there are. */
-function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null {
+/** How many messages of a topic an account counts; null: the ledger does not count that kind. */
+function countOf(kind: SinkKind | null, { ledger }: TaskAccount): number | null {
   switch (kind) {
     case "validated":
       return ledger.ok + ledger.late;
@@ -52,10 +55,10 @@ function countOf(kind: SinkKind | null, { ledger }: SinkAccount): number | null 
   }
 }
 
-/** Whether every message of an account is known to be written or to wait. */
+/** Whether count or origin offset tell that every message of an account is written or waits. */
 function hasAll(
   { kind, messages, records, lastOrigin }: TopicQueue,
-  account: SinkAccount,
+  account: TaskAccount,
 ): boolean {
   if (kind === "metric" || kind === null) return true; // written as they come
   const count = countOf(kind, account);
@@ -143,7 +146,7 @@ export class SinkQueue {
   /** Takes the accounts that a batch of the changelog held, with their offsets there. */
   pushAccounts(
     batch: LogBatch,
-    accounts: readonly { readonly account: SinkAccount; readonly offset: number }[],
+    accounts: readonly { readonly account: TaskAccount; readonly offset: number }[],
   ): void {
     this.#of(batch.topic).readOffset = batch.nextOffset;
     const answersAt = this.#topics.map(({ answers }) => answers);
@@ -204,11 +207,19 @@ export class SinkQueue {
   }
 
   /**
-   * Whether all rows of account `a` are known of a topic. The account says how many there are. Where
-   * that does not help (of gaps; or messages were deleted before the store had them), the log does: a task begins
-   * a transaction only when its last has ended everywhere, so all of it stands below the last stable
-   * offset of an answer asked for after the next account was seen, or, of the latest account, of one
-   * asked for after it was seen that knows of no open transaction.
+   * Whether all rows of account `a` are known of a topic. Any of these tells it:
+   *
+   * - by count: so many messages are here as the account's ledger counts;
+   * - by origin offset: a message of a later raw record is here, and they come in order;
+   * - by last stable offset: the topic is read up to the last stable offset of a late enough answer.
+   *   A task begins a commit only when its last one has ended in every topic, so an answer is late
+   *   enough if it was asked for after account a + 1 was read. For the latest account, it is if it
+   *   was asked for after that account was read and tells of no open transaction.
+   *
+   *     task       ── commit a ──┤ended everywhere├── commit a + 1 ──┤
+   *     changelog         account a is read ●         ● account a + 1 is read
+   *     topic        fetch ├──────────────────────────────┤ first answer: may lack rows of a
+   *                                                       ├──────┤ second answer: has them all
    */
   #isComplete(queue: TopicQueue, t: number, a: number): boolean {
     if (hasAll(queue, this.#accounts[a].account)) return true;

@@ -1,23 +1,31 @@
-import { decodeTask } from "../../core/codec.ts";
-import type { GroupHandlers, LogAdmin, LogBatch, LogGroup, LogReader } from "../log/ports.ts";
-import type { Topics } from "../log/records.ts";
-import { type Clock, FencedError } from "../ports.ts";
-import { type SinkAccount, type SinkKind, type SinkStore, StoreAwayError } from "./ports.ts";
-import { SinkQueue } from "./queue.ts";
+import type { TaskAccount } from "../../core/task_state.ts";
 import type { WorkerEvent } from "../event.ts";
+import { readAccounts } from "../log/changelog.ts";
+import { type HeldPartition, Holdings, type HoldingState } from "../log/holdings.ts";
+import {
+  type GroupHandlers,
+  isTransient,
+  type LogAdmin,
+  type LogBatch,
+  type LogGroup,
+  type LogReader,
+  OffsetGoneError,
+} from "../log/ports.ts";
+import type { Topics } from "../log/records.ts";
+import type { Clock } from "../ports.ts";
+import { type SinkKind, type SinkStore, StoreAwayError } from "./ports.ts";
+import { SinkQueue } from "./queue.ts";
 
-/** The log that a projector reads. The reader gives committed records with keys and origins. */
-export type ProjectorLog = {
+/** The log that a sink reads. The reader gives committed records with keys and origins. */
+export type SinkLog = {
   readonly admin: LogAdmin;
   readonly reader: LogReader;
   /** Joins the group that shares the partitions. */
   join(handlers: GroupHandlers): LogGroup;
 };
 
-export type ProjectorOptions = {
+export type SinkOptions = {
   readonly topics: Topics;
-  /** How far the processors' watermarks stand behind the latest event time. */
-  readonly outOfOrdernessMs: number;
   /** Messages in one commit of a partition, about. */
   readonly commitRecordsMax: number;
   /** Time between two commits of a partition while messages come slowly, at most. */
@@ -31,13 +39,10 @@ export type ProjectorOptions = {
   readonly onEvent: (event: WorkerEvent) => void;
 };
 
-/** loading → running → (failed → loading | stopped). */
-export type ProjectionState = "loading" | "running" | "failed" | "stopped";
-
 /** How a partition stands, for health and metrics. */
-export type ProjectionStatus = {
+export type SinkStatus = {
   readonly partition: number;
-  readonly state: ProjectionState;
+  readonly state: HoldingState;
   /** Of the raw partition: how far the account in the store goes. */
   readonly nextOffset: number;
   readonly lagRecords: number;
@@ -47,26 +52,19 @@ export type ProjectionStatus = {
   readonly rowsRefused: number;
 };
 
-type Running = {
-  readonly partition: number;
-  state: ProjectionState;
+/** What a sink keeps of a partition. */
+type SinkPartition = HeldPartition & {
+  /** null while the partition does not run. */
   queue: SinkQueue | null;
-  pending: Promise<void> | null;
-  opening: Promise<void> | null;
   /** When the oldest message that waits was read; Infinity: none waits. */
   waitingSinceMs: number;
   fullSinceMs: number;
-  failures: number;
-  retryAtMs: number;
-  account: SinkAccount | null;
-  lastProgressAtMs: number;
+  account: TaskAccount | null;
   rowsWritten: number;
   rowsRefused: number;
 };
 
 const READ_WAIT_MS = 20;
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 15_000;
 /** Rows wait so long for the ledger that counts them, and then go ahead of it. */
 const UNALIGNED_MS_MIN = 5000;
 /** The same when no more may be read. */
@@ -77,33 +75,34 @@ const SETTLE_RETRY_MS = 10_000;
 const SETTLE_REST_FACTOR = 20;
 /** A stop waits for commits under way for so long. */
 const STOP_MS_MAX = 3000;
-const TASK_KEY = "task";
-const decoder = new TextDecoder();
 
 /**
- * Projects the output topics into a store of tables. Shares the partitions with the other members of
- * its group: partition p of every topic goes together. Where a partition is read from stands in the
- * store, with the rows that were read up to there, so that a commit of an owner who has lost it, or
- * one sent twice, finds the place taken and changes nothing. What is read and not committed is
- * dropped whenever the store is away, and read again: memory stays flat.
+ * Writes the output topics into a store of tables. Shares the partitions with the other members of
+ * its group: partition p of every topic goes together. The store keeps, with the rows, the offset up
+ * to which they were read. So a commit that is sent twice, or that a former owner sends, does not
+ * begin where the store stands, and changes nothing. What is read and not committed is dropped
+ * whenever the store is away, and read again: memory stays flat. `Holdings` says what
+ * becomes of a partition in which something goes wrong.
  */
-export class Projector {
-  readonly #log: ProjectorLog;
+export class Sink {
+  readonly #log: SinkLog;
   readonly #store: SinkStore;
-  readonly #options: ProjectorOptions;
+  readonly #options: SinkOptions;
   readonly #kinds: ReadonlyMap<string, SinkKind | null>;
-  readonly #running = new Map<number, Running>();
+  readonly #holdings: Holdings<SinkPartition>;
   #commits = 0;
   #isAway = false;
   #settleDueAtMs = Infinity;
   #settleRestUntilMs = 0;
   #settling: Promise<void> | null = null;
+  /** What broke in the store as a whole. */
+  #fault: unknown = null;
 
-  constructor(log: ProjectorLog, store: SinkStore, options: ProjectorOptions) {
+  constructor(log: SinkLog, store: SinkStore, options: SinkOptions) {
+    const { topics, clock, random, signal, onEvent } = options;
     this.#log = log;
     this.#store = store;
     this.#options = options;
-    const { topics } = options;
     this.#kinds = new Map<string, SinkKind | null>([
       [topics.validated, "validated"],
       [topics.gapAlerts, "gap"],
@@ -112,218 +111,172 @@ export class Projector {
       [topics.metrics, "metric"],
       [topics.changelog, null],
     ]);
+    this.#holdings = new Holdings<SinkPartition>({
+      begin: (held) => this.#begin(held),
+      restore: (held) => this.#load(held),
+      letGo: (held) => {
+        const { partition } = held;
+        held.queue = null;
+        for (const topic of this.#kinds.keys()) log.reader.unassign({ topic, partition });
+      },
+      isTransient: (error) => error instanceof StoreAwayError || isTransient(error),
+      sayShared: (error) => {
+        if (!(error instanceof StoreAwayError)) return false;
+        this.#hear(error);
+        return true;
+      },
+      ...{ clock, random, signal, onEvent },
+    });
   }
 
-  /**
-   * Works until the signal; then waits for the commits under way, and leaves the group.
-   *
-   * @throws {OffsetGoneError} Messages were deleted before they were written.
-   */
+  /** Works until the signal; then waits for the commits under way, and leaves the group. */
   async run(): Promise<void> {
-    const group = this.#log.join({
-      onAssigned: (partitions) => partitions.forEach((partition) => this.#assign(partition)),
-      onRevoked: async (partitions) => {
-        await Promise.all(partitions.map((partition) => this.#revoke(partition)));
-      },
-      onLost: (partitions) => partitions.forEach((partition) => this.#drop(partition, "lost")),
-    });
-    group.failed.catch(() => {});
+    const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
     try {
-      await Promise.race([group.failed, this.#work()]);
+      await Promise.race([failed, this.#work()]);
     } finally {
       await this.#finish();
-      await group.leave();
-      for (const partition of [...this.#running.keys()]) this.#drop(partition, "ended");
+      await this.#holdings.leave();
       await this.#log.reader.close();
     }
   }
 
   /** How each partition held stands. */
-  status(): ProjectionStatus[] {
-    return [...this.#running.values()].map((running) => ({
-      partition: running.partition,
-      state: running.state,
-      nextOffset: running.account?.nextOffset ?? 0,
-      lagRecords: running.queue?.lagRecords ?? 0,
-      watermarkMs: running.account?.watermarkMs ?? null,
-      lastProgressAtMs: running.lastProgressAtMs,
-      rowsWritten: running.rowsWritten,
-      rowsRefused: running.rowsRefused,
+  status(): SinkStatus[] {
+    return this.#holdings.all.map((held) => ({
+      partition: held.partition,
+      state: held.state,
+      nextOffset: held.account?.nextOffset ?? 0,
+      lagRecords: held.queue?.lagRecords ?? 0,
+      watermarkMs: held.account?.watermarkMs ?? null,
+      lastProgressAtMs: held.lastProgressAtMs,
+      rowsWritten: held.rowsWritten,
+      rowsRefused: held.rowsRefused,
     }));
   }
 
   async #work(): Promise<void> {
     const { clock, signal } = this.#options;
     while (!signal.aborted) {
-      const batch = await this.#log.reader.next(READ_WAIT_MS, signal);
+      const batch = await this.#read(signal);
       if (this.#fault !== null) throw this.#fault;
-      if (batch !== null) this.#take(batch);
-      const nowMs = clock.nowMs();
-      for (const running of this.#running.values()) {
-        if (running.state === "failed" && nowMs >= running.retryAtMs) this.#open(running);
-        if (running.state === "running") this.#commitWhenDue(running, nowMs);
-      }
-      this.#settleWhenDue(nowMs);
+      if (batch !== null) this.#holdings.work(batch.partition, (held) => this.#take(held, batch));
+      this.#holdings.turn((held, nowMs) => this.#commitWhenDue(held, nowMs));
+      this.#settleWhenDue(clock.nowMs());
     }
   }
 
-  #fault: unknown = null;
+  async #read(signal: AbortSignal): Promise<LogBatch | null> {
+    try {
+      return await this.#log.reader.next(READ_WAIT_MS, signal);
+    } catch (error) {
+      if (!(error instanceof OffsetGoneError)) throw error;
+      const held = this.#holdings.get(error.at.partition);
+      if (held === null) throw error;
+      const why = "messages were deleted before they were written, or the topic was made anew";
+      this.#holdings.fail(
+        held,
+        new OffsetGoneError(`${error.message}: ${why}`, error.at, {
+          hint: "to go on without them, set next_offset of that topic in the table sink_positions",
+          cause: error,
+        }),
+      );
+      return null;
+    }
+  }
 
-  #assign(partition: number): void {
-    const nowMs = this.#options.clock.nowMs();
-    const running: Running = {
-      partition,
-      state: "loading",
+  #begin(held: HeldPartition): SinkPartition {
+    return {
+      ...held,
       queue: null,
-      pending: null,
-      opening: null,
       waitingSinceMs: Infinity,
       fullSinceMs: Infinity,
-      failures: 0,
-      retryAtMs: nowMs,
       account: null,
-      lastProgressAtMs: nowMs,
       rowsWritten: 0,
       rowsRefused: 0,
     };
-    this.#running.set(partition, running);
-    this.#open(running);
   }
 
-  /** Asks the store where the partition stands, and reads on from there. */
-  #open(running: Running): void {
-    running.state = "loading";
-    running.opening = this.#load(running).catch((error) => this.#fail(running, error));
-  }
-
-  async #load(running: Running): Promise<void> {
-    const { partition } = running;
-    running.lastProgressAtMs = this.#options.clock.nowMs();
+  /** Asks the store where the partition stands, to read on from there. */
+  async #load(held: SinkPartition): Promise<() => void> {
+    const { partition } = held;
+    const { clock } = this.#options;
+    held.lastProgressAtMs = clock.nowMs();
     const refs = [...this.#kinds.keys()].map((topic) => ({ topic, partition }));
     const starts = await this.#log.admin.listOffsets(refs, "start");
     const positions = await this.#store.load(starts);
-    if (this.#running.get(partition) !== running || running.state !== "loading") return;
-    this.#hear(null);
-    for (const { topic, offset, isNew } of positions) {
-      if (isNew && offset > 0 && this.#kinds.get(topic) !== null) {
-        this.#say("warn", "history_deleted", { topic, partition, first_offset: offset });
+    return () => {
+      this.#hear(null);
+      for (const { topic, offset, isNew } of positions) {
+        if (isNew && offset > 0 && this.#kinds.get(topic) !== null) {
+          this.#say("warn", "history_deleted", { topic, partition, first_offset: offset });
+        }
       }
-    }
-    running.queue = new SinkQueue(
-      partition,
-      positions.map((position) => ({
-        ...position,
-        kind: this.#kinds.get(position.topic) ?? null,
-      })),
-    );
-    running.waitingSinceMs = running.fullSinceMs = Infinity;
-    running.state = "running";
-    running.lastProgressAtMs = this.#options.clock.nowMs();
-    this.#settleDueAtMs = running.lastProgressAtMs + SETTLE_MS_MIN; // who had it before may not have
-    for (const position of positions) this.#log.reader.assign(position);
-    this.#say("info", "partition_loaded", { partition });
+      held.queue = new SinkQueue(
+        partition,
+        positions.map((position) => ({
+          ...position,
+          kind: this.#kinds.get(position.topic) ?? null,
+        })),
+      );
+      held.waitingSinceMs = held.fullSinceMs = Infinity;
+      // The previous owner may not have settled.
+      this.#settleDueAtMs = clock.nowMs() + SETTLE_MS_MIN;
+      for (const position of positions) this.#log.reader.assign(position);
+      this.#say("info", "partition_loaded", { partition });
+    };
   }
 
-  #take(batch: LogBatch): void {
-    const running = this.#running.get(batch.partition);
-    if (running?.state !== "running" || running.queue === null) return;
-    const { queue } = running;
+  #take(held: SinkPartition, batch: LogBatch): void {
+    const { queue } = held;
+    if (queue === null) return;
     const nowMs = this.#options.clock.nowMs();
-    if (this.#kinds.get(batch.topic) === null) {
-      queue.pushAccounts(batch, accountsIn(batch, this.#options.outOfOrdernessMs));
-    } else queue.push(batch);
-    running.lastProgressAtMs = nowMs;
-    if (running.waitingSinceMs === Infinity) running.waitingSinceMs = nowMs;
+    if (this.#kinds.get(batch.topic) === null) queue.pushAccounts(batch, readAccounts(batch));
+    else queue.push(batch);
+    held.lastProgressAtMs = nowMs;
+    if (held.waitingSinceMs === Infinity) held.waitingSinceMs = nowMs;
     if (!queue.isFull(batch.topic, this.#options.commitRecordsMax)) return;
     this.#log.reader.pause(batch);
-    if (running.fullSinceMs === Infinity) running.fullSinceMs = nowMs;
+    if (held.fullSinceMs === Infinity) held.fullSinceMs = nowMs;
   }
 
-  #commitWhenDue(running: Running, nowMs: number): void {
-    const { queue } = running;
+  #commitWhenDue(held: SinkPartition, nowMs: number): void {
+    const { queue } = held;
     if (queue === null) return;
-    const { partition } = running;
+    const { partition } = held;
     queue.observe((topic) => this.#log.reader.ends({ topic, partition }));
-    if (running.pending !== null || this.#commits >= this.#options.commitsMax) return;
-    if (running.waitingSinceMs === Infinity) return;
-    const waitedMs = nowMs - running.waitingSinceMs;
+    if (held.pending !== null || this.#commits >= this.#options.commitsMax) return;
+    if (held.waitingSinceMs === Infinity) return;
+    const waitedMs = nowMs - held.waitingSinceMs;
     const isFull = queue.records >= this.#options.commitRecordsMax;
     if (!isFull && waitedMs < this.#options.commitIntervalMs) return;
-    if (queue.isAligned) return this.#commit(running, false);
+    if (queue.isAligned) return this.#commit(held, queue, { all: false });
     const isStuck = waitedMs >= UNALIGNED_MS_MIN ||
-      nowMs - running.fullSinceMs >= UNALIGNED_FULL_MS_MIN;
-    if (isStuck) this.#commit(running, true);
+      nowMs - held.fullSinceMs >= UNALIGNED_FULL_MS_MIN;
+    if (isStuck) this.#commit(held, queue, { all: true });
   }
 
-  #commit(running: Running, all: boolean): void {
-    const { queue, partition } = running;
+  #commit(held: SinkPartition, queue: SinkQueue, { all }: { all: boolean }): void {
+    const { partition } = held;
     const { clock } = this.#options;
-    const commit = queue?.take(all);
-    running.waitingSinceMs = queue?.isBehind ? clock.nowMs() : Infinity;
-    running.fullSinceMs = Infinity;
-    if (commit === undefined || commit.moves.length === 0) return;
+    const commit = queue.take(all);
+    held.waitingSinceMs = queue.isBehind ? clock.nowMs() : Infinity;
+    held.fullSinceMs = Infinity;
+    if (commit.moves.length === 0) return;
     for (const topic of this.#kinds.keys()) {
-      if (!queue?.isFull(topic, this.#options.commitRecordsMax)) {
-        this.#log.reader.resume({ topic, partition });
-      }
+      if (queue.isFull(topic, this.#options.commitRecordsMax)) continue;
+      this.#log.reader.resume({ topic, partition });
     }
+    const committed = this.#store.commit(commit).finally(() => this.#commits--);
     this.#commits++;
-    running.pending = this.#store.commit(commit).then(({ rows, refused }) => {
-      running.failures = 0;
-      running.account = commit.account ?? running.account;
-      running.rowsWritten += rows;
-      running.rowsRefused += refused;
-      running.lastProgressAtMs = clock.nowMs();
+    this.#holdings.follow(held, committed, ({ rows, refused }) => {
+      held.account = commit.account ?? held.account;
+      held.rowsWritten += rows;
+      held.rowsRefused += refused;
       this.#settleDueAtMs = clock.nowMs() + SETTLE_MS_MIN;
       if (refused > 0) this.#say("error", "rows_refused", { partition, refused });
       this.#hear(null);
-    }).catch((error) => this.#fail(running, error)).finally(() => {
-      this.#commits--;
-      running.pending = null;
     });
-  }
-
-  /** Given up in peace: the commit under way is waited for, and the rest is another's to read. */
-  async #revoke(partition: number): Promise<void> {
-    const running = this.#running.get(partition);
-    this.#drop(partition, "revoked");
-    await running?.pending;
-    await running?.opening;
-  }
-
-  #drop(partition: number, why: string): void {
-    const running = this.#running.get(partition);
-    if (running === undefined) return;
-    this.#running.delete(partition);
-    running.state = "stopped";
-    this.#forget(running);
-    this.#say("info", "partition_stopped", { partition, why });
-  }
-
-  #forget(running: Running): void {
-    const { partition } = running;
-    running.queue = null;
-    for (const topic of this.#kinds.keys()) this.#log.reader.unassign({ topic, partition });
-  }
-
-  /** Drops what was read of a partition, to read it again once the store takes it. */
-  #fail(running: Running, error: unknown): void {
-    const { clock, random, signal } = this.#options;
-    if (this.#running.get(running.partition) !== running || signal.aborted) return;
-    const isLog = error instanceof Error && error.name === "LogError";
-    if (!(error instanceof StoreAwayError || error instanceof FencedError || isLog)) {
-      this.#fault ??= error;
-      return;
-    }
-    this.#forget(running);
-    running.state = "failed";
-    const retryMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** running.failures++);
-    running.retryAtMs = clock.nowMs() + retryMs * (0.5 + random() / 2);
-    if (error instanceof StoreAwayError) this.#hear(error);
-    else {
-      const { message } = error;
-      this.#say("warn", "partition_reloads", { partition: running.partition, error: message });
-    }
   }
 
   /** Says when the store gets away and when it is back, not each try. */
@@ -337,7 +290,7 @@ export class Projector {
   }
 
   #settleWhenDue(nowMs: number): void {
-    const isBusy = [...this.#running.values()].some(({ queue, pending }) =>
+    const isBusy = this.#holdings.all.some(({ queue, pending }) =>
       pending !== null || (queue?.records ?? 0) > 0
     );
     const dueAtMs = Math.max(this.#settleDueAtMs, this.#settleRestUntilMs);
@@ -360,37 +313,20 @@ export class Projector {
   /** Waits for the commits under way, but not for a store that hangs. */
   async #finish(): Promise<void> {
     const { clock } = this.#options;
-    const pending = [...this.#running.values()].map((running) => running.pending);
+    const pending = this.#holdings.all.map(({ pending }) => pending);
     const waited = new AbortController();
     await Promise.race([
       Promise.all([...pending, this.#settling]),
       clock.sleep(STOP_MS_MAX, waited.signal),
     ]);
     waited.abort();
-    for (const running of this.#running.values()) running.pending = running.opening = null;
+    for (const held of this.#holdings.all) {
+      held.pending = null;
+      held.opening = Promise.resolve();
+    }
   }
 
   #say(level: WorkerEvent["level"], event: string, fields: WorkerEvent["fields"]): void {
     this.#options.onEvent({ level, event, fields });
   }
-}
-
-/** The accounts among a changelog's records, and where they stand in it. */
-function accountsIn(
-  batch: LogBatch,
-  outOfOrdernessMs: number,
-): { account: SinkAccount; offset: number }[] {
-  const { bytes, keys, values, offsets, count } = batch;
-  const found: { account: SinkAccount; offset: number }[] = [];
-  for (let r = 0; r < count && keys !== null; r++) {
-    if (keys.ends[r] - keys.starts[r] !== TASK_KEY.length || values.starts[r] < 0) continue;
-    const key = decoder.decode(bytes.subarray(keys.starts[r], keys.ends[r]));
-    if (key !== TASK_KEY) continue;
-    const task = decodeTask(bytes.slice(values.starts[r], values.ends[r]));
-    const { nextOffset, ledger, readingMaxMs, tickMaxMs } = task;
-    const maxMs = Math.max(readingMaxMs, tickMaxMs);
-    const watermarkMs = maxMs === -Infinity ? null : maxMs - outOfOrdernessMs;
-    found.push({ account: { nextOffset, watermarkMs, ledger }, offset: offsets[r] });
-  }
-  return found;
 }

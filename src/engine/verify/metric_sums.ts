@@ -1,6 +1,6 @@
 import type { Outputs } from "../../core/outputs.ts";
 
-/** Those that count records: their sums do not depend on how the commits were cut. */
+/** The metrics that count records: their sums do not depend on how the commits were cut. */
 const COUNTED = new Set([
   ...["event_processed", "invalid_event", "too_late_event", "duplicate_event", "gap_detected"],
 ]);
@@ -36,7 +36,7 @@ export class MetricSums {
   }
 }
 
-/** Null: it is none. */
+/** Reads a metric; null: the text is no metric. */
 export function parseMetric(text: string): MetricMessage | null {
   try {
     const metric = JSON.parse(text);

@@ -28,7 +28,7 @@ export type LogDifference = {
 
 const DIFFERENCES_MAX = 20;
 const WAIT_MS = 500;
-/** How often nothing may come though the log has more, before that is said. */
+/** After so many waits without an answer, though the log has more, reading fails. */
 const WAITS_MAX = 240;
 const NO_BYTES = new Uint8Array(0);
 const TEXT_LENGTH_MAX = 300;
@@ -147,7 +147,7 @@ export class OutputCursor {
     }
   }
 
-  /** What is left is more than there should be. */
+  /** Reports the records that are left: none of them is expected. */
   async end(differences: Differences): Promise<void> {
     while (this.#current !== null) {
       this.extra(differences);
@@ -159,7 +159,7 @@ export class OutputCursor {
     await this.#batches.return(undefined);
   }
 
-  /** The current record is one that should not be there. */
+  /** Reports the current record as one that is not expected. */
   extra(differences: Differences): void {
     if (this.#current === null) return;
     const { offset, value } = this.#current;
@@ -169,7 +169,7 @@ export class OutputCursor {
   }
 }
 
-/** Record r; one that does not come from this partition's input comes before all that do. */
+/** Record r. One without an origin in this partition's input sorts before all others. */
 function foundAt({ bytes, values, origins }: LogBatch, r: number, partition: number): Found {
   const start = values.starts[r];
   const value = start < 0 ? NO_BYTES : bytes.subarray(start, values.ends[r]);
@@ -181,7 +181,7 @@ function foundAt({ bytes, values, origins }: LogBatch, r: number, partition: num
   };
 }
 
-/** Below 0: the record found comes before the one expected; above: behind it, or there is none. */
+/** Below 0: the record found comes before the expected one. Above 0: it comes later, or is absent. */
 function orderOf(found: Found | null, offset: number, index: number): number {
   if (found === null) return 1;
   return found.offset - offset || found.index - index;

@@ -1,10 +1,11 @@
-import { decodeTask } from "../../core/codec.ts";
 import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import type { GapState, Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
-import type { TaskState } from "../../core/task_state.ts";
+import { newRawRecord } from "../../core/reading.ts";
+import type { TaskAccount } from "../../core/task_state.ts";
 import { gapId } from "../../core/json.ts";
-import { outputRecords } from "../log/records.ts";
+import { readAccounts } from "../log/changelog.ts";
+import { outputRecords, placeRecord } from "../log/records.ts";
 import { MetricSums, parseMetric } from "./metric_sums.ts";
 import {
   Differences,
@@ -36,8 +37,8 @@ const FOLD_RECORDS = 20_000;
 const decoder = new TextDecoder();
 
 /**
- * Recomputes one partition from its raw log, up to where its owner has committed, and compares every
- * output with what the topics hold, in order and byte for byte. Only the metrics are compared by
+ * Recomputes one partition from its raw log, up to where its owner has committed. Every output is
+ * compared with what the topics hold, in order and byte for byte. Only the metrics are compared by
  * their sums: they are counted per commit. Memory is bounded by the core's state and a few batches.
  */
 export async function verifyPartition(options: VerifyOptions): Promise<PartitionVerified> {
@@ -105,25 +106,20 @@ function accountOf(ledger: Ledger, states: ReadonlyMap<string, GapState>): Parti
 }
 
 /** What the partition's owner committed last; null: nothing yet. */
-async function readCommitted(options: VerifyOptions): Promise<TaskState | null> {
+async function readCommitted(options: VerifyOptions): Promise<TaskAccount | null> {
   const { topics, partition } = options;
-  let task: Uint8Array | null = null;
+  let account: TaskAccount | null = null;
   const ref = { topic: topics.changelog, partition };
   for await (const batch of readCommittedRecords(ref, options)) {
-    for (let r = 0; r < batch.count; r++) {
-      if (batch.keys === null || batch.values.starts[r] < 0) continue;
-      const key = batch.bytes.subarray(batch.keys.starts[r], batch.keys.ends[r]);
-      if (key.length !== 4 || decoder.decode(key) !== "task") continue;
-      task = batch.bytes.slice(batch.values.starts[r], batch.values.ends[r]);
-    }
+    account = readAccounts(batch).at(-1)?.account ?? account;
   }
-  return task === null ? null : decodeTask(task);
+  return account;
 }
 
-/** What the raw records before `nextOffset` said that no portion before has told. */
+/** The outputs of the raw records before `nextOffset` that are in no earlier portion. */
 type Portion = { readonly outputs: Outputs; readonly nextOffset: number };
 
-/** Folds the raw records before `end` in portions, of which one ends at `accountAt`. */
+/** Folds the raw records before `end` in portions. One portion ends at `accountAt`. */
 async function* foldRaw(
   processor: Processor,
   end: number,
@@ -133,16 +129,15 @@ async function* foldRaw(
   const ref = { topic: topics.raw, partition };
   let mark = options.accountAt ?? Infinity;
   let held = 0;
+  const record = newRawRecord();
   for await (const batch of readCommittedRecords(ref, options, end)) {
-    const { bytes, values, offsets, timesMs } = batch;
+    const { offsets } = batch;
     for (let r = 0; r < batch.count && offsets[r] < end; r++) {
       if (offsets[r] >= mark) {
         yield { outputs: processor.takeOutputs(), nextOffset: mark };
         mark = Infinity;
       }
-      const start = Math.max(0, values.starts[r]);
-      const valueEnd = values.starts[r] < 0 ? start : values.ends[r];
-      processor.record(bytes, start, valueEnd, offsets[r], timesMs[r]);
+      processor.record(placeRecord(record, batch, r));
       if (++held % FOLD_RECORDS > 0) continue;
       yield { outputs: processor.takeOutputs(), nextOffset: offsets[r] + 1 };
     }

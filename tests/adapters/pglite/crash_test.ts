@@ -7,6 +7,7 @@ import type { GapAlert } from "../../../src/core/outputs.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { readOutputs } from "../../golden/tables.ts";
 import { outputLines } from "../../simulation/playback.ts";
+import { rawOf } from "../../simulation/fold.ts";
 import { logOf, OPTIONS, PARTITIONS, RECORDS_MAX } from "../fleet_log.ts";
 
 /** Runs another process that commits the fleet's log into a directory until it is killed. */
@@ -64,7 +65,7 @@ async function finishAndCompare(store: PgliteStore): Promise<void> {
     const straight = new MemoryStore();
     for (const to of [store, straight]) {
       const task = await Task.open(OPTIONS[partition], to);
-      for (const bytes of log.slice(task.nextOffset)) task.fold(bytes, 0, bytes.length, NaN);
+      for (const bytes of log.slice(task.nextOffset)) task.fold(rawOf(bytes, task.nextOffset));
       const commit = task.takeCommit();
       if (commit !== null) await to.commit(commit);
     }
@@ -150,9 +151,9 @@ Deno.test("PgliteStore.open() that refuses a database lets go of it, and its pro
   try {
     const script = `
       import assert from "node:assert/strict";
-      import { migrate } from "@/src/adapters/migrations.ts";
-      import { PgliteClient } from "@/src/adapters/pglite_client.ts";
-      import { PgliteStore } from "@/src/adapters/pglite_store.ts";
+      import { migrate } from "@/src/tables/migrations.ts";
+      import { PgliteClient } from "@/src/adapters/pglite/client.ts";
+      import { PgliteStore } from "@/src/adapters/pglite/store.ts";
       const client = await PgliteClient.open("${directory}/pg");
       await migrate(client, [{ name: "999_newer", sql: "SELECT 1;", embedded: false }]);
       await client.close();

@@ -11,7 +11,7 @@ import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
 import { createRandom } from "../../../src/generate/random.ts";
 import { fleetStream } from "../../simulation/fleet_stream.ts";
-import { coreOptions } from "../../simulation/fold.ts";
+import { coreOptions, rawOf } from "../../simulation/fold.ts";
 import type { OracleOptions } from "../../simulation/oracle.ts";
 import { metricSums, stateLines, toLogs } from "../../simulation/playback.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
@@ -82,6 +82,17 @@ export function filledFleet(
   return fleet;
 }
 
+/** Appends records to a partition of the raw topic, in a transaction. */
+export function appendRaw(
+  { log }: Fleet,
+  partition: number,
+  texts: readonly { readonly text: string; readonly timeMs: number }[],
+): void {
+  const owner = { id: "producer", epoch: log.takeOver("producer") };
+  log.append(runOf(partition, texts), owner);
+  log.end(owner, "committed");
+}
+
 function runOf(
   partition: number,
   texts: readonly { readonly text: string; readonly timeMs: number }[],
@@ -125,6 +136,7 @@ export function startProcess(fleet: Fleet, options: ProcessOptions = {}): Proces
     idleTimeoutMs: options.idleTimeoutMs ?? 0,
     changelogBytesMin: CHANGELOG_BYTES_MIN,
     clock,
+    random: () => 1,
     signal: controller.signal,
     onEvent: (event) => void events.push(event),
   });
@@ -185,7 +197,7 @@ export async function foundLines(fleet: Fleet): Promise<string[]> {
 }
 
 function stateOf(partition: number, processor: Processor): string[] {
-  const state = JSON.stringify(decodeTask(encodeTask(processor.state)));
+  const state = JSON.stringify(decodeTask(encodeTask(processor)));
   return [`${partition} ${state}`, ...stateLines(processor)];
 }
 
@@ -197,8 +209,7 @@ export function expectedLines(fleet: Fleet): string[] {
   for (const partition of partitionsOf(fleet)) {
     const processor = new Processor(fleet.options(partition));
     for (const entry of fleet.log.committed({ topic: TOPICS.raw, partition }, 0).entries) {
-      const value = entry.value ?? new Uint8Array(0);
-      processor.record(value, 0, value.length, entry.offset, entry.timeMs);
+      processor.record(rawOf(entry.value ?? "", entry.offset, entry.timeMs));
     }
     const outputs = processor.takeOutputs();
     const topics = TOPICS;

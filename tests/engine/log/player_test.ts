@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LogError } from "../../../src/engine/log/ports.ts";
-import { playIntoLog, storedNote } from "../../../src/engine/log/player.ts";
+import { playIntoLog, storedReplay } from "../../../src/engine/log/player.ts";
 import { FencedError } from "../../../src/engine/ports.ts";
 import { type RawRecord, toChunks } from "../../simulation/playback.ts";
 import { emptyFleet, type Fleet, reliable, TOPICS, untilTrue } from "./log_fleet.ts";
@@ -148,15 +148,15 @@ Deno.test("playIntoLog() keeps to its rate, and commits while it waits", async (
   assert.deepEqual(rawLines(fleet), expected);
 });
 
-Deno.test("storedNote() finds the note of a replay that has begun, or is finished", async () => {
+Deno.test("storedReplay() finds the note of a replay that has begun, or is finished", async () => {
   const fleet = emptyFleet(PARTITIONS);
   const admin = reliable(fleet).admin();
   const of = { topic: TOPICS.raw, partitions: PARTITIONS, group: GROUP, admin };
-  assert.equal(await storedNote(of), null);
+  assert.equal(await storedReplay(of), null);
   const { client } = play(fleet);
   await untilTrue("it has begun", () => client.steps > steps / 2);
   client.die();
-  assert.equal(await storedNote(of), "2024");
+  assert.deepEqual(await storedReplay(of), { note: "2024", isFinished: false });
   await play(fleet).played;
-  assert.equal(await storedNote(of), "2024");
+  assert.deepEqual(await storedReplay(of), { note: "2024", isFinished: true });
 });

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { encodeTask } from "../../../src/core/codec.ts";
 import { DISPOSITIONS } from "../../../src/core/ledger.ts";
+import { Processor } from "../../../src/core/processor.ts";
 import { createRandom, type Random, randomInteger } from "../../../src/generate/random.ts";
 import { assertSameAnswer } from "../../simulation/playback.ts";
 import {
+  appendRaw,
   committedTask,
+  emptyFleet,
   expectedLines,
   filledFleet,
   type Fleet,
@@ -68,6 +72,25 @@ Deno.test("run() of one process judges every record and commits it", async () =>
   assert.ok(
     ["open", "write", "offset", "end", "list", "read"].every((o) => operations.includes(o)),
   );
+});
+
+Deno.test("run() turns no reading too late by a record that claims to have arrived in 2099", async () => {
+  const fleet = emptyFleet(1);
+  const beganMs = Date.UTC(2024, 0, 1);
+  const texts = Array.from({ length: 40 }, (_, r) => {
+    const timeMs = beganMs + r * 30 * 60_000;
+    const at = new Date(timeMs).toISOString();
+    return { timeMs, text: `{"meter_id":"M1","timestamp":"${at}","consumption_kwh":1}` };
+  });
+  const at = "2099-01-01T00:00:00Z";
+  const text = `{"meter_id":"M1","timestamp":"${at}","consumption_kwh":1,"received_at":"${at}"}`;
+  appendRaw(fleet, 0, texts.toSpliced(9, 0, { timeMs: beganMs, text }));
+  const process = startProcess(fleet);
+  await untilTrue("all is judged", () => isDone(fleet));
+  await stopAll([process]);
+  const { raw, ok, rejected } = committedTask(fleet, 0)!.ledger;
+  assert.deepEqual({ raw, ok, rejected }, { raw: 41, ok: 40, rejected: 1 });
+  await assertAsExpected(fleet, "one from 2099");
 });
 
 for (const kind of STEP_FAULTS) {
@@ -211,6 +234,89 @@ Deno.test("run() says as an error that records were deleted while it was behind,
   assert.equal(said?.level, "error");
   await stopAll([second]);
 });
+
+Deno.test("run() says each try of a partition whose log does not answer, and goes on", async () => {
+  const fleet = filledFleet(SHAPE);
+  let opens = 0;
+  const faultAt = (_: number, operation: string) =>
+    operation === "open" && opens++ < 6 ? "before" as const : null;
+  const process = startProcess(fleet, { faultAt });
+  await untilTrue("all is judged", () => isDone(fleet));
+  const failed = process.events.filter(({ event }) => event === "partition_failed");
+  for (const partition of [0, 1]) {
+    const own = failed.filter(({ fields }) => fields.partition === partition);
+    assert.deepEqual(own.map(({ level }) => level), ["warn", "warn", "warn"]);
+    assert.deepEqual(own.map(({ fields }) => fields.retry_ms), [100, 200, 400]);
+  }
+  await stopAll([process]);
+  await assertAsExpected(fleet, "opened at the fourth try");
+});
+
+/** What breaks an invariant of partition 1 alone. */
+const BREAKS: Record<string, { break: (fleet: Fleet) => Fleet; error: RegExp; hint: boolean }> = {
+  "its state cannot be read": {
+    break: (fleet) => {
+      const key = new TextEncoder().encode("task");
+      fleet.log.put({ topic: TOPICS.changelog, partition: 1 }, { key, value: Uint8Array.of(200) });
+      return fleet;
+    },
+    ...{ error: /^state of version 200 cannot be read/, hint: false },
+  },
+  "the program fails in the middle of its records": {
+    break: (fleet) => {
+      let asked = 0;
+      const intervals = new Map<string, number>();
+      intervals.get = () => {
+        if (++asked > 2) throw new TypeError("a fault of ours");
+        return undefined;
+      };
+      const options = (partition: number) => ({
+        ...fleet.options(partition),
+        ...(partition === 1 ? { intervalMsByMeter: intervals } : {}),
+      });
+      return { ...fleet, options };
+    },
+    ...{ error: /^a fault of ours$/, hint: false },
+  },
+  "its raw topic was made anew": {
+    break: (fleet) => {
+      const key = new TextEncoder().encode("task");
+      const { state } = new Processor(fleet.options(1));
+      const value = encodeTask({ state: { ...state, nextOffset: 10_000 }, watermarkMs: null });
+      fleet.log.put({ topic: TOPICS.changelog, partition: 1 }, { key, value });
+      return fleet;
+    },
+    ...{ error: /^t_raw\/1 is judged further than it goes$/, hint: true },
+  },
+};
+
+for (const [name, { break: breakIt, error, hint }] of Object.entries(BREAKS)) {
+  Deno.test(`run() stops a partition when ${name}, loudly, and the other goes on`, async () => {
+    const fleet = breakIt(filledFleet(SHAPE));
+    const process = startProcess(fleet);
+    const end = fleet.log.committed({ topic: TOPICS.raw, partition: 0 }, 0).entries.at(-1)!.offset;
+    await untilTrue(
+      "partition 0 is judged",
+      () =>
+        committedTask(fleet, 0)?.nextOffset === end + 1 &&
+        process.events.some(({ level }) => level === "error"),
+    );
+    fleet.clock.advance(3_600_000);
+    await untilTrue("time goes on", () => process.client.steps > 200);
+    const states = process.worker.status().map(({ partition, state }) => [partition, state]);
+    assert.deepEqual(states.sort(), [[0, "running"], [1, "stopped"]]);
+    const loud = process.events.filter(({ level }) => level !== "info");
+    assert.equal(loud.length, 1, "it is said once, and not tried again");
+    const [{ level, event, fields }] = loud;
+    assert.deepEqual([level, event], ["error", "partition_stopped"]);
+    assert.deepEqual([fields.partition, fields.why], [1, "broken"]);
+    assert.match(String(fields.error), error);
+    assert.equal("hint" in fields, hint);
+    await stopAll([process]);
+    assert.deepEqual(process.worker.status(), []);
+    assert.equal(fleet.log.openTransactions, 0);
+  });
+}
 
 /** Seeds of the swarm that failed once, and some that never did. */
 const SWARM_SEEDS = Array.from({ length: 60 }, (_, i) => 100 + i);

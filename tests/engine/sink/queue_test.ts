@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { emptyLedger } from "../../../src/core/ledger.ts";
+import type { TaskAccount } from "../../../src/core/task_state.ts";
 import type { LogBatch, LogEnds } from "../../../src/engine/log/ports.ts";
-import type { SinkAccount, SinkCommit, SinkKind } from "../../../src/engine/sink/ports.ts";
+import type { SinkCommit, SinkKind } from "../../../src/engine/sink/ports.ts";
 import { SinkQueue } from "../../../src/engine/sink/queue.ts";
 
 const KINDS: Record<string, SinkKind | null> = {
@@ -48,7 +49,7 @@ function batch(topic: string, from: number, origins: number[], bytesEach = 1): L
 }
 
 /** An account of so many accepted and rejected readings, up to a raw offset. */
-function account(nextOffset: number, ok: number, rejected = 0): SinkAccount {
+function account(nextOffset: number, ok: number, rejected = 0): TaskAccount {
   const ledger = { ...emptyLedger(), raw: ok + rejected, ok, rejected };
   return { nextOffset, watermarkMs: 0, ledger };
 }
