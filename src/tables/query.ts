@@ -9,3 +9,13 @@ export type Query = (sql: string, params?: unknown[]) => Promise<Row[]>;
 
 /** Which rows of a list are wanted. */
 export type ListPage = { readonly limit: number; readonly offset: number };
+
+/** The part of a database client that reading needs. */
+export type Reader = {
+  query(sql: string, params?: readonly unknown[]): Promise<{ rows: Row[] }>;
+};
+
+/** A client's answers as rows alone. */
+export function queryOf(reader: Reader): Query {
+  return async (sql, params) => (await reader.query(sql, params)).rows;
+}
