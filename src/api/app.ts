@@ -5,7 +5,8 @@ import { addHealthRoutes } from "./health_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
 import { ParameterError } from "./parameters.ts";
-import type { Query, StatusPorts } from "./ports.ts";
+import type { StatusPorts } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import { createAnswers } from "./status.ts";
 import { addStatusRoutes } from "./status_routes.ts";
 

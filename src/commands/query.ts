@@ -1,9 +1,9 @@
-import { SqlError } from "../adapters/pglite_client.ts";
-import { readArguments, refuseTogether } from "./arguments.ts";
-import { openStore } from "./embedded.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { loadConfig, print } from "./shell.ts";
-import { formatCsv, formatJson, formatTable } from "./table.ts";
+import { SqlError } from "../adapters/pglite/client.ts";
+import { readArguments, refuseTogether } from "../console/arguments.ts";
+import { openStore } from "../setup/embedded.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { loadConfig, print } from "../console/shell.ts";
+import { formatCsv, formatJson, formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 
@@ -13,7 +13,10 @@ EXPLAIN, as a role that may read every table and change nothing.
   --data DIR     the store (default: .gridwatch)
   --json         instead of a table, an array of one object a row; a column name that comes again
                  gets _2, _3, …
-  --csv          instead of a table, as PostgreSQL's CSV: null is empty, the empty text is ""
+  --csv          instead of a table, as PostgreSQL's CSV: null is empty, the empty text is "". A text
+                 (never a number) that begins with = + - @, a tab or a line's end gets an apostrophe
+                 before it, lest a spreadsheet run it as a formula
+  --raw          with --csv: every text as it is, without that apostrophe
   --config FILE  settings
 
 Examples:
@@ -25,6 +28,7 @@ const OPTIONS = {
   data: { type: "string" },
   json: { type: "boolean", default: false },
   csv: { type: "boolean", default: false },
+  raw: { type: "boolean", default: false },
   config: { type: "string" },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -40,12 +44,15 @@ export async function query(args: string[]): Promise<number> {
     throw new UsageError("Cannot query: exactly one statement is needed", "put it in quotes");
   }
   refuseTogether("query", values, ["json", "csv"]);
+  if (values.raw && !values.csv) {
+    throw new UsageError("Cannot query with --raw: must come with --csv", "gridwatch query --help");
+  }
   const config = await loadConfig(values.config);
   const store = await openStore(values.data ?? config.data_directory, true);
   try {
-    const { columns, rows } = await store.readCells(positionals[0]);
+    const { columns, areNumbers, rows } = await store.readCells(positionals[0]);
     if (values.json) print(formatJson(columns, rows));
-    else if (values.csv) print(formatCsv(columns, rows));
+    else if (values.csv) print(formatCsv(columns, rows, { areNumbers, isRaw: values.raw }));
     else {
       const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
       print(formatTable(columns, rows, { widthMax }));

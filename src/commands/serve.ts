@@ -1,9 +1,9 @@
-import { readArguments, readNumber, refuseTogether } from "./arguments.ts";
-import { databaseError, databaseUrl, openDatabase, type ReadDatabase } from "./database.ts";
-import { openStore } from "./embedded.ts";
-import { LiveTracker } from "./live.ts";
-import { loadConfig, print, say, stopSignal } from "./shell.ts";
-import { serveApi } from "./serve_api.ts";
+import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
+import { databaseError, databaseUrl, openDatabase, type ReadDatabase } from "../setup/database.ts";
+import { openStore } from "../setup/embedded.ts";
+import { LiveTracker } from "../setup/live.ts";
+import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
+import { serveApi } from "../setup/serve_api.ts";
 
 export const usage = `Usage: gridwatch serve [--data DIR | --database URL] [--port 8000]
 

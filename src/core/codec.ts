@@ -3,7 +3,7 @@ import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 import type { Hole, MeterTable } from "./meters.ts";
 import type { Processor } from "./processor.ts";
 import type { Rule } from "./rules/rule.ts";
-import type { TaskState } from "./task_state.ts";
+import type { TaskAccount, TaskState } from "./task_state.ts";
 
 /**
  * The changelog's bytes. Little endian; every payload starts with the version it was written in, and
@@ -18,21 +18,24 @@ import type { TaskState } from "./task_state.ts";
  * bytes. The first section is the meter's own, every other the memory of the rule it is named for.
  * A text is its length u16 and UTF-8.
  *
- * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone.
+ * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
+ * the section `task` added the watermark at its end.
  */
 export const CODEC_VERSION = 2;
 
 /** A part of the state that has a name, and a version of its own. */
 type Section = { readonly name: string; readonly version: number };
 
-const TASK: Section = { name: "task", version: 1 };
+const TASK: Section = { name: "task", version: 2 };
 const METER: Section = { name: "meter", version: 1 };
 
 /** The longest interval that fits its column. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 
-/** Packs the partition's own state. */
-export function encodeTask(state: TaskState): Uint8Array {
+/** Packs the partition's own state, with the watermark that its processor stands at. */
+export function encodeTask(
+  { state, watermarkMs }: Pick<Processor, "state" | "watermarkMs">,
+): Uint8Array {
   const writer = new ByteWriter(160);
   writeSections(writer, [TASK]);
   const part = writer.openPart();
@@ -45,12 +48,23 @@ export function encodeTask(state: TaskState): Uint8Array {
   writer.u8(state.replaying ? 1 : 0);
   writer.f64(state.ledger.raw);
   for (const disposition of DISPOSITIONS) writer.f64(state.ledger[disposition]);
+  writer.f64(watermarkMs ?? -Infinity);
   writer.closePart(part);
   return writer.bytes();
 }
 
 /** Reads what `encodeTask` of this or an older version wrote. Throws `CodecError`. */
 export function decodeTask(bytes: Uint8Array): TaskState {
+  return readTask(bytes).state;
+}
+
+/** Reads of the same bytes what others are told of a task. Throws `CodecError`. */
+export function decodeAccount(bytes: Uint8Array): TaskAccount {
+  const { state: { nextOffset, ledger }, watermarkMs } = readTask(bytes);
+  return { nextOffset, watermarkMs, ledger };
+}
+
+function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | null } {
   const reader = new ByteReader(bytes);
   const { sections, isBare } = readSections(reader, TASK);
   if (sections.length > 1) throw unknownSection(sections[1]);
@@ -67,8 +81,9 @@ export function decodeTask(bytes: Uint8Array): TaskState {
   };
   state.ledger.raw = reader.f64();
   for (const disposition of DISPOSITIONS) state.ledger[disposition] = reader.f64();
+  const watermarkMs = sections[0].version === 1 ? -Infinity : reader.f64();
   reader.closePart(end, "the state of the task");
-  return state;
+  return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
 
 /** Packs the meters changed, and those gone, since the last call; no bytes when there are none. */
@@ -152,7 +167,7 @@ function readSections(
   own: Section,
 ): { readonly sections: readonly Section[]; readonly isBare: boolean } {
   const version = reader.u8();
-  if (version === 1) return { sections: [own], isBare: true };
+  if (version === 1) return { sections: [{ ...own, version: 1 }], isBare: true };
   if (version !== CODEC_VERSION) {
     throw new CodecError(`state of version ${version} cannot be read by version ${CODEC_VERSION}`);
   }

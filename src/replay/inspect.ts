@@ -1,12 +1,13 @@
 import { CELLS_STRIDE } from "../formats/csv.ts";
 import { type CsvFile, firstPlace, nextRows, openCsvFile, placeRow } from "./csv_file.ts";
+import { stampOf } from "./file_stamp.ts";
 import type { FileInspection, Inspection, Problem, ReplayOptions } from "./records.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 import { IS_FINITE, numberKind } from "./value.ts";
 
 export type InspectOptions = Pick<
   ReplayOptions,
-  "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+  "files" | "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;
@@ -90,7 +91,8 @@ async function inspectFile(
     rows += count;
     if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(options.signal);
   }
-  return { path: csv.path, sizeBytes: csv.file.statSync().size, rows, isOrdered };
+  const stamp = stampOf(csv.reading);
+  return { path: csv.path, sizeBytes: stamp.sizeBytes, rows, isOrdered, stamp };
 }
 
 /** The first thing wrong with a row; null: nothing is. */

@@ -16,7 +16,7 @@ import {
   newChunkBuilder,
   takeChunk,
 } from "./chunk.ts";
-import { type Defect, defectDrawer } from "./defects.ts";
+import { type Defect, defectDrawer } from "../generate/defects.ts";
 import {
   type DelayQueue,
   hasRoom,
@@ -61,7 +61,7 @@ export async function* replayFiles(
   options: ReplayOptions,
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
-  const directory = spillDirectory(options.temporaryDirectory);
+  const directory = spillDirectory(options.temporaryDirectory, options.files);
   let source: RecordSource | null = null;
   try {
     source = await gatherRecords(inspection, options, directory);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import {
   applyChanges,
+  decodeAccount,
   decodeTask,
   encodeAll,
   encodeTask,
@@ -49,6 +50,13 @@ const EMPTY_TASK_V1 = bytesOf(
   "01",
   ...[ZERO, ZERO, "000000000000f0ff", "000000000000f0ff", ZERO, "000000000000f0ff", "00"],
   ...new Array(7).fill(ZERO),
+);
+
+/** Version 2 has sections. That of the task ends with the watermark, here 20 minutes behind the tick. */
+const TASK_V2 = bytesOf(
+  ...["02", "01", "04007461736b", "02", "71000000"],
+  ...hexOf(TASK_V1).slice(1),
+  "0000122b47cc7842", // watermark, 9:55
 );
 
 const GONE = "0400474f4e45";
@@ -137,8 +145,7 @@ const OPTIONS = {
   allowedLatenessMs: 2 * HOUR_MS,
 };
 
-/** The sections of version 2 hold what version 1 wrote, with its length. */
-const TASK_V2 = bytesOf("02", "01", "04007461736b", "01", "69000000", ...hexOf(TASK_V1).slice(1));
+/** Its section of a meter holds what version 1 wrote, with its length. */
 const HEAD_V2 = ["02", "01", "05006d65746572", "01"];
 const PLAIN_V2 = [PLAIN_V1[0], "68000000", ...PLAIN_V1.slice(1)];
 const LEARNING_V2 = [LEARNING_V1[0], "44000000", ...LEARNING_V1.slice(1)];
@@ -148,6 +155,17 @@ function restored(...payloads: string[][]): Processor {
   for (const payload of payloads) applyChanges(bytesOf("01", ...payload), processor);
   return processor;
 }
+
+Deno.test("decodeTask() reads of version 2 the state that version 1 says", () => {
+  assert.deepEqual(decodeTask(TASK_V2), decodeTask(TASK_V1));
+});
+
+Deno.test("decodeAccount() reads the watermark as it was written; version 1 did not say it", () => {
+  const { nextOffset, ledger } = decodeTask(TASK_V1);
+  assert.deepEqual(decodeAccount(TASK_V2), { nextOffset, ledger, watermarkMs: ms("9:55") });
+  assert.deepEqual(decodeAccount(TASK_V1), { nextOffset, ledger, watermarkMs: null });
+  assert.equal(decodeAccount(EMPTY_TASK_V1).watermarkMs, null);
+});
 
 Deno.test("decodeTask() reads a task state of version 1", () => {
   assert.deepEqual(decodeTask(TASK_V1), {
@@ -281,8 +299,8 @@ Deno.test("Processor goes on from bytes of version 1 as if it had never stopped"
 });
 
 Deno.test("The codec reads version 2, and writes it byte for byte", () => {
-  assert.deepEqual(decodeTask(TASK_V2), decodeTask(TASK_V1));
-  assert.deepEqual(encodeTask(decodeTask(TASK_V1)), TASK_V2);
+  const state = decodeTask(TASK_V1);
+  assert.deepEqual(encodeTask({ state, watermarkMs: ms("9:55") }), TASK_V2);
   const processor = new Processor(OPTIONS, decodeTask(TASK_V2));
   const payload = bytesOf(...HEAD_V2, ...TOMBSTONE_V1, ...PLAIN_V2, ...LEARNING_V2);
   applyChanges(payload, processor);

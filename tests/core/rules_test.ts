@@ -72,7 +72,7 @@ function restore(options: ProcessorOptions, task: Uint8Array, changelog: readonl
 /** The processor as whoever finds its state goes on, perhaps by other rules. */
 function reopened(from: Processor, changes: Partial<ProcessorOptions> = {}): Processor {
   const options = { ...from.options, ...changes };
-  return restore(options, encodeTask(from.state), [...encodeAll(from, 100)]);
+  return restore(options, encodeTask(from), [...encodeAll(from, 100)]);
 }
 
 Deno.test("Processor flags a reading with every rule that it fails, in the order of the rules", () => {
@@ -145,7 +145,7 @@ Deno.test("a rule with a memory says the same when restored before every record"
         const changes = encodeChanges(processor);
         if (isWhole) changelog.splice(0, Infinity, ...encodeAll(processor, 200));
         else changelog.push(changes);
-        processor = restore(options, encodeTask(processor.state), changelog);
+        processor = restore(options, encodeTask(processor), changelog);
       }
       assert.deepEqual(processor.meters.memories.size, processor.meters.count);
     }),
@@ -214,7 +214,7 @@ Deno.test("applyChanges() refuses what a rule did not read to its end", () => {
 Deno.test("The codec refuses a section of its own that is newer, missing, or of another kind", () => {
   const core = startHarness();
   core.reading("M1", "10:00", 1);
-  const task = encodeTask(core.processor.state);
+  const task = encodeTask(core.processor);
   const [meters] = [...encodeAll(core.processor, 100)];
   const damaged = (bytes: Uint8Array, at: number, byte: number) => {
     const copy = bytes.slice();
@@ -222,8 +222,8 @@ Deno.test("The codec refuses a section of its own that is newer, missing, or of 
     return copy;
   };
   const apply = (bytes: Uint8Array) => applyChanges(bytes, new Processor(DEFAULTS));
-  const newer = 'section "task" of the state has version 2, and is read here up to 1';
-  assert.throws(() => decodeTask(damaged(task, 8, 2)), { name: "CodecError", message: newer });
+  const newer = 'section "task" of the state has version 3, and is read here up to 2';
+  assert.throws(() => decodeTask(damaged(task, 8, 3)), { name: "CodecError", message: newer });
   assert.throws(() => apply(damaged(meters, 9, 2)), /section "meter" of the state has version 2/);
   assert.throws(() => apply(damaged(meters, 9, 0)), /section "meter" of the state has version 0/);
   assert.throws(() => decodeTask(damaged(task, 1, 0)), /does not begin with "task"/);

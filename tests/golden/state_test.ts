@@ -89,5 +89,5 @@ Deno.test("a partition restored from the frozen state of version 1 goes on as if
 
 Deno.test("a frozen state that is written anew and restored again goes on the same", () => {
   const first = restore(fromHex(V1.task), V1.changelog.map(fromHex));
-  assertGoesOn(restore(encodeTask(first.state), encodeAll(first, 300)), V1);
+  assertGoesOn(restore(encodeTask(first), encodeAll(first, 300)), V1);
 });

@@ -1,4 +1,4 @@
-import type { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import type { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { emptyLedger } from "../../src/core/ledger.ts";
 import type { GapState, Outputs, RejectReason } from "../../src/core/outputs.ts";
 import { type GoldenFile, messageLines, positionLine } from "./golden.ts";

@@ -1,14 +1,15 @@
-import { processorOptions, readConfig } from "../../src/config.ts";
-import type { KafkaLog } from "../../src/adapters/kafka_log.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
+import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { newRawRecord } from "../../src/core/reading.ts";
-import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log_ports.ts";
+import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log/ports.ts";
 import {
   outputRecords,
   placeRecord,
   topicNames,
   type Topics,
-} from "../../src/engine/log_records.ts";
+} from "../../src/engine/log/records.ts";
 import { openLog, READER_OPTIONS } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 

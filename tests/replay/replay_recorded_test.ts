@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { partitionOf } from "../../src/core/partitioner.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import type { ReplayOptions } from "../../src/replay/records.ts";
 import { replayRecorded } from "../../src/replay/replay_recorded.ts";
 import { collect, HEADER, inDirectory, PLAIN, replayTexts, type Stream } from "./fixture.ts";

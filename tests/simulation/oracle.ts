@@ -86,7 +86,9 @@ function parseMeterId(json: unknown): string | null {
   if (typeof json === "number") return Number.isSafeInteger(json) ? String(json) : null;
   if (typeof json !== "string") return null;
   const id = json.replace(/^ +| +$/g, "");
-  const control = [...id].some((char) => char <= "\u001f" || char === "\u007f");
+  const control = [...id].some((char) =>
+    char <= "\u001f" || (char >= "\u007f" && char <= "\u009f")
+  );
   return id.length < 1 || id.length > 256 || control ? null : id;
 }
 
