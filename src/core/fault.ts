@@ -1,6 +1,6 @@
 import type { ProcessorOptions } from "./options.ts";
 import type { RejectReason } from "./outputs.ts";
-import type { ParsedRecord } from "./reading.ts";
+import type { ParsedRecord } from "./wire/raw_record.ts";
 import { isNegative } from "./rules/negative.ts";
 
 /** What is known of a record's arrival. */

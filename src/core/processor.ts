@@ -5,7 +5,7 @@ import { beginMeter, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
-import { newParsedRecord, parseRecord, type RawRecord } from "./reading.ts";
+import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { JudgedReading, Rule } from "./rules/rule.ts";
 import { flagReading, rulesOf } from "./rules/rules.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";

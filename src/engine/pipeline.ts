@@ -1,4 +1,4 @@
-import { newRawRecord } from "../core/reading.ts";
+import { newRawRecord } from "../core/wire/raw_record.ts";
 import { LATEST_MS } from "../core/time.ts";
 import { addGauges } from "./commit_metrics.ts";
 import { Pace } from "./pace.ts";

@@ -1,5 +1,5 @@
 import type { Config } from "../settings.ts";
-import { newParsedRecord, parseRecord } from "../core/reading.ts";
+import { newParsedRecord, parseRecord } from "../core/wire/raw_record.ts";
 import { buildZone, formatTimestamp } from "../core/time.ts";
 import { committedReader, DEADLINE_MS, type KafkaSetup } from "./kafka.ts";
 

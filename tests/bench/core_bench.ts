@@ -1,7 +1,7 @@
 import { encodeAll } from "../../src/core/codec.ts";
-import { JsonWriter } from "../../src/core/json.ts";
+import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import { Processor } from "../../src/core/processor.ts";
-import { newRawRecord } from "../../src/core/reading.ts";
+import { newRawRecord } from "../../src/core/wire/raw_record.ts";
 import { benchOptions } from "./options.ts";
 import { printRate, residentMib, time } from "./figures.ts";
 

@@ -1,8 +1,8 @@
-import { gapId } from "../../src/core/json.ts";
+import { gapId } from "../../src/core/wire/output_json.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
-import type { RawRecord } from "../../src/core/reading.ts";
+import type { RawRecord } from "../../src/core/wire/raw_record.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";

@@ -1,9 +1,9 @@
 import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import type { GapState, Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
-import { newRawRecord } from "../../core/reading.ts";
+import { newRawRecord } from "../../core/wire/raw_record.ts";
 import type { TaskAccount } from "../../core/task_state.ts";
-import { gapId } from "../../core/json.ts";
+import { gapId } from "../../core/wire/output_json.ts";
 import { readAccounts } from "../log/changelog.ts";
 import { outputRecords, placeRecord } from "../log/records.ts";
 import { MetricSums, parseMetric } from "./metric_sums.ts";

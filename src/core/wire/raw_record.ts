@@ -1,5 +1,5 @@
-import type { RejectReason } from "./outputs.ts";
-import { parseEpochNumber, parseTimestamp, parseTimestampBytes, type Zone } from "./time.ts";
+import type { RejectReason } from "../outputs.ts";
+import { parseEpochNumber, parseTimestamp, parseTimestampBytes, type Zone } from "../time.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a

@@ -1,5 +1,5 @@
-import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "./outputs.ts";
-import { formatTimestamp, writeTimestamp } from "./time.ts";
+import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "../outputs.ts";
+import { formatTimestamp, writeTimestamp } from "../time.ts";
 
 /**
  * The messages as JSON, written by hand into one growing buffer: the shapes are fixed, and this is

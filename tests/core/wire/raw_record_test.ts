@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { METER_ID_LENGTH_MAX, newParsedRecord, parseRecord } from "../../src/core/reading.ts";
-import { buildZone, UTC_ZONE } from "../../src/core/time.ts";
+import {
+  METER_ID_LENGTH_MAX,
+  newParsedRecord,
+  parseRecord,
+} from "../../../src/core/wire/raw_record.ts";
+import { buildZone, UTC_ZONE } from "../../../src/core/time.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
