@@ -1,7 +1,7 @@
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { RULES } from "./core/rules/rules.ts";
-import { buildZone } from "./core/time.ts";
+import { buildZone } from "./core/zone.ts";
 
 /** What the core of one partition is told. */
 export function processorOptions(

@@ -1,5 +1,5 @@
 import type { Rule } from "./rules/rule.ts";
-import type { Zone } from "./time.ts";
+import type { Zone } from "./zone.ts";
 
 /**
  * What one partition's processor is told. All durations in milliseconds, all energies in kWh.

@@ -3,7 +3,8 @@ import { type readArguments, readNumber, readRate, withScope } from "../console/
 import { RunError, UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
-import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import { parseTimestamp } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";

@@ -1,5 +1,6 @@
 import type { GapAlert, RejectReason } from "../core/outputs.ts";
-import { parseTimestamp, parseTimestampBytes, UTC_ZONE } from "../core/time.ts";
+import { parseTimestamp, parseTimestampBytes } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
 import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,

@@ -7,7 +7,7 @@ import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/output
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 
 export const BASE_MS = Date.UTC(2024, 0, 1);
 export const MINUTE_MS = 60_000;

@@ -7,7 +7,7 @@ import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import { partitionOf } from "../../src/replay/partitioner.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { newParsedRecord, parseRecord } from "../../src/core/wire/raw_record.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import { Task } from "../../src/engine/task.ts";
 import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
 import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";

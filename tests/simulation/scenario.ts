@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { partitionOf } from "../../src/replay/partitioner.ts";
 import { newParsedRecord, parseRecord } from "../../src/core/wire/raw_record.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import {
   createRandom,
   type Random,

@@ -1,5 +1,6 @@
 import type { RejectReason } from "../outputs.ts";
-import { parseEpochNumber, parseTimestamp, parseTimestampBytes, type Zone } from "../time.ts";
+import { parseEpochNumber, parseTimestamp, parseTimestampBytes } from "../time.ts";
+import type { Zone } from "../zone.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a

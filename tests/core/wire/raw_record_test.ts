@@ -5,7 +5,7 @@ import {
   newParsedRecord,
   parseRecord,
 } from "../../../src/core/wire/raw_record.ts";
-import { buildZone, UTC_ZONE } from "../../../src/core/time.ts";
+import { buildZone, UTC_ZONE } from "../../../src/core/zone.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
