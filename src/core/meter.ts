@@ -19,9 +19,8 @@ const ACCEPTED: Taking = { disposition: "accepted" };
 
 /** Starts a meter's history with its first reading; returns the meter's index. */
 export function beginMeter(step: Step, id: string, timestampMs: number, value: number): number {
-  const { meters, options } = step;
+  const { meters, options, placing } = step;
   const i = meters.add(id);
-  step.offSlotMs = 0;
   meters.lastMs[i] = meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
   const intervalMs = options.intervalMsByMeter.get(id) ?? options.expectedIntervalMs;
@@ -32,6 +31,8 @@ export function beginMeter(step: Step, id: string, timestampMs: number, value: n
     meters.setInterval(i, intervalMs);
     meters.setValueAt(i, 0, value);
   }
+  placing.offSlotMs = 0;
+  placing.intervalMs = meters.intervalMs[i];
   return i;
 }
 
@@ -68,7 +69,9 @@ export function takeReading(
   }
   if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
-  step.offSlotMs = timestampMs - (lastMs + steps * intervalMs);
+  const { placing } = step;
+  placing.offSlotMs = timestampMs - (lastMs + steps * intervalMs);
+  placing.intervalMs = intervalMs;
   return ACCEPTED;
 }
 
@@ -183,7 +186,8 @@ function takeLearning(step: Step, i: number, timestampMs: number, value: number)
   meters.lastMs[i] = meters.maxMs[i] = timesMs[timesMs.length - 1];
   meters.markChanged(i);
   if (timesMs.length >= options.learningReadings) learnInterval(step, i);
-  step.offSlotMs = 0;
+  step.placing.offSlotMs = 0;
+  step.placing.intervalMs = meters.intervalMs[i];
   return ACCEPTED;
 }
 

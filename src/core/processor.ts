@@ -4,10 +4,10 @@ import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import { beginMeter, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
-import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
+import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
-import type { JudgedReading, Rule } from "./rules/rule.ts";
-import { flagReading, rulesOf } from "./rules/rules.ts";
+import type { Rule } from "./rules/rule.ts";
+import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
@@ -38,10 +38,6 @@ export class Processor {
   readonly #parsed = newParsedRecord();
   readonly #byMeter: boolean;
   readonly #due: number[] = [];
-  /** The reading that rules are judging. */
-  readonly #judged: JudgedReading = {
-    ...{ timestampMs: NaN, consumptionKwh: NaN, offSlotMs: 0, intervalMs: 0 },
-  };
   /** The raw record being folded: `#bytes[#start..#end)`. */
   #bytes: Uint8Array = NO_BYTES;
   #start = 0;
@@ -63,7 +59,7 @@ export class Processor {
       options,
       outputs: emptyOutputs(),
       offset: 0,
-      offSlotMs: 0,
+      placing: { offSlotMs: NaN, intervalMs: 0 },
       gapsDetected: 0,
     };
   }
@@ -224,28 +220,20 @@ export class Processor {
     }
     if (delayMs === 0) state.ledger.ok++;
     else state.ledger.late++;
-    step.outputs.validated.push({
+    const reading: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
       offset: step.offset,
       meterId,
       timestampMs,
       consumptionKwh: value,
       status: delayMs === 0 ? "OK" : "LATE",
-      flags: this.#flags(i, timestampMs, value),
+      flags: NO_FLAGS,
       delayMs,
-    });
+    };
+    reading.flags = flagReading(this, i, reading, step.placing);
+    step.outputs.validated.push(reading);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
     judgeMeter(step, i, this.#watermarkOf(i));
     if (!this.#byMeter) this.#judgeDue();
-  }
-
-  /** The flags of a reading that meter i has just taken. */
-  #flags(i: number, timestampMs: number, value: number): readonly string[] {
-    const reading = this.#judged;
-    reading.timestampMs = timestampMs;
-    reading.consumptionKwh = value;
-    reading.offSlotMs = this.#step.offSlotMs;
-    reading.intervalMs = this.meters.intervalMs[i];
-    return flagReading(this, i, reading);
   }
 
   #tick(loggedMs: number): void {

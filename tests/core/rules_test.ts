@@ -22,7 +22,7 @@ type Run = { value: number; length: number };
 /** A rule that remembers: the third equal value in a row, and every one after it. */
 const sameThrice: Rule<Run> = {
   name: "SAME_THRICE",
-  fails({ consumptionKwh }, _options, run) {
+  fails({ consumptionKwh }, _placing, _options, run) {
     run.length = consumptionKwh === run.value ? run.length + 1 : 1;
     run.value = consumptionKwh;
     return run.length >= 3;
@@ -51,7 +51,7 @@ const firstVersion: Rule<Run> = {
 /** A second one that remembers, so that memories are told apart. */
 const everyOther: Rule<{ odd: boolean }> = {
   name: "EVERY_OTHER",
-  fails: (_reading, _options, turn) => !(turn.odd = !turn.odd),
+  fails: (_reading, _placing, _options, turn) => !(turn.odd = !turn.odd),
   memory: {
     version: 1,
     begin: () => ({ odd: false }),

@@ -1,10 +1,9 @@
 import type { ByteReader, ByteWriter } from "../bytes.ts";
 import type { ProcessorOptions } from "../options.ts";
+import type { ValidatedReading } from "../outputs.ts";
 
-/** An accepted reading as rules see it; one of these is filled again and again. */
-export type JudgedReading = {
-  timestampMs: number;
-  consumptionKwh: number;
+/** How an accepted reading lies on the slots of its series; one of these is filled again and again. */
+export type Placing = {
   /** After its slot, or (below 0) before it; 0 where there is no slot to compare with. */
   offSlotMs: number;
   /** The interval of its series; 0 while that is being learned. */
@@ -23,10 +22,15 @@ export type Rule<Memory = unknown> = {
   /** Whether it judges by these options at all; absent: by any. */
   isOn?(options: ProcessorOptions): boolean;
   /**
-   * Whether the reading fails. `remembered` is what the rule keeps of the reading's series, to be
+   * Whether the reading, which has no flags yet, fails. `remembered` is what the rule keeps of the reading's series, to be
    * changed in place; undefined for a rule without a memory.
    */
-  fails(reading: Readonly<JudgedReading>, options: ProcessorOptions, remembered: Memory): boolean;
+  fails(
+    reading: ValidatedReading,
+    placing: Readonly<Placing>,
+    options: ProcessorOptions,
+    remembered: Memory,
+  ): boolean;
   /** Absent: it remembers nothing. */
   readonly memory?: RuleMemory<Memory>;
 };

@@ -1,14 +1,16 @@
 import type { MeterTable } from "../meters.ts";
 import type { ProcessorOptions } from "../options.ts";
+import type { ValidatedReading } from "../outputs.ts";
 import type { Processor } from "../processor.ts";
 import { negative } from "./negative.ts";
-import type { JudgedReading, Rule, RuleMemory } from "./rule.ts";
+import type { Placing, Rule, RuleMemory } from "./rule.ts";
 import { timeShift } from "./time_shift.ts";
 
 /** The rules that Gridwatch brings, in the order in which a reading carries their flags. */
 export const RULES: readonly Rule[] = [negative, timeShift];
 
-const NO_FLAGS: readonly string[] = Object.freeze([]);
+/** The flags of a reading that fails no rule. */
+export const NO_FLAGS: readonly string[] = Object.freeze([]);
 
 /** The rules that judge by these options. */
 export function rulesOf(options: ProcessorOptions): readonly Rule[] {
@@ -19,13 +21,14 @@ export function rulesOf(options: ProcessorOptions): readonly Rule[] {
 export function flagReading(
   { meters, rules, options }: Pick<Processor, "meters" | "rules" | "options">,
   i: number,
-  reading: Readonly<JudgedReading>,
+  reading: ValidatedReading,
+  placing: Readonly<Placing>,
 ): readonly string[] {
   let flags: string[] | null = null;
   for (let r = 0; r < rules.length; r++) {
     const rule = rules[r];
     const remembered = rule.memory === undefined ? undefined : recall(meters, i, r, rule.memory);
-    if (rule.fails(reading, options, remembered)) (flags ??= []).push(rule.name);
+    if (rule.fails(reading, placing, options, remembered)) (flags ??= []).push(rule.name);
   }
   return flags ?? NO_FLAGS;
 }

@@ -6,6 +6,6 @@ import type { Rule } from "./rule.ts";
  */
 export const timeShift: Rule = {
   name: "TIME_SHIFT",
-  fails: ({ offSlotMs, intervalMs }, { timeToleranceMs }) =>
+  fails: (_reading, { offSlotMs, intervalMs }, { timeToleranceMs }) =>
     Math.abs(offSlotMs) > (timeToleranceMs ?? intervalMs / 10),
 };
