@@ -1,0 +1,165 @@
+/** A thread that reads a store, and can do nothing else. */
+import { checkFile, type FileCheck } from "./check.ts";
+import { SqlError } from "./errors.ts";
+import { type Database, openFile, prepareCells, SQLITE, type Statement } from "./library.ts";
+import { identityOf } from "./schema.ts";
+import { answerRequests } from "./thread.ts";
+
+/** What a reader is asked. */
+export type ReaderRequest =
+  | { readonly kind: "open"; readonly path: string; readonly isImmutable: boolean }
+  | {
+    readonly kind: "begin" | "end";
+  }
+  | { readonly kind: "cells"; readonly sql: string; readonly params: readonly unknown[] }
+  /** The first rows of a statement, then further ones. */
+  | { readonly kind: "pages"; readonly sql: string }
+  | { readonly kind: "page"; readonly rowsMax: number }
+  | { readonly kind: "check" }
+  | { readonly kind: "close" };
+
+/** Rows as arrays: two columns may have one name. */
+export type Cells = { readonly columns: string[]; readonly rows: unknown[][] };
+
+/** A reader that waits no longer than this for another that puts a broken-off WAL in order. */
+const BUSY_MS = 5000;
+/** PRAGMAs that tell of the tables; no other is answered. */
+const PRAGMAS = ["table_list", "table_info", "table_xinfo", "index_list", "index_info"];
+
+let database: Database | null = null;
+let pages: Iterator<unknown> | null = null;
+/** True while a statement is one of ours, which may more than read tables. */
+let isOurs = false;
+
+function handle(request: ReaderRequest): unknown {
+  switch (request.kind) {
+    case "open":
+      return open(request.path, request.isImmutable);
+    case "begin":
+      return ours(() => opened().exec("BEGIN"));
+    case "end":
+      return ours(() => opened().exec("ROLLBACK"));
+    case "cells":
+      return readCells(request.sql, request.params);
+    case "pages":
+      return beginPages(request.sql);
+    case "page":
+      return nextPage(request.rowsMax);
+    case "check":
+      return ours(() => check());
+    case "close":
+      pages?.return?.();
+      database?.close();
+      database = null;
+      return null;
+    default:
+      return request satisfies never;
+  }
+}
+
+function open(path: string, isImmutable: boolean): null {
+  const url = `file:${encodeURI(path).replaceAll("?", "%3F").replaceAll("#", "%23")}?immutable=1`;
+  database = openFile(isImmutable ? url : path, { readOnly: true, busyMs: BUSY_MS });
+  if (identityOf(database, path) === "empty") throw new SqlError("the file is empty");
+  database.exec("PRAGMA query_only = ON");
+  database.exec("PRAGMA cell_size_check = ON");
+  database.setAuthorizer(decide);
+  return null;
+}
+
+function opened(): Database {
+  if (database === null) throw new Error("the store is not open");
+  return database;
+}
+
+function ours<T>(work: () => T): T {
+  isOurs = true;
+  try {
+    return work();
+  } finally {
+    isOurs = false;
+  }
+}
+
+/** Whether a statement may do this. https://www.sqlite.org/c3ref/set_authorizer.html */
+function decide(action: number, name: string | null, second: string | null): number {
+  if (isOurs) return SQLITE.SQLITE_OK;
+  switch (action) {
+    case SQLITE.SQLITE_SELECT:
+    case SQLITE.SQLITE_READ:
+    case SQLITE.SQLITE_RECURSIVE:
+      return SQLITE.SQLITE_OK;
+    case SQLITE.SQLITE_FUNCTION:
+      return second === "load_extension" ? SQLITE.SQLITE_DENY : SQLITE.SQLITE_OK;
+    case SQLITE.SQLITE_PRAGMA:
+      return PRAGMAS.includes(name ?? "") ? SQLITE.SQLITE_OK : SQLITE.SQLITE_DENY;
+    default:
+      return SQLITE.SQLITE_DENY;
+  }
+}
+
+function prepare(sql: string): Statement {
+  const statement = prepareCells(opened(), sql);
+  statement.setReadBigInts(true);
+  // SQLite prepares the first statement alone, and would pass over what follows it.
+  const rest = sql.slice(statement.sourceSQL.length);
+  if (rest.replace(/--[^\n]*|\/\*[^]*?(\*\/|$)|[\s;]+/g, "") !== "") {
+    throw new SqlError("one statement at a time");
+  }
+  return statement;
+}
+
+function readCells(sql: string, params: readonly unknown[]): Cells {
+  const statement = prepare(sql);
+  const named = Object.fromEntries(params.map((value, at) => [`$${at + 1}`, value]));
+  const rows =
+    (params.length === 0
+      ? statement.all()
+      : statement.all(named as never)) as unknown as unknown[][];
+  return { columns: columnsOf(statement), rows: rows.map(narrowed) };
+}
+
+function beginPages(sql: string): string[] {
+  pages?.return?.();
+  const statement = prepare(sql);
+  pages = statement.iterate();
+  return columnsOf(statement);
+}
+
+/** Up to so many rows more; fewer: these were the last. */
+function nextPage(rowsMax: number): unknown[][] {
+  const rows: unknown[][] = [];
+  while (pages !== null && rows.length < rowsMax) {
+    const { value, done } = pages.next();
+    if (done) pages = null;
+    else rows.push(narrowed(value as unknown[]));
+  }
+  return rows;
+}
+
+function columnsOf(statement: Statement): string[] {
+  return statement.columns().map(({ name }) => name);
+}
+
+/** Whole numbers come as bigints, lest a large one is refused; those that a number holds become one. */
+function narrowed(row: unknown[]): unknown[] {
+  for (let at = 0; at < row.length; at++) {
+    const cell = row[at];
+    if (typeof cell !== "bigint") continue;
+    const number = Number(cell);
+    if (Number.isSafeInteger(number)) row[at] = number;
+  }
+  return row;
+}
+
+function check(): FileCheck {
+  const on = opened();
+  on.exec("BEGIN");
+  try {
+    return checkFile(on);
+  } finally {
+    on.exec("ROLLBACK");
+  }
+}
+
+answerRequests(handle);
