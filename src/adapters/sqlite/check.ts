@@ -113,6 +113,7 @@ class Check {
       `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms
        FROM meter_days WHERE day = ? AND meter_id = ? AND channel = ? AND source_partition = ?`,
     );
+    sums.setReadBigInts(true);
     let days = 0;
     const rows = prepareCells(
       this.#database,
@@ -124,8 +125,8 @@ class Check {
       const [day, meterId, channel, partition, slots] = row;
       days++;
       const sum = this.#addDay({ day, meterId, channel, partition }, JSON.parse(slots) as Slot[]);
-      const [kept] = sums.all(day, meterId, channel, partition) as unknown as number[][];
-      if (kept !== undefined && sumCells(sum).every((value, at) => value === kept[at])) continue;
+      const [kept] = sums.all(day, meterId, channel, partition) as unknown as bigint[][];
+      if (kept !== undefined && isSum(sum, kept)) continue;
       const place = { table: "meter_days", partition, day: dayText(day) };
       this.#find(`the sums of ${meterId} are not those of its readings`, place);
     }
@@ -304,8 +305,12 @@ function nameOf({ table, partition, day = NONE }: DigestKey): string {
   return `${table} ${partition} ${day}`;
 }
 
-function sumCells({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum): number[] {
-  return [readings, late, flagged, mwh, firstMs, lastMs];
+/** Whether the columns of `meter_days` are those of a sum; one too large for a double is near it. */
+function isSum({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum, kept: bigint[]): boolean {
+  const [keptMwh] = kept.splice(3, 1).map(Number);
+  const others = [readings, late, flagged, firstMs, lastMs];
+  if (!others.every((value, at) => value === Number(kept[at]))) return false;
+  return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
 }
 
 function dayText(day: number): string {

@@ -1,13 +1,8 @@
+import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
 import type { FileCheck } from "./check.ts";
 import { SqlError, StoreError } from "./errors.ts";
-import type { Cells, ReaderRequest } from "./reader_thread.ts";
+import type { ReaderRequest } from "./reader_thread.ts";
 import { type PostedError, Thread } from "./thread.ts";
-
-/** Rows by their columns' names. */
-export type QueryAnswer = {
-  readonly columns: string[];
-  readonly rows: Record<string, unknown>[];
-};
 
 /** What reads one moment of a store: what is committed meanwhile does not show. */
 export type Moment = {
@@ -34,16 +29,19 @@ export class StoreReader {
   readonly #waiting: ((thread: Promise<ReaderThread>) => void)[] = [];
   #isClosed = false;
 
-  private constructor(path: string, options: ReaderOptions) {
+  constructor(path: string, options: ReaderOptions) {
     this.#path = path;
     this.#options = options;
   }
 
-  /** @throws {SqlError} when the file is not there, or cannot be read; {StoreError} when not ours */
-  static async open(path: string, options: ReaderOptions): Promise<StoreReader> {
-    const reader = new StoreReader(path, options);
-    await reader.#with(() => Promise.resolve()); // what is wrong with the file shows now
-    return reader;
+  /**
+   * Finds out now what is wrong with the file; else the first question does.
+   *
+   * @throws {SqlError} when it is not there, or cannot be read
+   * @throws {StoreError} when it is not ours, or of a newer version
+   */
+  async open(): Promise<void> {
+    await this.#with(() => Promise.resolve());
   }
 
   /** Runs one statement with its parameters ($1, $2, …); of two columns of one name the last is given. */
@@ -102,11 +100,7 @@ export class StoreReader {
     sql: string,
     params: readonly unknown[],
   ): Promise<QueryAnswer> {
-    const { columns, rows } = await this.#ask(thread, { kind: "cells", sql, params }) as Cells;
-    const named = rows.map((row) =>
-      Object.fromEntries(columns.map((column, at) => [column, row[at]]))
-    );
-    return { columns, rows: named };
+    return namedRows(await this.#ask(thread, { kind: "cells", sql, params }) as Cells);
   }
 
   /** SQLite cannot be told to stop: a thread that takes too long is left to itself. */

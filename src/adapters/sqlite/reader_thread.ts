@@ -1,25 +1,21 @@
 /** A thread that reads a store, and can do nothing else. */
+import { columnsOf, narrowed, prepareOne, readCells } from "./cells.ts";
 import { checkFile, type FileCheck } from "./check.ts";
 import { SqlError } from "./errors.ts";
-import { type Database, openFile, prepareCells, SQLITE, type Statement } from "./library.ts";
+import { type Database, openFile, SQLITE } from "./library.ts";
 import { identityOf } from "./schema.ts";
 import { answerRequests } from "./thread.ts";
 
 /** What a reader is asked. */
 export type ReaderRequest =
   | { readonly kind: "open"; readonly path: string; readonly isImmutable: boolean }
-  | {
-    readonly kind: "begin" | "end";
-  }
+  | { readonly kind: "begin" | "end" }
   | { readonly kind: "cells"; readonly sql: string; readonly params: readonly unknown[] }
   /** The first rows of a statement, then further ones. */
   | { readonly kind: "pages"; readonly sql: string }
   | { readonly kind: "page"; readonly rowsMax: number }
   | { readonly kind: "check" }
   | { readonly kind: "close" };
-
-/** Rows as arrays: two columns may have one name. */
-export type Cells = { readonly columns: string[]; readonly rows: unknown[][] };
 
 /** A reader that waits no longer than this for another that puts a broken-off WAL in order. */
 const BUSY_MS = 5000;
@@ -40,7 +36,7 @@ function handle(request: ReaderRequest): unknown {
     case "end":
       return ours(() => opened().exec("ROLLBACK"));
     case "cells":
-      return readCells(request.sql, request.params);
+      return readCells(opened(), request.sql, request.params);
     case "pages":
       return beginPages(request.sql);
     case "page":
@@ -98,30 +94,9 @@ function decide(action: number, name: string | null, second: string | null): num
   }
 }
 
-function prepare(sql: string): Statement {
-  const statement = prepareCells(opened(), sql);
-  statement.setReadBigInts(true);
-  // SQLite prepares the first statement alone, and would pass over what follows it.
-  const rest = sql.slice(statement.sourceSQL.length);
-  if (rest.replace(/--[^\n]*|\/\*[^]*?(\*\/|$)|[\s;]+/g, "") !== "") {
-    throw new SqlError("one statement at a time");
-  }
-  return statement;
-}
-
-function readCells(sql: string, params: readonly unknown[]): Cells {
-  const statement = prepare(sql);
-  const named = Object.fromEntries(params.map((value, at) => [`$${at + 1}`, value]));
-  const rows =
-    (params.length === 0
-      ? statement.all()
-      : statement.all(named as never)) as unknown as unknown[][];
-  return { columns: columnsOf(statement), rows: rows.map(narrowed) };
-}
-
 function beginPages(sql: string): string[] {
   pages?.return?.();
-  const statement = prepare(sql);
+  const statement = prepareOne(opened(), sql);
   pages = statement.iterate();
   return columnsOf(statement);
 }
@@ -135,21 +110,6 @@ function nextPage(rowsMax: number): unknown[][] {
     else rows.push(narrowed(value as unknown[]));
   }
   return rows;
-}
-
-function columnsOf(statement: Statement): string[] {
-  return statement.columns().map(({ name }) => name);
-}
-
-/** Whole numbers come as bigints, lest a large one is refused; those that a number holds become one. */
-function narrowed(row: unknown[]): unknown[] {
-  for (let at = 0; at < row.length; at++) {
-    const cell = row[at];
-    if (typeof cell !== "bigint") continue;
-    const number = Number(cell);
-    if (Number.isSafeInteger(number)) row[at] = number;
-  }
-  return row;
 }
 
 function check(): FileCheck {

@@ -6,6 +6,8 @@ import { SlotText } from "./slot_text.ts";
 
 const DAY_MS = 86_400_000;
 const MWH_PER_KWH = 1e6;
+/** A reading beyond a billion kWh counts as that: a day's sum stays a whole number of SQLite. */
+const MWH_MAX = 1e15;
 const NO_CHANNEL = "";
 
 type Hashed = { readonly low: number; readonly high: number };
@@ -43,7 +45,7 @@ export function addToSum(
   sum.readings++;
   if (isLate) sum.late++;
   if (isFlagged) sum.flagged++;
-  sum.mwh += Math.round(kwh * MWH_PER_KWH) + 0;
+  sum.mwh += Math.max(-MWH_MAX, Math.min(MWH_MAX, Math.round(kwh * MWH_PER_KWH)));
   if (ms < sum.firstMs) sum.firstMs = ms;
   if (ms > sum.lastMs) sum.lastMs = ms;
 }

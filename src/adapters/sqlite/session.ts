@@ -2,6 +2,7 @@ import type { CommitBatch } from "./batch.ts";
 import { checkFile } from "./check.ts";
 import { DigestBook, NONE } from "./digest_book.ts";
 import { DAMAGE_HINT, isBusy, SqlError, StoreError } from "./errors.ts";
+import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
 import { checkMigrations, identityOf, migrateFile } from "./schema.ts";
 import { Writer } from "./writer.ts";
@@ -38,7 +39,7 @@ export class TakenError extends Error {
 const CHECKPOINT_PAGES = 2000;
 const SETTINGS = [
   "PRAGMA synchronous = FULL", // every commit is on the disk when it returns
-  "PRAGMA cache_size = -32768", // KiB
+  "PRAGMA cache_size = -16384", // KiB
   `PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
   `PRAGMA journal_size_limit = ${64 << 20}`,
   "PRAGMA cell_size_check = ON",
@@ -112,6 +113,11 @@ export class Session {
       for (const [key, value] of Object.entries(settings)) save.run(key, value);
       this.#digestWhole("settings");
     });
+  }
+
+  /** Reads what the writer itself goes on from. */
+  cells(sql: string, params: readonly unknown[]): Cells {
+    return readCells(this.#database, sql, params);
   }
 
   /** Whether anything was ever played into the store. */

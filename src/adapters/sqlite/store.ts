@@ -2,8 +2,9 @@ import { formatTimestamp } from "../../core/time.ts";
 import { type Commit, type CommitStore, FencedError, type Snapshot } from "../../engine/ports.ts";
 import { lockDirectory, LockedError } from "../directory_lock.ts";
 import { batchOf } from "./batch.ts";
+import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
 import { SqlError, StoreError, storeError } from "./errors.ts";
-import { StoreReader } from "./reader.ts";
+import { type Moment, StoreReader } from "./reader.ts";
 import { type PostedError, Thread } from "./thread.ts";
 import type { WriterRequest } from "./writer_thread.ts";
 
@@ -27,8 +28,10 @@ export async function openReader(
   directory: string,
   { statementMsMax = STATEMENT_MS_MAX } = {},
 ): Promise<StoreReader> {
+  const reader = new StoreReader(`${directory}/${STORE_FILE}`, { statementMsMax });
   try {
-    return await StoreReader.open(`${directory}/${STORE_FILE}`, { statementMsMax });
+    await reader.open();
+    return reader;
   } catch (error) {
     throw storeError(error, directory);
   }
@@ -36,9 +39,9 @@ export async function openReader(
 
 /** The input played last, finished or not. */
 export async function readLastInput(
-  reader: Pick<StoreReader, "query">,
+  from: Moment,
 ): Promise<StoredInput | null> {
-  const { rows } = await reader.query("SELECT * FROM inputs ORDER BY id DESC LIMIT 1");
+  const { rows } = await from.query("SELECT * FROM inputs ORDER BY id DESC LIMIT 1");
   if (rows.length === 0) return null;
   const [row] = rows;
   return {
@@ -56,7 +59,7 @@ export class SqliteStore implements CommitStore {
   readonly #directory: string;
   readonly #thread: Thread<WriterRequest>;
   readonly #lock: { release(): void };
-  /** Reads beside the commits. */
+  /** Reads beside the commits, in threads of its own that are started when they are asked. */
   readonly reader: StoreReader;
 
   private constructor(
@@ -100,7 +103,7 @@ export class SqliteStore implements CommitStore {
         nowIso: formatTimestamp(Date.now()),
       };
       await thread.ask({ kind: "open", options });
-      const reader = await StoreReader.open(path, { statementMsMax: STATEMENT_MS_MAX });
+      const reader = new StoreReader(path, { statementMsMax: STATEMENT_MS_MAX });
       return new SqliteStore(directory, { thread, lock, reader });
     } catch (error) {
       thread.end(new Error("the store did not open"));
@@ -111,7 +114,7 @@ export class SqliteStore implements CommitStore {
   }
 
   async load(partition: number): Promise<Snapshot | null> {
-    const { rows } = await this.query(
+    const { rows } = await this.#read(
       "SELECT p.next_offset, t.state FROM positions p JOIN task_state t USING (partition) " +
         "WHERE partition = $1",
       [partition],
@@ -135,13 +138,13 @@ export class SqliteStore implements CommitStore {
   }
 
   /** Runs one statement, which can only read. */
-  query(sql: string, params: readonly unknown[] = []) {
+  query(sql: string, params: readonly unknown[] = []): Promise<QueryAnswer> {
     return this.reader.query(sql, params);
   }
 
   /** The input played last, finished or not. */
   lastInput(): Promise<StoredInput | null> {
-    return readLastInput(this.reader);
+    return readLastInput({ query: (sql, params) => this.#read(sql, params) });
   }
 
   async beginInput({ nowMs, ...input }: StoredInput): Promise<void> {
@@ -154,7 +157,7 @@ export class SqliteStore implements CommitStore {
 
   /** What was fixed when the directory was first used. */
   async settings(): Promise<Record<string, string>> {
-    const { rows } = await this.query("SELECT key, value FROM settings");
+    const { rows } = await this.#read("SELECT key, value FROM settings");
     return Object.fromEntries(rows.map((row) => [String(row.key), String(row.value)]));
   }
 
@@ -178,7 +181,7 @@ export class SqliteStore implements CommitStore {
   async *#changelog(partition: number): AsyncGenerator<Uint8Array> {
     let after: unknown[] = [-1, -1];
     while (true) {
-      const { rows } = await this.query(
+      const { rows } = await this.#read(
         "SELECT next_offset, part, payload FROM state_changelog WHERE partition = $1 " +
           "AND (next_offset, part) > ($2, $3) ORDER BY next_offset, part LIMIT 16",
         [partition, ...after],
@@ -188,6 +191,11 @@ export class SqliteStore implements CommitStore {
       const last = rows[rows.length - 1];
       after = [last.next_offset, last.part];
     }
+  }
+
+  /** Reads what the writer itself goes on from, between two commits. */
+  async #read(sql: string, params: readonly unknown[] = []): Promise<QueryAnswer> {
+    return namedRows(await this.#ask({ kind: "cells", sql, params }) as Cells);
   }
 
   async #ask(request: WriterRequest, transfer: Transferable[] = []): Promise<unknown> {

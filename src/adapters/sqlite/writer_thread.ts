@@ -10,6 +10,7 @@ export type WriterRequest =
   | { readonly kind: "beginInput"; readonly input: InputRow }
   | { readonly kind: "finishInput"; readonly inputId: number }
   | { readonly kind: "saveSettings"; readonly settings: Readonly<Record<string, string>> }
+  | { readonly kind: "cells"; readonly sql: string; readonly params: readonly unknown[] }
   | { readonly kind: "isUsed" }
   | { readonly kind: "close" };
 
@@ -28,6 +29,8 @@ function handle(request: WriterRequest): unknown {
       return opened().finishInput(request.inputId);
     case "saveSettings":
       return opened().saveSettings(request.settings);
+    case "cells":
+      return opened().cells(request.sql, request.params);
     case "isUsed":
       return opened().isUsed();
     case "close":
