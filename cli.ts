@@ -1,9 +1,9 @@
-import { LockedError } from "./src/adapters/directory_lock.ts";
-import { RunError, UsageError } from "./src/commands/errors.ts";
-import { print, say } from "./src/commands/shell.ts";
-import { VERSION } from "./src/commands/version.ts";
+import { LockedError } from "./src/adapters/deno/directory_lock.ts";
+import { RunError, UsageError } from "./src/console/errors.ts";
+import { print, say } from "./src/console/shell.ts";
+import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
-import { LogError } from "./src/engine/log_ports.ts";
+import { LogError } from "./src/engine/log/ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
 
 type Command = (args: string[]) => Promise<number>;
@@ -31,7 +31,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
-    load: async () => (await import("./src/commands/verify.ts")).verify,
+    load: async () => (await import("./src/commands/verify/verify.ts")).verify,
   },
   topics: {
     about: "show or make the topics on Kafka",
@@ -55,7 +55,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   doctor: {
     about: "check everything, and say how to mend it",
-    load: async () => (await import("./src/commands/doctor.ts")).doctor,
+    load: async () => (await import("./src/commands/doctor/doctor.ts")).doctor,
   },
   up: {
     about: "start the local stack in Docker",
@@ -75,7 +75,7 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   },
   config: {
     about: "list every setting",
-    load: async () => (await import("./src/commands/settings.ts")).settings,
+    load: async () => (await import("./src/commands/config.ts")).settings,
   },
 };
 
@@ -124,8 +124,21 @@ function fail(error: unknown): number {
     return isUsage ? 2 : 1;
   }
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");
-  say(Deno.inspect(error));
+  Deno.inspect(error).split("\n").forEach((line) => say(line));
   return 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/** Says what nobody caught, and ends the process: the runtime would print an error as it is. */
+export function sayUncaught(): void {
+  const end = (event: Event, error: unknown): never => {
+    event.preventDefault();
+    Deno.exit(fail(error));
+  };
+  globalThis.addEventListener("error", (event) => end(event, event.error));
+  globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
+}
+
+if (import.meta.main) {
+  sayUncaught();
+  Deno.exit(await main(Deno.args));
+}

@@ -1,4 +1,7 @@
-import { main } from "./cli.ts";
+import { main, sayUncaught } from "./cli.ts";
 
 /** The status API by itself: `gridwatch serve`. */
-if (import.meta.main) Deno.exit(await main(["serve", ...Deno.args]));
+if (import.meta.main) {
+  sayUncaught();
+  Deno.exit(await main(["serve", ...Deno.args]));
+}

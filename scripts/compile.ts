@@ -1,5 +1,6 @@
 /** `deno task compile`: standalone binaries that need no Deno and no network. */
 import { parseArgs } from "node:util";
+import { print, say } from "../src/console/shell.ts";
 
 /** Platforms that Deno has a base for. */
 export const TARGETS = [
@@ -14,12 +15,12 @@ type Target = (typeof TARGETS)[number];
 
 /** What Deno cannot see from the imports: workers, and files read at run time. */
 export const INCLUDED = [
-  "src/adapters/pglite_worker.ts",
-  "src/commands/process_thread.ts",
+  "src/adapters/pglite/worker.ts",
+  "src/setup/process_thread.ts",
   "data/sample/london_MAC000002.csv",
 ] as const;
 
-/** Where `src/commands/version.ts` looks for the build inside a binary. */
+/** Where `src/console/version.ts` looks for the build inside a binary. */
 const BUILD_FILE = "dist/build.json";
 
 /**
@@ -61,15 +62,15 @@ export async function compile(args: string[]): Promise<number> {
     },
   });
   if (values.help) {
-    console.log(USAGE);
+    print(USAGE);
     return 0;
   }
   const isBaseGiven = Boolean(Deno.env.get("DENORT_BIN"));
   const targets = values.target ?? (isBaseGiven ? [Deno.build.target] : [...TARGETS]);
   const unknown = targets.find((target) => !TARGETS.includes(target as Target));
   if (unknown !== undefined) {
-    console.error(`error: Cannot compile with --target="${unknown}": must be one of these`);
-    console.error(`hint: ${TARGETS.join(", ")}`);
+    say(`error: Cannot compile with --target="${unknown}": must be one of these`);
+    say(`hint: ${TARGETS.join(", ")}`);
     return 2;
   }
   const build = await describeBuild();
@@ -86,7 +87,8 @@ export async function compile(args: string[]): Promise<number> {
     }
   }
   await Deno.writeTextFile(`${values.output}/SHA256SUMS`, sums.join(""));
-  console.error(`${sums.length} binaries of ${build} in ${values.output}:\n${sums.join("")}`);
+  say(`${sums.length} binaries of ${build} in ${values.output}:`);
+  sums.forEach((line) => say(line.trimEnd()));
   return 0;
 }
 
@@ -120,7 +122,9 @@ async function runCompile(entry: string, output: string, target: string): Promis
   ];
   const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output()
     .then((result) => {
-      if (!result.success) Deno.stderr.writeSync(result.stderr);
+      if (!result.success) {
+        new TextDecoder().decode(result.stderr).trimEnd().split("\n").forEach((line) => say(line));
+      }
       return result;
     });
   return success;

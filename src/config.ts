@@ -1,21 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
-import type { ProcessorOptions } from "./core/options.ts";
 import { buildZone } from "./core/time.ts";
-import { type Setting, SETTINGS } from "./settings.ts";
+import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 
-/** The settings of a run, read and checked: the only file that reads YAML or the environment. */
-type Key = keyof typeof SETTINGS;
-type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? number
-  : S extends { type: "interval" | "tolerance" } ? number | "auto"
-  : S extends { choices: readonly (infer C)[] } ? C
-  : string;
-
-/** All settings by their dotted names, and intervals known per meter. */
-export type Config =
-  & { readonly [K in Key]: ValueOf<(typeof SETTINGS)[K]> }
-  & {
-    readonly meters: ReadonlyMap<string, number>;
-  };
+/* The settings of a run, read and checked: the only file that reads YAML or the environment. */
 
 /** A setting that cannot be used: what, where, and what would do. */
 export class ConfigError extends Error {
@@ -189,32 +176,4 @@ function editDistance(a: string, b: string): number {
     previous = current;
   }
   return previous[b.length];
-}
-
-/** What the core of one partition is told. */
-export function processorOptions(
-  config: Config,
-  partition: number,
-  nowMs: number | null,
-): ProcessorOptions {
-  const minutes = config.expected_interval_minutes;
-  const tolerance = config.time_tolerance_seconds;
-  return {
-    partition,
-    watermarkScope: config.watermark_scope,
-    outOfOrdernessMs: config.out_of_orderness_seconds * 1000,
-    allowedLatenessMs: config.allowed_lateness_seconds * 1000,
-    gapGraceMs: config.grace_period_seconds * 1000,
-    timeToleranceMs: tolerance === "auto" ? null : tolerance * 1000,
-    stateTtlMs: config.state_ttl_days * 86_400_000,
-    expectedIntervalMs: minutes === "auto" ? "auto" : minutes * 60_000,
-    intervalMsByMeter: config.meters,
-    learningReadings: config.learning_readings,
-    zone: buildZone(config.timezone),
-    maxKwh: config["validation.max_kwh"],
-    maxFutureMs: config["validation.max_future_seconds"] * 1000,
-    negative: config["validation.negative"],
-    nowMs,
-    rejectedRawBytesMax: config["validation.raw_bytes_max"],
-  };
 }

@@ -282,3 +282,17 @@ export const SETTINGS = {
     doc: "Where the embedded store keeps its files.",
   },
 } as const satisfies Record<string, Setting>;
+
+/** The dotted name of a setting. */
+export type Key = keyof typeof SETTINGS;
+type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? number
+  : S extends { type: "interval" | "tolerance" } ? number | "auto"
+  : S extends { choices: readonly (infer C)[] } ? C
+  : string;
+
+/** All settings by their dotted names, and intervals known per meter. */
+export type Config =
+  & { readonly [K in Key]: ValueOf<(typeof SETTINGS)[K]> }
+  & {
+    readonly meters: ReadonlyMap<string, number>;
+  };

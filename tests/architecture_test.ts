@@ -4,26 +4,43 @@ import assert from "node:assert/strict";
 const ROOT = new URL("../", import.meta.url);
 const LINES_MAX = 400;
 
-/** Which folders (or files) under src/ each may import, and which packages; null: any package. */
+/** Which rooms under src/ each may import, and which packages; null: any package. */
 const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   core: { from: ["core"], packages: /^$/ },
   formats: { from: ["core", "formats"], packages: /^$/ },
+  tables: { from: ["core", "tables"], packages: /^$/ },
+  generate: { from: ["core", "generate"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },
-  replay: { from: ["core", "formats", "engine", "replay"], packages: /^$/ },
-  api: { from: ["core", "engine", "api"], packages: /^hono(\/|$)/ },
-  adapters: { from: ["core", "engine", "formats", "adapters"], packages: null },
+  replay: {
+    from: ["core", "formats", "generate", "engine", "replay"],
+    packages: /^node:zlib$/,
+  },
+  adapters: {
+    from: ["core", "formats", "tables", "engine", "replay", "adapters"],
+    packages: null,
+  },
+  api: { from: ["core", "tables", "engine", "api"], packages: /^hono(\/|$)/ },
   "settings.ts": { from: [], packages: /^$/ },
   "config.ts": { from: ["core", "settings.ts"], packages: /^yaml$/ },
+  "judging.ts": { from: ["core", "settings.ts"], packages: /^$/ },
+  console: { from: ["core", "engine", "config.ts", "settings.ts", "console"], packages: null },
+  setup: {
+    from: [
+      ...["core", "formats", "tables", "generate", "engine", "replay", "adapters", "api"],
+      ...["console", "setup", "config.ts", "judging.ts", "settings.ts"],
+    ],
+    packages: null,
+  },
   commands: {
     from: [
-      ...["core", "formats", "engine", "replay", "api", "adapters", "commands"],
-      ...["config.ts", "settings.ts"],
+      ...["core", "formats", "tables", "generate", "engine", "replay", "adapters", "api"],
+      ...["console", "setup", "commands", "config.ts", "judging.ts", "settings.ts"],
     ],
     packages: null,
   },
 };
-/** Adapters that every other may use: no vendor of their own. */
-const SHARED_ADAPTERS = ["directory_lock.ts", "migrations.ts"];
+/** Rooms whose files may embed data of the repository: SQL, a page. */
+const EMBEDS_DATA = ["tables", "adapters", "console", "setup", "commands"];
 
 type Source = { path: string; text: string };
 
@@ -70,13 +87,8 @@ function resolvePath(path: string, specifier: string): string {
 
 const homeOf = (path: string) => path.split("/")[0];
 
-/** Whether an adapter may import another: of its own vendor, or a shared one. */
-function mayUseAdapter(path: string, other: string): boolean {
-  const name = (file: string) => file.slice("adapters/".length);
-  const vendor = (file: string) => name(file).split(/[_./]/)[0];
-  return SHARED_ADAPTERS.includes(name(other)) ||
-    (vendor(path) === vendor(other) && !SHARED_ADAPTERS.includes(name(path)));
-}
+/** An adapter's vendor: its folder. */
+const vendorOf = (path: string) => path.split("/")[1];
 
 /** What is wrong with one import, or null. */
 function importFault({ path }: Source, specifier: string): string | null {
@@ -92,12 +104,15 @@ function importFault({ path }: Source, specifier: string): string | null {
   if (!target.startsWith("src/")) {
     // Data, or a folder that a path is joined to: no code.
     const isData = /\.(sql|json|csv|html|css|svg)$|^$|\/$/.test(target);
-    return isData && arrow.packages === null ? null : refused;
+    return isData && EMBEDS_DATA.includes(home) ? null : refused;
   }
   const other = target.slice("src/".length);
   if (!arrow.from.includes(homeOf(other))) return refused;
-  if (home === "adapters" && homeOf(other) === "adapters" && !mayUseAdapter(path, other)) {
-    return refused;
+  if (home === "adapters" && homeOf(other) === home && vendorOf(path) !== vendorOf(other)) {
+    // PGlite's store locks its own directory, until SQLite takes its place.
+    return other === "adapters/deno/directory_lock.ts" && vendorOf(path) === "pglite"
+      ? null
+      : refused;
   }
   return null;
 }
@@ -114,12 +129,13 @@ const IMPURE = [
   ...[/\bDate\.now\b/, /\bnew Date\(\s*\)/, /\bDate\(\s*\)/, /\bperformance\b/, /\bTemporal\b/],
   ...[
     /\bMath\.random\b/,
-    /\bcrypto\b/,
+    /\bcrypto\b(?!\.subtle\.digest\b)/,
     /(?<!\.)\bset(Timeout|Interval)\(\s*(\(|function|async|\w+\s*=>)/,
     /\bqueueMicrotask\b/,
   ],
-  ...[/\basync\b/, /\bawait\b/, /\bPromise\b/, /\blocalStorage\b/, /\bWorker\b/],
+  ...[/\blocalStorage\b/, /\bWorker\b/],
 ];
+const ASYNCHRONOUS = [/\basync\b/, /\bawait\b/, /\bPromise\b/];
 
 function wordsIn(files: readonly Source[], patterns: readonly RegExp[]): string[] {
   return files.flatMap(({ path, text }) => {
@@ -131,12 +147,12 @@ function wordsIn(files: readonly Source[], patterns: readonly RegExp[]): string[
   });
 }
 
-/** Reads of the environment, but for those that a command hands to readConfig(). */
+/** Reads of the environment, but for those that the shell hands to readConfig(). */
 function environmentReads(files: readonly Source[]): string[] {
   return files.flatMap(({ path, text }) => {
     if (path === "config.ts") return [];
     let code = codeOf(text);
-    if (homeOf(path) === "commands") {
+    if (homeOf(path) === "console") {
       const passed = /\breadConfig\((?:[^()]|\([^()]*\))*\)/g;
       code = code.replace(passed, (call) => call.replace(/\bDeno\.env\.get\b/g, ""));
     }
@@ -144,6 +160,33 @@ function environmentReads(files: readonly Source[]): string[] {
       ? [`${path} reads the environment`]
       : [];
   });
+}
+
+/** The one file that writes to stderr, and makes visible what it writes. */
+const SPEAKER = "console/shell.ts";
+
+/** Writes to stderr or the console that do not go through `say` or `draw`. */
+function rawWrites(files: readonly Source[]): string[] {
+  return files.flatMap(({ path, text }) => {
+    let code = codeOf(text);
+    if (path === SPEAKER) code = code.replace(/writeFully\(Deno\.stderr, [^\n]*\bvisible\b/g, "");
+    const raw = [
+      /\bDeno\s*\.\s*stderr\b(?!\.isTerminal\(\))/,
+      /\bconsole\s*(\?\.|[.[])|=\s*console\b/,
+      /\bprocess\s*\.\s*(stderr|stdout)\b|\bemitWarning\b/,
+      /\/dev\/(stderr|tty)|\b(alert|reportError)\(/,
+      /[{,]\s*(stderr|console)\b[^}]*\}\s*=\s*(Deno|globalThis|process)\b/,
+    ];
+    return raw.some((pattern) => pattern.test(code)) ? [`${path} writes to stderr itself`] : [];
+  });
+}
+
+/** The commands' doors and the scripts, which stand beside src/. */
+function besideSources(): Source[] {
+  const scripts = [...Deno.readDirSync(new URL("scripts/", ROOT))].map(({ name }) => name);
+  return ["cli.ts", "server.ts", ...scripts.map((name) => `scripts/${name}`)].map((path) => (
+    { path, text: Deno.readTextFileSync(new URL(path, ROOT)) }
+  ));
 }
 
 /** Exports without a JSDoc comment right above them. */
@@ -167,16 +210,31 @@ Deno.test("Every file under src/ imports along the arrows only", () => {
   assert.deepEqual(importFaults(SOURCES), []);
 });
 
-Deno.test("src/core is pure: no runtime, clock, chance, or promise", () => {
-  assert.deepEqual(wordsIn(inFolder("core"), IMPURE), []);
+Deno.test("src/core is pure and synchronous: no runtime, clock, chance, or promise", () => {
+  assert.deepEqual(wordsIn(inFolder("core"), [...IMPURE, ...ASYNCHRONOUS]), []);
 });
 
-Deno.test("src/api runs on any edge runtime: no Deno global", () => {
-  assert.deepEqual(wordsIn(inFolder("api"), [/\bDeno\b/]), []);
-});
+for (const room of ["formats", "tables", "generate"]) {
+  Deno.test(`src/${room} is pure: no runtime, clock or chance`, () => {
+    assert.ok(inFolder(room).length > 0);
+    assert.deepEqual(wordsIn(inFolder(room), IMPURE), []);
+  });
+}
+
+for (const room of ["api", "engine", "replay"]) {
+  Deno.test(`src/${room} runs on any edge runtime: no Deno global`, () => {
+    assert.ok(inFolder(room).length > 0);
+    assert.deepEqual(wordsIn(inFolder(room), [/\bDeno\b/]), []);
+  });
+}
 
 Deno.test("Only src/config.ts reads the environment", () => {
   assert.deepEqual(environmentReads(SOURCES), []);
+});
+
+Deno.test("Only say() and draw() write to stderr, and they make visible what they write", () => {
+  assert.ok(SOURCES.some(({ path }) => path === SPEAKER), `${SPEAKER} is not there`);
+  assert.deepEqual(rawWrites([...SOURCES, ...besideSources()]), []);
 });
 
 Deno.test("No file under src/ is longer than 400 lines", () => {
@@ -207,27 +265,29 @@ const SAMPLES: [path: string, text: string, refused: boolean][] = [
   ["core/a.ts", `// import { x } from "node:fs";\n/* import "npm:y"; */`, false],
   ["formats/a.ts", `import { x } from "../core/time.ts";`, false],
   ["formats/a.ts", `import { x } from "../replay/block.ts";`, true],
-  ["engine/a.ts", `import { x } from "../adapters/pglite_store.ts";`, true],
+  ["engine/a.ts", `import { x } from "../adapters/pglite/store.ts";`, true],
   ["replay/a.ts", `import { x } from "../engine/ports.ts";`, false],
-  ["replay/a.ts", `import { x } from "../adapters/memory_store.ts";`, true],
+  ["replay/a.ts", `import { x } from "../adapters/memory/store.ts";`, true],
   ["api/a.ts", `import { Hono } from "hono";`, false],
   ["api/a.ts", `import { x } from "hono/streaming";`, false],
   ["api/a.ts", `import { x } from "honolulu";`, true],
   ["api/a.ts", `import { x } from "../formats/csv.ts";`, true],
   ["api/a.ts", `import { x } from "../../sql/001_init.sql";`, true],
   ["api/a.ts", `import css from "./page/page.css" with { type: "text" };`, false],
-  ["adapters/pglite_store.ts", `import { x } from "./pglite_client.ts";`, false],
-  ["adapters/pglite_store.ts", `import { x } from "./directory_lock.ts";`, false],
-  ["adapters/pglite_store.ts", `import { x } from "./kafka_log.ts";`, true],
-  ["adapters/kafka_log.ts", `new Worker(import.meta.resolve("./pglite_worker.ts"))`, true],
-  ["adapters/kafka_log.ts", `new Worker(new URL("./pglite_worker.ts", import.meta.url))`, true],
-  ["adapters/directory_lock.ts", `import { x } from "./pglite_client.ts";`, true],
-  [
-    "adapters/migrations.ts",
-    `import x from "../../sql/001_init.sql" with { type: "text" };`,
-    false,
-  ],
-  ["adapters/pglite_store.ts", `import { x } from "../config.ts";`, true],
+  ["adapters/pglite/store.ts", `import { x } from "./client.ts";`, false],
+  ["adapters/pglite/store.ts", `import { x } from "../../tables/migrations.ts";`, false],
+  ["adapters/pglite/store.ts", `import { x } from "../kafka/log.ts";`, true],
+  ["adapters/kafka/log.ts", `new Worker(import.meta.resolve("../pglite/worker.ts"))`, true],
+  ["adapters/kafka/log.ts", `new Worker(new URL("../pglite/worker.ts", import.meta.url))`, true],
+  ["adapters/kafka/log.ts", `import { x } from "../../api/app.ts";`, true],
+  ["tables/a.ts", `import x from "../../sql/001_init.sql" with { type: "text" };`, false],
+  ["tables/a.ts", `import { x } from "../api/ports.ts";`, true],
+  ["generate/a.ts", `import { x } from "../replay/block.ts";`, true],
+  ["engine/a.ts", `import x from "../../sql/001_init.sql" with { type: "text" };`, true],
+  ["adapters/pglite/store.ts", `import { x } from "../../config.ts";`, true],
+  ["judging.ts", `import { x } from "./config.ts";`, true],
+  ["console/a.ts", `import { x } from "../setup/kafka.ts";`, true],
+  ["setup/a.ts", `import { x } from "../commands/run.ts";`, true],
   ["config.ts", `import { parse } from "yaml";`, false],
   ["config.ts", `import { x } from "./formats/csv.ts";`, true],
   ["commands/run.ts", `import { parse } from "yaml";`, true],
@@ -244,14 +304,15 @@ Deno.test("The arrows are seen in every way of importing, and not in comments", 
   }
 });
 
-Deno.test("Reads of the environment are seen, but for what a command gives to readConfig()", () => {
+Deno.test("Reads of the environment are seen, but for what the shell gives to readConfig()", () => {
   const samples: [path: string, text: string, reads: boolean][] = [
     ["config.ts", `Deno.env.get("X")`, false],
     ["engine/a.ts", `Deno.env.get("X")`, true],
     ["commands/run.ts", `Deno.env.get("X")`, true],
-    ["commands/run.ts", `readConfig(null, Deno.env.get)`, false],
-    ["commands/run.ts", `readConfig(yaml, (name) => Deno.env.get(name))`, false],
-    ["commands/run.ts", `readConfig(yaml, Deno.env.get); Deno.env.toObject()`, true],
+    ["console/shell.ts", `readConfig(null, Deno.env.get)`, false],
+    ["console/shell.ts", `readConfig(yaml, (name) => Deno.env.get(name))`, false],
+    ["console/shell.ts", `readConfig(yaml, Deno.env.get); Deno.env.toObject()`, true],
+    ["commands/run.ts", `readConfig(yaml, Deno.env.get)`, true],
     ["adapters/a.ts", `readConfig(yaml, Deno.env.get)`, true],
     ["adapters/a.ts", `process.env.HOME`, true],
     ["adapters/a.ts", `const { env } = Deno;`, true],
@@ -259,5 +320,27 @@ Deno.test("Reads of the environment are seen, but for what a command gives to re
   ];
   for (const [path, text, reads] of samples) {
     assert.equal(environmentReads([{ path, text }]).length > 0, reads, `${path}: ${text}`);
+  }
+});
+
+Deno.test("Writes to stderr are seen in every way of writing, but for those made visible", () => {
+  const samples: [path: string, text: string, writes: boolean][] = [
+    ["commands/run.ts", `say("x"); const isTerminal = Deno.stderr.isTerminal();`, false],
+    ["commands/run.ts", `import { say } from "../console/shell.ts"; // console.log`, false],
+    ["commands/run.ts", `Deno.stderr.writeSync(bytes)`, true],
+    ["commands/run.ts", `writeAll(Deno.stderr, bytes)`, true],
+    ["commands/run.ts", `const { stderr } = Deno;`, true],
+    ["commands/run.ts", `process.stderr.write("x")`, true],
+    ["api/app.ts", `console.error(error)`, true],
+    ["api/app.ts", `console["error"](error)`, true],
+    ["api/app.ts", `const out = console;`, true],
+    ["api/app.ts", `const { console } = globalThis;`, true],
+    ["engine/a.ts", `Deno.writeTextFileSync("/dev/stderr", "x")`, true],
+    [SPEAKER, "writeFully(Deno.stderr, `${visible(text)}\\n`);", false],
+    [SPEAKER, "writeFully(Deno.stderr, text);", true],
+    ["commands/run.ts", "writeFully(Deno.stderr, visible(text));", true],
+  ];
+  for (const [path, text, writes] of samples) {
+    assert.equal(rawWrites([{ path, text }]).length > 0, writes, `${path}: ${text}`);
   }
 });

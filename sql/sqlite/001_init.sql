@@ -47,7 +47,6 @@ CREATE TABLE meter_days (
 CREATE TABLE gap_alerts (
   time               TEXT    NOT NULL,
   meter_id           TEXT    NOT NULL,
-  channel            TEXT    NOT NULL DEFAULT '',
   missing_from       TEXT    NOT NULL,
   missing_to         TEXT    NOT NULL,
   gap_minutes        REAL    NOT NULL,
@@ -58,6 +57,7 @@ CREATE TABLE gap_alerts (
   detected_at        TEXT    NOT NULL,
   source_partition   INTEGER NOT NULL,
   source_offset      INTEGER NOT NULL,
+  channel            TEXT    NOT NULL DEFAULT '',
   PRIMARY KEY (meter_id, channel, time, source_partition)
 ) STRICT, WITHOUT ROWID;
 
@@ -65,12 +65,12 @@ CREATE TABLE gap_alerts (
 CREATE TABLE late_events (
   time             TEXT    NOT NULL,
   meter_id         TEXT    NOT NULL,
-  channel          TEXT    NOT NULL DEFAULT '',
   event_timestamp  TEXT    NOT NULL,
   consumption_kwh  REAL    NOT NULL,
   delay_seconds    REAL    NOT NULL,
   source_partition INTEGER NOT NULL,
   source_offset    INTEGER NOT NULL,
+  channel          TEXT    NOT NULL DEFAULT '',
   PRIMARY KEY (source_partition, source_offset)
 ) STRICT, WITHOUT ROWID;
 
@@ -82,11 +82,11 @@ CREATE TABLE rejected_readings (
   raw              TEXT    NOT NULL,
   raw_encoding     TEXT    NOT NULL DEFAULT 'utf8',
   meter_id         TEXT,
-  channel          TEXT    NOT NULL DEFAULT '',
   event_timestamp  TEXT,
   consumption_kwh  REAL,
   source_partition INTEGER NOT NULL,
   source_offset    INTEGER NOT NULL,
+  channel          TEXT    NOT NULL DEFAULT '',
   UNIQUE (source_partition, source_offset)
 ) STRICT;
 
@@ -171,9 +171,10 @@ CREATE TABLE dropped (
 ) STRICT;
 
 CREATE INDEX gap_alerts_open ON gap_alerts (missing_from) WHERE state = 'OPEN';
-CREATE INDEX late_events_time ON late_events (time);
+-- Times are put in order without their Z, see 002_views.sql.
+CREATE INDEX late_events_time ON late_events (rtrim(time, 'Z'));
 CREATE INDEX late_events_meter ON late_events (meter_id);
-CREATE INDEX rejected_readings_time ON rejected_readings (time);
+CREATE INDEX rejected_readings_time ON rejected_readings (rtrim(time, 'Z'));
 CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id);
 CREATE INDEX metrics_type_time ON metrics (metric_type, time);
 

@@ -5,7 +5,8 @@ import { addHealthRoutes } from "./health_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
 import { ParameterError } from "./parameters.ts";
-import type { Query, StatusPorts } from "./ports.ts";
+import type { StatusPorts } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import { createAnswers } from "./status.ts";
 import { addStatusRoutes } from "./status_routes.ts";
 
@@ -33,13 +34,14 @@ class StoreError extends Error {
 export function createApp(ports: StatusPorts): Hono {
   const { live, reportError } = ports;
   const nowMs = ports.nowMs ?? Date.now;
-  const query: Query = async (sql, params) => {
+  const { dialect } = ports.query;
+  const query: Query = Object.assign(async (sql: string, params?: unknown[]) => {
     try {
       return await ports.query(sql, params);
     } catch (cause) {
       throw new StoreError("The store does not answer", { cause });
     }
-  };
+  }, { dialect });
   const cache = createAnswerCache({
     nowMs,
     activity() {

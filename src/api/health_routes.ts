@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import { formatMetrics } from "./metrics.ts";
-import type { Query, StatusPorts } from "./ports.ts";
+import type { StatusPorts } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import type { Answers } from "./status.ts";
 
 const NO_PROGRESS_MAX_MS = 60_000;

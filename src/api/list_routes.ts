@@ -1,8 +1,8 @@
 import type { Context, Hono } from "hono";
 import { type AnswerCache, LIST, RARE_SCAN } from "./cache.ts";
-import { countDelays } from "./fleet_queries.ts";
+import { countDelays } from "../tables/meters.ts";
 import { choice, instantMs, listPage, readParameters, text } from "./parameters.ts";
-import type { Query } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import {
   countRejected,
   GAP_STATES,
@@ -10,7 +10,7 @@ import {
   listLate,
   listRejected,
   REJECT_REASONS,
-} from "./queries.ts";
+} from "../tables/lists.ts";
 import type { Answers } from "./status.ts";
 
 /** What a route answers from. */

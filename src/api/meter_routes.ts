@@ -9,7 +9,7 @@ import {
   readMeter,
   readSeries,
   readTimeline,
-} from "./fleet_queries.ts";
+} from "../tables/meters.ts";
 import type { RoutePorts } from "./list_routes.ts";
 import {
   choice,
@@ -20,10 +20,10 @@ import {
   usableText,
   wholeNumber,
 } from "./parameters.ts";
-import type { Query } from "./ports.ts";
-import { listGaps } from "./queries.ts";
+import type { Query } from "../tables/query.ts";
+import { listGaps } from "../tables/lists.ts";
 import { latestMs, watermarksMs } from "./status.ts";
-import { isoFromMs, toMsOrNull } from "./values.ts";
+import { isoFromMs, toMsOrNull } from "../tables/values.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,6 +1,6 @@
 import { DISPOSITIONS } from "../core/ledger.ts";
 import type { LiveStatus, RunState } from "./ports.ts";
-import { GAP_STATES, type GapsByState, type LedgerAnswer } from "./queries.ts";
+import { GAP_STATES, type GapsByState, type LedgerAnswer } from "../tables/lists.ts";
 
 const STATES: readonly RunState[] = ["starting", "running", "finished", "stopped", "failed"];
 

@@ -1,3 +1,5 @@
+import type { ListPage } from "../tables/query.ts";
+
 /** A parameter that cannot be used. Becomes a 400. */
 export class ParameterError extends Error {
   override name = "ParameterError";
@@ -13,9 +15,6 @@ const OFFSET_MAX = 10_000_000;
 const TEXT_LENGTH_MAX = 1000;
 const SHOWN_LENGTH_MAX = 60;
 const INSTANT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/;
-
-/** Which rows of a list are wanted. */
-export type ListPage = { readonly limit: number; readonly offset: number };
 
 /** A request's parameters by name. A name not in `known`, or given twice, is an error. */
 export function readParameters(url: string, known: readonly string[]): Map<string, string> {

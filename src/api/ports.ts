@@ -1,3 +1,5 @@
+import type { Query } from "../tables/query.ts";
+
 /** What the replay or the live worker is doing. `finished` and `stopped` end well, `failed` not. */
 export type RunState = "starting" | "running" | "finished" | "stopped" | "failed";
 
@@ -30,15 +32,6 @@ export type LiveStatus = {
   /** Null: the store is asked instead. */
   readonly openGaps: number | null;
 };
-
-/** A store's row, by column. */
-export type Row = Record<string, unknown>;
-
-/**
- * Parameterised SQL ($1, $2, …) over the tables of sql/. Only ever read.
- * A bigint may come back as a number, a string or a bigint; a timestamptz as a Date or a string.
- */
-export type Query = (sql: string, params?: unknown[]) => Promise<Row[]>;
 
 /** What the status API needs of the world. */
 export type StatusPorts = {

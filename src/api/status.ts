@@ -1,7 +1,8 @@
 import type { Ledger } from "../core/ledger.ts";
 import { type AnswerCache, CHEAP, LIST, RARE_SCAN, SCAN } from "./cache.ts";
-import { type Fleet, readFleet } from "./fleet_queries.ts";
-import type { LiveStatus, Query, RunState } from "./ports.ts";
+import { type Fleet, readFleet } from "../tables/meters.ts";
+import type { LiveStatus, RunState } from "./ports.ts";
+import type { Query } from "../tables/query.ts";
 import {
   countGaps,
   countTables,
@@ -11,8 +12,8 @@ import {
   type TableCheck,
   type TableCounts,
   tableDifferences,
-} from "./queries.ts";
-import { isoFromMs, percentOf, toMsOrNull } from "./values.ts";
+} from "../tables/lists.ts";
+import { isoFromMs, percentOf, toMsOrNull } from "../tables/values.ts";
 
 /** A check of the tables against the ledger, and when it was made (wall clock). */
 export type DatedCheck = TableCheck & { readonly checkedAtMs: number };

@@ -3,7 +3,7 @@ import { createEventHub, type EventHub } from "./events.ts";
 import { readParameters } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import { type Answers, readStatus, statusOfLive, summarizeLedger } from "./status.ts";
-import { isoFromMs } from "./values.ts";
+import { isoFromMs } from "../tables/values.ts";
 
 const EVENT_CLIENTS_MAX = 100;
 const EVENT_BEAT_MS = 1000;

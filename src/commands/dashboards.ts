@@ -2,10 +2,15 @@ import overview from "../../grafana/dashboards/data-quality-overview.json" with 
 import meter from "../../grafana/dashboards/meter-drill-down.json" with { type: "json" };
 import system from "../../grafana/dashboards/system-health.json" with { type: "json" };
 import type { Clock } from "../engine/ports.ts";
-import { readArguments, readNumber, verbOf } from "./arguments.ts";
-import { DATABASE_OPTIONS, databaseUrl, openDatabase, type ReadDatabase } from "./database.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { loadConfig, print, say, stopSignal, systemClock } from "./shell.ts";
+import { readArguments, readNumber, verbOf } from "../console/arguments.ts";
+import {
+  DATABASE_OPTIONS,
+  databaseUrl,
+  openDatabase,
+  type ReadDatabase,
+} from "../setup/database.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { loadConfig, print, say, stopSignal, systemClock } from "../console/shell.ts";
 
 export const usage = `Usage: gridwatch dashboards --output DIR [options]
 

@@ -1,11 +1,12 @@
-import { LOCK_FILE, lockDirectory, LockedError } from "../adapters/directory_lock.ts";
-import { readArguments, readNumber, readRate } from "./arguments.ts";
-import { exists } from "./embedded.ts";
-import { RunError } from "./errors.ts";
+import { lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
+import { readArguments, readNumber, readRate } from "../console/arguments.ts";
+import { isStoreFile, STORE_FILE } from "../adapters/sqlite/store.ts";
+import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
+import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
-import { attempt } from "./output_file.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE } from "./shell.ts";
-import { runPipeline } from "./run.ts";
+import { attempt } from "../console/output_file.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
+import { runPipeline } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch demo [options]
 
@@ -35,6 +36,9 @@ const OPTIONS = {
 } as const;
 
 const SAMPLE = new URL("../../data/sample/london_MAC000002.csv", import.meta.url);
+
+/** The files that are played: in a folder of our name, since --data may name anybody's folder. */
+const PLAYED = "gridwatch-demo";
 
 /** Runs `gridwatch demo`. */
 export async function demo(args: string[]): Promise<number> {
@@ -82,17 +86,20 @@ async function prepareFolder(
   { isFresh, isSilent }: { isFresh: boolean; isSilent: boolean },
 ): Promise<string[] | null> {
   const what = `make the demo in ${directory}`;
-  const wasOurs = await exists(`${directory}/${LOCK_FILE}`);
+  // Before the lock is taken, which marks a folder as ours.
+  const forgotten = isFresh ? await storeFiles(directory) : [];
   const lock = await attempt(what, () => lockDirectory(directory)).catch((error) => {
     if (!(error.cause instanceof LockedError)) throw error;
     throw new RunError(error.message, "stop it, or use --data DIR", { cause: error });
   });
   try {
-    if (isFresh) await removeStore(directory, wasOurs);
-    const samplePath = `${directory}/london_MAC000002.csv`;
+    await removeFiles(forgotten);
+    const played = `${directory}/${PLAYED}`;
+    await attempt(what, () => Deno.mkdir(played, { recursive: true }));
+    const samplePath = `${played}/london_MAC000002.csv`;
     const sample = await Deno.readTextFile(SAMPLE);
     await attempt(what, () => Deno.writeTextFile(samplePath, sample));
-    const fleetPath = `${directory}/fleet.csv`;
+    const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
     const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
     const code = await generate([...fleet, "--output", fleetPath, "--quiet"]);
@@ -102,16 +109,25 @@ async function prepareFolder(
   }
 }
 
-/** Removes what a store consists of, and nothing else that may stand there. */
-async function removeStore(directory: string, wasOurs: boolean): Promise<void> {
-  const pg = `${directory}/pg`;
-  if (await exists(pg) && !(wasOurs && await exists(`${pg}/PG_VERSION`))) {
+/**
+ * The store's files in a folder: of this version, and of an earlier one.
+ *
+ * @throws {RunError} when what bears the store's name is none of ours
+ */
+async function storeFiles(directory: string): Promise<string[]> {
+  const path = `${directory}/${STORE_FILE}`;
+  if (await exists(path) && !await isStoreFile(path)) {
     throw new RunError(
-      `Cannot forget ${pg}: it is no store of Gridwatch`,
+      `Cannot forget ${path}: it is no store of Gridwatch`,
       "move it away, or use --data DIR",
     );
   }
-  for (const path of [pg, `${directory}/tmp`]) {
+  const earlier = await hasEarlier(directory) ? [`${directory}/${EARLIER}`] : [];
+  return [path, `${path}-wal`, `${path}-shm`, ...earlier];
+}
+
+async function removeFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
     if (!await exists(path)) continue;
     await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
   }

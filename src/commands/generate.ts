@@ -4,20 +4,16 @@ import {
   DEFECT_KINDS,
   type DefectKind,
   fleetCsv,
-  type FleetDefect,
   type FleetOptions,
   type FleetPlan,
-  isDelayed,
-  isGap,
-  meterId,
   planFleet,
-  UNUSABLE_VALUES,
-} from "../formats/fleet.ts";
-import { readArguments, readNumber } from "./arguments.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
-import { createProgress, formatCount } from "./progress.ts";
-import { STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
+} from "../generate/fleet.ts";
+import { countDefects, type Expected, expectLedger, truthJson } from "../generate/truth.ts";
+import { readArguments, readNumber } from "../console/arguments.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
+import { createProgress, formatCount } from "../console/progress.ts";
+import { draw, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 
 /** The help text of `gridwatch generate`. */
 export const usage = `Usage: gridwatch generate [options]
@@ -46,7 +42,10 @@ Example:
 /** The world outside, for tests to replace. */
 export type GeneratePorts = {
   readonly stdout: (bytes: Uint8Array) => Promise<void>;
-  readonly stderr: (text: string) => void;
+  /** Says a line. */
+  readonly say: (text: string) => void;
+  /** Draws the progress line. */
+  readonly draw: (text: string) => void;
   readonly isTerminal: boolean;
   readonly columns: () => number;
   readonly nowMs: () => number;
@@ -80,11 +79,15 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const plan = planFleet(options);
   const expected = expectLedger(plan, true);
   const ended = await writeFleet(plan, { options, expected, ports });
-  if (ended === "stopped") ports.stderr("stopped: no file was written\n");
+  if (ended === "stopped") ports.say("stopped: no file was written");
   if (ended !== "written") return ended === "stopped" ? STOPPED_EXIT_CODE : 0;
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
-  if (!options.quiet) ports.stderr(summary(options, { readings: expected.raw, counts, seconds }));
+  if (!options.quiet) {
+    summary(options, { readings: expected.raw, counts, seconds }).forEach((line) =>
+      ports.say(line)
+    );
+  }
   if (options.json) {
     const { output, meters } = options;
     const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
@@ -150,103 +153,6 @@ const OPTIONS = {
   help: { type: "boolean", default: false, short: "h" },
 } as const;
 
-/** What Gridwatch must say of a fleet, at the default lateness and grace. */
-type Expected = Readonly<
-  Record<"raw" | "ok" | "late" | "too_late" | "duplicate" | "rejected", number> & {
-    /** The slots of `CLOSED` gaps: with those of unusable and too-late readings, without churn. */
-    readonly missing_intervals: number;
-    readonly gaps: number;
-  }
->;
-
-const LATENESS_SECONDS = 3600;
-
-/**
- * The totals of a plan. With `hasTicks` event time goes on by the minute between the readings;
- * without, a late reading is judged against the last slot that was read before it.
- */
-function expectLedger({ options, slots, defectsByMeter }: FleetPlan, hasTicks: boolean): Expected {
-  const stepSeconds = hasTicks ? 60 : options.intervalMinutes * 60;
-  const sum = { ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0 };
-  let written = options.meters * slots, missing = 0, gaps = 0;
-  for (const { kind, from, to, detail } of defectsByMeter.flat()) {
-    const behindSeconds = Math.floor(detail / stepSeconds) * stepSeconds;
-    const isTooLate = isDelayed(kind) && behindSeconds > LATENESS_SECONDS;
-    const isRejected = kind === "negative" || kind === "unusable";
-    if (isGap(kind)) written -= to - from;
-    if (isRejected) sum.rejected++;
-    else if (kind === "duplicate" || kind === "conflict") sum.duplicate++;
-    else if (isTooLate) sum.too_late++;
-    else if (isDelayed(kind) && behindSeconds > 0) sum.late++;
-    if (kind !== "churn" && (isGap(kind) || isRejected || isTooLate)) {
-      missing += to - from;
-      gaps++;
-    }
-  }
-  sum.ok = written - sum.late - sum.too_late - sum.rejected;
-  return { raw: written + sum.duplicate, ...sum, missing_intervals: missing, gaps };
-}
-
-function countDefects({ defectsByMeter }: FleetPlan): Record<DefectKind, number> {
-  const counts = Object.fromEntries(DEFECT_KINDS.map((kind) => [kind, 0]));
-  for (const defects of defectsByMeter) for (const { kind } of defects) counts[kind]++;
-  return counts as Record<DefectKind, number>;
-}
-
-/** The defects file, a defect a line. To be read out after `fleetCsv`, which knows the values. */
-function* truthJson(plan: FleetPlan, expected: Expected): Generator<string> {
-  const { seed, startMs, days, intervalMinutes, meters } = plan.options;
-  const head = {
-    seed,
-    start: formatTimestamp(startMs),
-    days,
-    interval_minutes: intervalMinutes,
-    meters,
-    readings: expected.raw,
-    counts: countDefects(plan),
-    expected,
-    expected_without_ticks: expectLedger(plan, false),
-    defects: [],
-  };
-  const text = JSON.stringify(head, null, 2);
-  yield text.slice(0, text.lastIndexOf("]"));
-  let separator = "\n    ";
-  for (const defects of plan.defectsByMeter) {
-    const lines = defects.map((defect) => JSON.stringify(truthOf(defect, plan)));
-    if (lines.length > 0) yield separator + lines.join(",\n    ");
-    if (lines.length > 0) separator = ",\n    ";
-  }
-  yield "\n  ]\n}\n";
-}
-
-function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
-  const { kind, detail, from, to } = defect;
-  const timeOf = (slot: number) => formatTimestamp(options.startMs + slot * intervalMs);
-  const timestamp = timeOf(from), value = defect.writtenWh / 1000, trueValue = defect.trueWh / 1000;
-  const common = { kind, meter_id: meterId(defect.meter) };
-  const span = { ...common, from: timestamp, to: timeOf(to), intervals: to - from };
-  const reading = { ...common, timestamp };
-  if (isGap(kind)) return span;
-  if (isDelayed(kind)) {
-    const arrivedMs = options.startMs + from * intervalMs + detail * 1000;
-    return { ...reading, value, received_at: formatTimestamp(arrivedMs), delay_seconds: detail };
-  }
-  switch (kind) {
-    case "stuck":
-      return { ...span, value };
-    case "duplicate":
-      return { ...reading, value };
-    case "conflict":
-    case "spike":
-    case "negative":
-      return { ...reading, value, true_value: trueValue };
-    case "unusable":
-      return { ...reading, value: UNUSABLE_VALUES[detail], true_value: trueValue };
-    default:
-      throw new Error(`no such defect: ${kind satisfies never}`);
-  }
-}
-
 type Writing = {
   readonly options: Options;
   readonly expected: Expected;
@@ -259,7 +165,7 @@ async function writeFleet(
   { options, expected, ports }: Writing,
 ): Promise<"written" | "stopped" | "unread"> {
   const { output, defects, quiet, json } = options;
-  const { nowMs, stderr: write, isTerminal, columns } = ports;
+  const { nowMs, draw: write, isTerminal, columns } = ports;
   const isSilent = quiet || json;
   const rowsTotal = expected.raw;
   const progress = createProgress(
@@ -302,10 +208,10 @@ async function writeFleet(
 }
 
 function processPorts(): GeneratePorts {
-  const encoder = new TextEncoder();
   return {
     stdout: (bytes) => writeAll(Deno.stdout, bytes),
-    stderr: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    say,
+    draw,
     isTerminal: Deno.stderr.isTerminal(),
     columns: () => Deno.consoleSize().columns,
     nowMs: () => performance.now(),
@@ -318,7 +224,7 @@ type Written = {
   readonly seconds: number;
 };
 
-function summary(options: Options, { readings, counts, seconds }: Written): string {
+function summary(options: Options, { readings, counts, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
   const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
   const lines = [
@@ -332,5 +238,5 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
   ];
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
-  return lines.join("\n") + "\n";
+  return lines;
 }

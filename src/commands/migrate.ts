@@ -1,15 +1,20 @@
-import { MigrationError } from "../adapters/migrations.ts";
+import { MigrationError } from "../tables/migrations.ts";
 import {
   migrateDatabase,
   openForSchema,
   readSchema,
   type SchemaState,
-} from "../adapters/postgres_migrate.ts";
-import { readArguments } from "./arguments.ts";
-import { DATABASE_OPTIONS, databaseError, databaseUrl, timescaleOptions } from "./database.ts";
-import { RunError } from "./errors.ts";
-import { loadConfig, print, say } from "./shell.ts";
-import { formatTable } from "./table.ts";
+} from "../adapters/postgres/migrate.ts";
+import { readArguments } from "../console/arguments.ts";
+import {
+  DATABASE_OPTIONS,
+  databaseError,
+  databaseUrl,
+  timescaleOptions,
+} from "../setup/database.ts";
+import { RunError } from "../console/errors.ts";
+import { loadConfig, print, say } from "../console/shell.ts";
+import { formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch migrate [--status] [--database URL]
 

@@ -1,12 +1,13 @@
-import type { PartitionStatus, WorkerEvent } from "../engine/worker.ts";
-import { readArguments, readNumber, withScope } from "./arguments.ts";
-import { RunError } from "./errors.ts";
-import { readHealthPort, serveHealth } from "./health.ts";
-import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
-import { runKafkaWorker, troubleEvent } from "./kafka_worker.ts";
-import type { ThreadMessage, ThreadStart } from "./process_thread.ts";
-import { draw, loadConfig, print, stopSignal } from "./shell.ts";
-import type { Config } from "../config.ts";
+import { logEvent } from "../console/log_event.ts";
+import type { PartitionStatus } from "../engine/log/worker.ts";
+import { readArguments, readNumber, withScope } from "../console/arguments.ts";
+import { RunError } from "../console/errors.ts";
+import { readHealthPort, serveHealth } from "../setup/health.ts";
+import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
+import { runKafkaWorker, troubleEvent } from "../setup/kafka_worker.ts";
+import type { ThreadMessage, ThreadStart } from "../setup/process_thread.ts";
+import { loadConfig, print, stopSignal } from "../console/shell.ts";
+import type { Config } from "../settings.ts";
 
 export const usage = `Usage: gridwatch process [options]
 
@@ -95,7 +96,7 @@ function runThread(
   signal: AbortSignal,
   onStatus: (status: PartitionStatus[]) => void,
 ): Promise<void> {
-  const thread = new Worker(import.meta.resolve("./process_thread.ts"), { type: "module" });
+  const thread = new Worker(import.meta.resolve("../setup/process_thread.ts"), { type: "module" });
   const stop = () => thread.postMessage("stop");
   signal.addEventListener("abort", stop);
   return new Promise<void>((resolve, reject) => {
@@ -122,9 +123,4 @@ function runThread(
     signal.removeEventListener("abort", stop);
     thread.terminate();
   });
-}
-
-/** One line of JSON: when, how grave, what, and its fields. */
-export function logEvent({ level, event, fields }: WorkerEvent): void {
-  draw(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...fields })}\n`);
 }

@@ -1,12 +1,12 @@
-import { readArguments, refuseTogether } from "./arguments.ts";
-import { UsageError } from "./errors.ts";
-import { inputRecords, nameInput, openInput } from "./input.ts";
-import { withBrokers } from "./kafka.ts";
+import { readArguments, refuseTogether } from "../console/arguments.ts";
+import { UsageError } from "../console/errors.ts";
+import { inputRecords, nameInput, openInput } from "../setup/input.ts";
+import { withBrokers } from "../setup/kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
-import { openOutputFile, openOutputStream, type Output, writeAll } from "./output_file.ts";
-import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
-import { formatCount } from "./progress.ts";
-import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "./run.ts";
+import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
+import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatCount } from "../console/progress.ts";
+import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
 

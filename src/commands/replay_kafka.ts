@@ -1,8 +1,9 @@
-import { playIntoLog, storedNote } from "../engine/log_player.ts";
+import { playIntoLog, storedReplay } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
-import { RunError } from "./errors.ts";
-import { behindLines, readHeldTo } from "./behind.ts";
-import { type Input, inputRecords, nameInput, openInput } from "./input.ts";
+import { RunError } from "../console/errors.ts";
+import { behindLines, readHeldTo } from "../setup/behind.ts";
+import { breakableRecords, type Input, nameInput, openInput } from "../setup/input.ts";
+import { claimFiles, formatNote, readNote, refuseOtherContent } from "../setup/replay_claim.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -10,10 +11,17 @@ import {
   openKafka,
   reachKafka,
   writerOptions,
-} from "./kafka.ts";
-import type { PlayOptions } from "./embedded.ts";
-import { formatCount } from "./progress.ts";
-import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal, systemClock } from "./shell.ts";
+} from "../setup/kafka.ts";
+import type { PlayOptions } from "../setup/embedded.ts";
+import { formatCount } from "../console/progress.ts";
+import {
+  print,
+  say,
+  shellProgress,
+  STOPPED_EXIT_CODE,
+  stopSignal,
+  systemClock,
+} from "../console/shell.ts";
 
 /** Records held, and with them memory, before they are committed. */
 const BATCH_RECORDS_MAX = 50_000;
@@ -69,40 +77,49 @@ async function playIntoTopic(
   const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
   const named = await nameInput(play.command, play.paths, options);
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const group = `${config["kafka.group"]}-replay-${named.fingerprint.slice(0, 16)}`;
-  const note = await storedNote({ topic, partitions, group, admin });
-  const begunAtMs = note ? Number(note) : NaN;
+  const prefix = `${config["kafka.group"]}-replay-`;
+  const group = `${prefix}${named.fingerprint.slice(0, 16)}`;
+  const stored = await storedReplay({ topic, partitions, group, admin });
+  const begun = readNote(stored);
   // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
-  const nowMs = Number.isFinite(begunAtMs) ? begunAtMs : play.nowMs ?? Date.now();
+  const nowMs = begun?.nowMs ?? play.nowMs ?? Date.now();
   const inputOptions = { ...options, nowMs };
   const input = await openInput(named, inputOptions);
-  if (note === null && !play.isSilent) await warnBehind(setup, input, partitions);
+  const committer = (transactionalId: string) =>
+    log.committer({
+      ...writerOptions(config),
+      transactionalId,
+      transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
+    });
+  const claim = { command: play.command, topic, partitions, prefix, group, admin, committer };
+  refuseOtherContent(begun, input, claim);
+  if (stored === null) {
+    await claimFiles(input, claim);
+    if (!play.isSilent) await warnBehind(setup, input, partitions);
+  }
   const progress = shellProgress({
     verb: "sending",
     rowsTotal: input.inspection?.rows ?? null,
     isSilent: play.isSilent,
   });
-  const played = await playIntoLog(inputRecords(input, inputOptions), {
+  const { records, throwIfBroken, ...broken } = breakableRecords(input, inputOptions);
+  const played = await playIntoLog(records, {
     topic,
     partitions,
     group,
     admin,
-    committer: (partition) =>
-      log.committer({
-        ...writerOptions(config),
-        transactionalId: `${group}-${partition}`,
-        transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
-      }),
+    committer: (partition) => committer(`${group}-${partition}`),
     batchRecordsMax: BATCH_RECORDS_MAX,
-    note: String(nowMs),
+    note: formatNote({ nowMs, content: begun === null ? input.content : begun.content }),
     commitIntervalMs: config.commit_interval_ms,
     ratePerSecond: play.ratePerSecond,
     clock: systemClock,
-    signal,
+    signal: broken.signal,
     onProgress: progress.update,
   });
   progress.clear();
   await admin.close();
+  throwIfBroken();
   return played;
 }
 

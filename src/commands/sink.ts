@@ -1,13 +1,11 @@
-import { PostgresDatabase } from "../adapters/postgres_database.ts";
-import { awayOf } from "../adapters/postgres_errors.ts";
-import { PostgresSink } from "../adapters/postgres_sink.ts";
-import { OffsetGoneError } from "../engine/log_ports.ts";
-import { type ProjectionStatus, Projector } from "../engine/projector.ts";
-import { StoreAwayError } from "../engine/sink_ports.ts";
-import { readArguments } from "./arguments.ts";
-import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "./database.ts";
-import { RunError } from "./errors.ts";
-import { readHealthPort, serveHealth } from "./health.ts";
+import { PostgresDatabase } from "../adapters/postgres/database.ts";
+import { awayOf } from "../adapters/postgres/errors.ts";
+import { PostgresSink } from "../adapters/postgres/sink.ts";
+import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
+import { StoreAwayError } from "../engine/sink/ports.ts";
+import { readArguments } from "../console/arguments.ts";
+import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
+import { readHealthPort, serveHealth } from "../setup/health.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -16,10 +14,10 @@ import {
   openKafka,
   reachKafka,
   withBrokers,
-} from "./kafka.ts";
-import { troubleEvent } from "./kafka_worker.ts";
-import { logEvent } from "./process.ts";
-import { loadConfig, print, stopSignal, systemClock } from "./shell.ts";
+} from "../setup/kafka.ts";
+import { troubleEvent } from "../setup/kafka_worker.ts";
+import { logEvent } from "../console/log_event.ts";
+import { loadConfig, print, stopSignal, systemClock } from "../console/shell.ts";
 
 export const usage = `Usage: gridwatch sink [options]
 
@@ -64,7 +62,7 @@ export async function sink(args: string[]): Promise<number> {
   const url = databaseUrl("sink", config, values.database);
   const group = values.group ?? `${config["kafka.group"]}-sink`;
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
-  let status = (): ProjectionStatus[] | null => null;
+  let status = (): SinkStatus[] | null => null;
   const health = port === null
     ? null
     : serveHealth({ host: config["api.host"], port }, () => status());
@@ -75,11 +73,11 @@ export async function sink(args: string[]): Promise<number> {
     await awaitSchema(url, stop.signal);
     const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
     logEvent({ level: "info", event: "started", fields });
-    await runSink(setup, { url, group, signal: stop.signal }, (projector) => {
-      status = () => projector.status();
+    await runSink(setup, { url, group, signal: stop.signal }, (running) => {
+      status = () => running.status();
     });
   } catch (error) {
-    if (!stop.signal.aborted) throw knownError(error);
+    if (!stop.signal.aborted) throw error;
   } finally {
     await setup.log.close();
     await health?.close();
@@ -92,7 +90,7 @@ export async function sink(args: string[]): Promise<number> {
 async function runSink(
   setup: KafkaSetup,
   { url, group, signal }: { url: string; group: string; signal: AbortSignal },
-  onProjector: (projector: Projector) => void,
+  onSink: (sink: Sink) => void,
 ): Promise<void> {
   const { log, topics, config } = setup;
   const connections = config["sink.connections"];
@@ -103,7 +101,7 @@ async function runSink(
     statementMsMax: STATEMENT_MS_MAX,
   });
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const projector = new Projector(
+  const sink = new Sink(
     {
       admin,
       reader: log.reader({
@@ -126,7 +124,6 @@ async function runSink(
     new PostgresSink(database, { answerMsMax: ANSWER_MS_MAX }),
     {
       topics,
-      outOfOrdernessMs: config.out_of_orderness_seconds * 1000,
       commitRecordsMax: config["sink.commit_records_max"],
       commitIntervalMs: config["sink.commit_interval_ms"],
       commitsMax: connections,
@@ -136,9 +133,9 @@ async function runSink(
       onEvent: logEvent,
     },
   );
-  onProjector(projector);
+  onSink(sink);
   try {
-    await projector.run();
+    await sink.run();
   } finally {
     await admin.close();
     await database.close();
@@ -162,13 +159,4 @@ async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
       signal.throwIfAborted();
     }
   }
-}
-
-function knownError(error: unknown): unknown {
-  if (!(error instanceof OffsetGoneError)) return error;
-  return new RunError(
-    `${error.message}. Messages were deleted before they were written, or the topic was made anew`,
-    "to go on without them, set next_offset of that topic in the table sink_positions",
-    { cause: error },
-  );
 }

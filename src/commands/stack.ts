@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { readArguments, verbOf } from "./arguments.ts";
-import { RunError, UsageError } from "./errors.ts";
-import { print, say } from "./shell.ts";
+import { readArguments, verbOf } from "../console/arguments.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+import { print, say } from "../console/shell.ts";
 
 /** How the stack is run: a program and the words that come first. */
 export type Compose = readonly [program: string, ...words: string[]];

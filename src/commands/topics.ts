@@ -1,9 +1,9 @@
-import type { LogAdmin, TopicSpec } from "../engine/log_ports.ts";
-import type { Topics } from "../engine/log_records.ts";
-import { readArguments, readNumber } from "./arguments.ts";
-import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "./kafka.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "./shell.ts";
-import { formatTable } from "./table.ts";
+import type { LogAdmin, TopicSpec } from "../engine/log/ports.ts";
+import type { Topics } from "../engine/log/records.ts";
+import { readArguments, readNumber } from "../console/arguments.ts";
+import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
+import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch topics [--create] [options]
 

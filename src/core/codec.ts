@@ -1,16 +1,19 @@
 import type { Hole } from "./meters.ts";
 import type { Processor } from "./processor.ts";
-import type { TaskState } from "./task_state.ts";
+import type { TaskAccount, TaskState } from "./task_state.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 
 /**
  * The changelog's bytes. Little endian; every payload starts with the version it was written in, and
- * every version that ever wrote one stays readable: add a version, never change one.
+ * every version that ever wrote one stays readable: add a version, never change one. Version 2 says
+ * the watermark at the end of the task.
  *
  * A payload is a run of records: id length u16, id in UTF-8, state length u32 (0: the meter is
  * gone), state.
  */
-export const CODEC_VERSION = 1;
+export const CODEC_VERSION = 2;
+/** The first that says the watermark. */
+const WATERMARK_VERSION = 2;
 
 /** The longest interval that fits its column. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
@@ -20,8 +23,10 @@ export class CodecError extends Error {
   override name = "CodecError";
 }
 
-/** Packs the partition's own state. */
-export function encodeTask(state: TaskState): Uint8Array {
+/** Packs the partition's own state, with the watermark that its processor stands at. */
+export function encodeTask(
+  { state, watermarkMs }: Pick<Processor, "state" | "watermarkMs">,
+): Uint8Array {
   const writer = new ByteWriter(160);
   writer.u8(CODEC_VERSION);
   writer.f64(state.nextOffset);
@@ -33,13 +38,25 @@ export function encodeTask(state: TaskState): Uint8Array {
   writer.u8(state.replaying ? 1 : 0);
   writer.f64(state.ledger.raw);
   for (const disposition of DISPOSITIONS) writer.f64(state.ledger[disposition]);
+  writer.f64(watermarkMs ?? -Infinity);
   return writer.bytes();
 }
 
 /** Reads what `encodeTask` of this or an older version wrote. Throws `CodecError`. */
 export function decodeTask(bytes: Uint8Array): TaskState {
+  return readTask(bytes).state;
+}
+
+/** Reads of the same bytes what others are told of a task. Throws `CodecError`. */
+export function decodeAccount(bytes: Uint8Array): TaskAccount {
+  const { state: { nextOffset, ledger }, watermarkMs } = readTask(bytes);
+  return { nextOffset, watermarkMs, ledger };
+}
+
+function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | null } {
   const reader = new ByteReader(bytes);
-  checkVersion(reader.u8());
+  const version = reader.u8();
+  checkVersion(version);
   const state: TaskState = {
     nextOffset: reader.f64(),
     nextSerial: reader.f64(),
@@ -52,7 +69,8 @@ export function decodeTask(bytes: Uint8Array): TaskState {
   };
   state.ledger.raw = reader.f64();
   for (const disposition of DISPOSITIONS) state.ledger[disposition] = reader.f64();
-  return state;
+  const watermarkMs = version < WATERMARK_VERSION ? -Infinity : reader.f64();
+  return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
 
 /** Packs the meters changed, and those gone, since the last call; no bytes when there are none. */
@@ -110,7 +128,7 @@ export function finishRestore(processor: Processor): void {
 }
 
 function checkVersion(version: number): void {
-  if (version !== CODEC_VERSION) {
+  if (version < 1 || version > CODEC_VERSION) {
     throw new CodecError(`state of version ${version} cannot be read by version ${CODEC_VERSION}`);
   }
 }

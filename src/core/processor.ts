@@ -1,3 +1,4 @@
+import { type Arrival, findFault, isOfItsSlot, isUnbelievable } from "./fault.ts";
 import { announceOpenGap, judgeMeter, ringLength, type Step } from "./gap.ts";
 import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import { beginMeter, markUnusable, takeReading } from "./meter.ts";
@@ -36,6 +37,7 @@ export class Processor {
   #bytes: Uint8Array = NO_BYTES;
   #start = 0;
   #end = 0;
+  readonly #arrival: Arrival = { arrivedMs: NaN, aheadMs: NaN };
   #rejectedByReason = new Map<RejectReason, number>();
   #ledgerBefore: Ledger;
 
@@ -77,8 +79,10 @@ export class Processor {
     this.#begin(offset, bytes, start, end);
     const loggedMs = recordTimeMs >= 0 && recordTimeMs <= LATEST_MS ? recordTimeMs : NaN;
     if (parsed.kind === "tick") return this.#tick(loggedMs);
-    const arrivedMs = this.#arrival(parsed.receivedMs, loggedMs);
-    const reason = parsed.kind === "reading" ? this.#fault(arrivedMs) : parsed.reason;
+    const arrival = this.#noteArrival(parsed.receivedMs, loggedMs);
+    const reason = parsed.kind === "reading"
+      ? findFault(parsed, arrival, this.options)
+      : parsed.reason;
     const i = parsed.idEnd > 0
       ? this.meters.findBytes(bytes, parsed.idStart, parsed.idEnd)
       : parsed.meterId === null
@@ -86,7 +90,7 @@ export class Processor {
       : this.meters.find(parsed.meterId);
     this.#noteClock(reason === null ? parsed.receivedMs : NaN, loggedMs);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
-    if (reason !== null) return this.#reject(reason, i, arrivedMs);
+    if (reason !== null) return this.#reject(reason, i, arrival);
     const id = i < 0 ? parsed.meterId ?? "" : "";
     this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh);
   }
@@ -131,10 +135,15 @@ export class Processor {
     this.state.ledger.raw++;
   }
 
-  /** The clock that a reading is judged by; NaN: none. */
-  #arrival(receivedMs: number, loggedMs: number): number {
-    if (!Number.isNaN(receivedMs)) return receivedMs;
-    return this.state.replaying ? this.state.tickMaxMs : this.#wallClock(loggedMs);
+  /** Finds the clock that a reading is judged by, and whether its own can be believed. */
+  #noteArrival(receivedMs: number, loggedMs: number): Arrival {
+    const arrival = this.#arrival;
+    arrival.aheadMs = receivedMs - this.#latestClock(loggedMs);
+    const isOwn = !Number.isNaN(receivedMs) && !isUnbelievable(arrival, this.options);
+    if (isOwn) arrival.arrivedMs = receivedMs;
+    else if (this.state.replaying) arrival.arrivedMs = this.state.tickMaxMs;
+    else arrival.arrivedMs = this.#wallClock(loggedMs);
+    return arrival;
   }
 
   /** The time of the log, or else of the replay's start; NaN: neither is known. */
@@ -142,31 +151,21 @@ export class Processor {
     return Number.isNaN(loggedMs) ? this.options.nowMs ?? NaN : loggedMs;
   }
 
+  /**
+   * What a `received_at` is held against: the later of the log's time and the replay's start; where
+   * neither is known, the ticks of a replay. NaN: nothing tells the time.
+   */
+  #latestClock(loggedMs: number): number {
+    const { nowMs } = this.options;
+    const clockMs = nowMs === null || loggedMs > nowMs ? loggedMs : nowMs;
+    return Number.isNaN(clockMs) && this.state.replaying ? this.state.tickMaxMs : clockMs;
+  }
+
   /** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
   #noteClock(receivedMs: number, loggedMs: number): void {
     const { state } = this;
     if (receivedMs > state.clockMs) state.clockMs = receivedMs;
     if (!state.replaying && loggedMs > state.clockMs) state.clockMs = loggedMs;
-  }
-
-  /** What is wrong with a reading that could be read. */
-  #fault(arrivedMs: number): RejectReason | null {
-    const { options } = this;
-    const parsed = this.#parsed;
-    if (parsed.consumptionKwh < 0 && options.negative === "reject") {
-      parsed.detail = `consumption_kwh is ${parsed.consumptionKwh}`;
-      return "NEGATIVE";
-    }
-    if (parsed.consumptionKwh > options.maxKwh) {
-      parsed.detail = `consumption_kwh is ${parsed.consumptionKwh}, more than ${options.maxKwh}`;
-      return "TOO_LARGE";
-    }
-    if (parsed.timestampMs > arrivedMs + options.maxFutureMs) {
-      const aheadSeconds = (parsed.timestampMs - arrivedMs) / 1000;
-      parsed.detail = `${aheadSeconds} s ahead of its arrival`;
-      return "FUTURE";
-    }
-    return null;
   }
 
   /**
@@ -248,10 +247,12 @@ export class Processor {
   #tick(loggedMs: number): void {
     const { state, options } = this;
     const { timestampMs, final } = this.#parsed;
-    const arrivedMs = this.#wallClock(loggedMs);
+    const arrival = this.#arrival;
+    const arrivedMs = arrival.arrivedMs = this.#wallClock(loggedMs);
+    arrival.aheadMs = NaN;
     if (timestampMs - arrivedMs > options.maxFutureMs) {
       this.#parsed.detail = `a tick ${(timestampMs - arrivedMs) / 1000} s ahead of its arrival`;
-      return this.#reject("FUTURE", -1, arrivedMs);
+      return this.#reject("FUTURE", -1, arrival);
     }
     state.ledger.tick++;
     // The last tick ends a replay: what comes after it is live again.
@@ -308,14 +309,16 @@ export class Processor {
     });
   }
 
-  #reject(reason: RejectReason, i: number, arrivedMs: number): void {
+  #reject(reason: RejectReason, i: number, arrival: Arrival): void {
     const { state, options } = this;
+    const { arrivedMs } = arrival;
     const parsed = this.#parsed;
     const { timestampMs, consumptionKwh } = parsed;
     state.ledger.rejected++;
     this.#rejectedByReason.set(reason, (this.#rejectedByReason.get(reason) ?? 0) + 1);
     const future = timestampMs > arrivedMs + options.maxFutureMs;
-    if (i >= 0 && isOfItsSlot(reason, parsed.valueMissing) && !future) {
+    const isCredible = !future && !isUnbelievable(arrival, options);
+    if (i >= 0 && isCredible && isOfItsSlot(reason, parsed.valueMissing)) {
       const latenessMs = this.#latenessWatermarkOf(i);
       if (!(latenessMs - timestampMs > options.allowedLatenessMs)) {
         markUnusable(this.#step, i, timestampMs);
@@ -372,10 +375,4 @@ export class Processor {
       add("watermark_lag_seconds", Math.max(0, clockMs - watermarkMs) / 1000);
     }
   }
-}
-
-/** The reason tells of a reading whose meter and time are good: its slot had an unusable one. */
-function isOfItsSlot(reason: RejectReason, valueMissing: boolean): boolean {
-  if (reason === "MISSING_FIELD") return valueMissing;
-  return reason === "BAD_VALUE" || reason === "NEGATIVE" || reason === "TOO_LARGE";
 }

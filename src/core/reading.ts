@@ -209,8 +209,8 @@ function readMeterId(value: unknown): string | null {
   if (typeof value !== "string") return null;
   const id = trimSpaces(value);
   if (id.length === 0 || id.length > METER_ID_LENGTH_MAX) return null;
-  // deno-lint-ignore no-control-regex -- control characters are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(id) || !id.isWellFormed()) return null;
+  // deno-lint-ignore no-control-regex -- controls (C0, DEL, C1) are what is refused
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(id) || !id.isWellFormed()) return null;
   return id;
 }
 

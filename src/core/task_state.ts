@@ -16,6 +16,14 @@ export type TaskState = {
   ledger: Ledger;
 };
 
+/** What a task tells others with each commit: how far its partition is judged, and the counts. */
+export type TaskAccount = {
+  readonly nextOffset: number;
+  /** Epoch milliseconds; null: there is none yet, or a version that did not say it wrote this. */
+  readonly watermarkMs: number | null;
+  readonly ledger: Readonly<Ledger>;
+};
+
 /** The state before the first record. */
 export function initialTaskState(): TaskState {
   return {

@@ -1,7 +1,7 @@
 import type { Metric } from "../core/outputs.ts";
 import type { Commit } from "./ports.ts";
 
-/** Said of a moment, not counted: it does no harm to leave one out. */
+/** Metrics that describe a moment. They are not summed, so one may be left out. */
 const GAUGES = ["consumer_lag_records", "commit_duration_ms", "watermark_lag_seconds"];
 
 /** Adds to a commit how far its partition is behind, and how long the commit before took. */

@@ -26,7 +26,7 @@ export type Commit = {
   readonly ledger: Readonly<Ledger>;
 };
 
-/** What passes for time outside the core: pacing, rates and durations. */
+/** Time outside the core: for pacing, rates and durations. */
 export type Clock = {
   /** Wall clock, epoch milliseconds. */
   nowMs(): number;

@@ -12,7 +12,7 @@ import type { Commit, CommitStore } from "./ports.ts";
 
 /** Bytes of changelog written before it is folded into a snapshot, at least. */
 const CHANGELOG_BYTES_MIN = 4 << 20;
-/** ... and as a multiple of the last snapshot. */
+/** The same as a multiple of the last snapshot. */
 const CHANGELOG_GROWTH = 4;
 /** A snapshot's payloads are about this share of `changelogBytesMin`. */
 const SNAPSHOT_PARTS = 4;
@@ -101,7 +101,7 @@ export class Task {
       outputs,
       changelog,
       compacts,
-      task: encodeTask(processor.state),
+      task: encodeTask(processor),
       watermarkMs: processor.watermarkMs,
       ledger: { ...processor.state.ledger },
     };

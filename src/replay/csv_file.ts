@@ -1,4 +1,3 @@
-import { ReadError } from "../formats/read_error.ts";
 import {
   bytesAdded,
   CELLS_STRIDE,
@@ -10,59 +9,51 @@ import {
   roomForBytes,
 } from "../formats/csv.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { InputFile, ReplayFiles } from "./files.ts";
 import { parseTimestampBytes, type Zone } from "../core/time.ts";
 import { BLOCK_RECORDS_MAX, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
+import {
+  type FileReading,
+  type FileStamp,
+  newFileReading,
+  PIECE_BYTES,
+  takePiece,
+} from "./file_stamp.ts";
 import { appendRow, arrivalMs, type RowPlace } from "./row_record.ts";
-
-/** Bytes asked of the file at a time: small, since a merge reads many files at once. */
-const READ_BYTES = 1 << 16;
 
 /** A CSV file being read, a batch of rows at a time. */
 export type CsvFile = {
   readonly path: string;
-  readonly file: Deno.FsFile;
+  readonly file: InputFile;
+  readonly reading: FileReading;
   readonly reader: CsvReader;
   readonly rows: CsvRows;
 };
 
 export type CsvFileOptions = {
+  readonly files: ReplayFiles;
   readonly zone: Zone;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;
+  /** What the file was seen to be, and must still be. */
+  readonly expected?: FileStamp;
 };
 
 /**
- * Opens a CSV file. Reading is synchronous: a page already in the cache is here sooner than a
- * promise is, and 81 files are read in turns.
+ * Opens a CSV file.
  *
  * @throws {ReadError} when there is no such file, or it may not be read.
  */
 export function openCsvFile(path: string, options: CsvFileOptions): CsvFile {
-  const { columns, recordBytesMax } = options;
+  const { columns, recordBytesMax, expected } = options;
+  const file = options.files.open(path);
   return {
     path,
-    file: openFile(path),
+    file,
+    reading: newFileReading(file, expected),
     reader: newCsvReader({ file: path, columns, recordBytesMax }),
     rows: newCsvRows(BLOCK_RECORDS_MAX),
   };
-}
-
-/** Opens a file to read; says in words why it cannot. */
-export function openFile(path: string): Deno.FsFile {
-  try {
-    const file = Deno.openSync(path);
-    if (file.statSync().isFile) return file;
-    file.close();
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) {
-      throw new ReadError(`Cannot read "${path}": there is no such file`, undefined, { cause });
-    }
-    if (cause instanceof Error) {
-      throw new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
-    }
-    throw cause;
-  }
-  throw new ReadError(`Cannot read "${path}": it is not a file`, "name the files in it");
 }
 
 /** Reads the next rows into `csv.rows`; 0: the file has ended. */
@@ -70,18 +61,25 @@ export function nextRows(csv: CsvFile): number {
   for (;;) {
     const count = readRows(csv.reader, csv.rows);
     if (count > 0 || csv.reader.isEnded) return count;
-    bytesAdded(csv.reader, readFrom(csv.file, csv.path, roomForBytes(csv.reader, READ_BYTES)));
+    const room = roomForBytes(csv.reader, PIECE_BYTES);
+    bytesAdded(csv.reader, readPiece(csv.file, csv.reading, room));
   }
 }
 
-/** Reads some bytes; null: the file has ended. */
-export function readFrom(file: Deno.FsFile, path: string, into: Uint8Array): number | null {
-  try {
-    return file.readSync(into);
-  } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    throw new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
+/** Fills `piece` with the next bytes of a reading, short at the file's end; null: it has ended. */
+export function readPiece(
+  file: InputFile,
+  reading: FileReading,
+  piece: Uint8Array,
+): number | null {
+  let length = 0;
+  while (length < piece.length) {
+    const count = file.read(piece.subarray(length));
+    if (count === null) break;
+    length += count;
   }
+  takePiece(reading, piece.subarray(0, length));
+  return length === 0 ? null : length;
 }
 
 /** A row's times into `place`; `place.keyMs` holds the key of the row before it. */
@@ -107,17 +105,15 @@ export type CsvSourceOptions = CsvFileOptions & {
   /** The file's index among all. */
   readonly fileIndex: number;
   readonly partitions: number;
-  /** The file is known to be in order, and must be. */
-  readonly isOrdered: boolean;
 };
 
 /** A file's rows as records, in the order they stand in. */
 export function csvSource(options: CsvSourceOptions): RecordSource {
-  const { path, zone, isOrdered } = options;
+  const { path, zone } = options;
   let csv: CsvFile | null = null;
   let isClosed = false;
   const place = firstPlace(options.fileIndex, options.partitions);
-  const block: RecordBlock = newBlock(BLOCK_RECORDS_MAX, READ_BYTES);
+  const block: RecordBlock = newBlock(BLOCK_RECORDS_MAX, PIECE_BYTES);
   const close = () => {
     if (!isClosed) csv?.file.close();
     isClosed = true;
@@ -132,11 +128,7 @@ export function csvSource(options: CsvSourceOptions): RecordSource {
     }
     block.count = 0;
     for (let row = 0; row < count; row++) {
-      const previousKeyMs = place.keyMs;
       placeRow(csv, row, zone, place);
-      if (isOrdered && place.keyMs < previousKeyMs) {
-        throw new ReadError(`Cannot read "${path}": it changed while it was being replayed`);
-      }
       appendRow(block, csv.reader.bytes, csv.rows, row, place);
     }
     return block;

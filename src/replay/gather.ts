@@ -1,6 +1,6 @@
-import { ReadError } from "../formats/read_error.ts";
 import { blockLength, copyRecord, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import { csvSource } from "./csv_file.ts";
+import type { ReplayFiles } from "./files.ts";
 import { mergeSources } from "./merge.ts";
 import type { FileInspection, Inspection, ReplayOptions } from "./records.ts";
 import { runSource, writeRun } from "./run_file.ts";
@@ -24,37 +24,19 @@ export type SpillDirectory = {
 };
 
 /** A spill directory of its own under `parent`. */
-export function spillDirectory(parent: string): SpillDirectory {
+export function spillDirectory(parent: string, files: ReplayFiles): SpillDirectory {
   let path: string | null = null;
   let runs = 0;
   return {
     newPath: () => {
-      path ??= makeDirectory(parent);
+      path ??= files.makeSpillDirectory(parent);
       return `${path}/${runs++}.run`;
     },
     remove: () => {
-      if (path !== null) removeDirectory(path);
+      if (path !== null) files.removeSpillDirectory(path);
       path = null;
     },
   };
-}
-
-function makeDirectory(parent: string): string {
-  try {
-    Deno.mkdirSync(parent, { recursive: true });
-    return Deno.makeTempDirSync({ dir: parent, prefix: "gridwatch-replay-" });
-  } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    throw new ReadError(`Cannot sort in "${parent}": ${cause.message}`, undefined, { cause });
-  }
-}
-
-function removeDirectory(path: string): void {
-  try {
-    Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /**
@@ -69,7 +51,7 @@ export async function gatherRecords(
   directory: SpillDirectory,
 ): Promise<RecordSource> {
   const open = (file: FileInspection, fileIndex: number): RecordSource =>
-    csvSource({ ...options, path: file.path, fileIndex, isOrdered: file.isOrdered });
+    csvSource({ ...options, path: file.path, fileIndex, expected: file.stamp });
   const inputs: OpenSource[] = [];
   const unordered: OpenSource[] = [];
   inspection.files.forEach((file, index) => {
@@ -118,8 +100,8 @@ async function spill(
   directory: SpillDirectory,
 ): Promise<OpenSource> {
   const path = directory.newPath();
-  await writeRun(source, path, options.signal);
-  return () => runSource(path);
+  await writeRun(source, path, options);
+  return () => runSource(path, options.files);
 }
 
 /**

@@ -1,12 +1,13 @@
 import { CELLS_STRIDE } from "../formats/csv.ts";
 import { type CsvFile, firstPlace, nextRows, openCsvFile, placeRow } from "./csv_file.ts";
+import { stampOf } from "./file_stamp.ts";
 import type { FileInspection, Inspection, Problem, ReplayOptions } from "./records.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 import { IS_FINITE, numberKind } from "./value.ts";
 
 export type InspectOptions = Pick<
   ReplayOptions,
-  "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+  "files" | "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;
@@ -16,6 +17,7 @@ const NO_METER = "no meter";
 const BAD_TIMESTAMP = "no usable timestamp";
 const FUTURE = "dated after now";
 const BAD_VALUE = "no usable value";
+const FUTURE_ARRIVAL = "received after now";
 const BAD_RECEIVED = "no usable received_at";
 
 /** What all files together have shown so far. */
@@ -89,7 +91,8 @@ async function inspectFile(
     rows += count;
     if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(options.signal);
   }
-  return { path: csv.path, sizeBytes: csv.file.statSync().size, rows, isOrdered };
+  const stamp = stampOf(csv.reading);
+  return { path: csv.path, sizeBytes: stamp.sizeBytes, rows, isOrdered, stamp };
 }
 
 /** The first thing wrong with a row; null: nothing is. */
@@ -106,6 +109,7 @@ function problemOf(
   if (cells[base + 1] === 0) return NO_METER;
   if (eventMs !== eventMs) return BAD_TIMESTAMP;
   if (eventMs > nowMs) return FUTURE;
+  if (receivedMs > nowMs) return FUTURE_ARRIVAL;
   const kind = numberKind(csv.reader.bytes, cells[base + 4], cells[base + 5]);
   if ((kind & IS_FINITE) === 0) return BAD_VALUE;
   return cells[base + 7] > 0 && receivedMs !== receivedMs ? BAD_RECEIVED : null;
@@ -117,6 +121,7 @@ const FIELD_OF_PROBLEM: Readonly<Record<string, number>> = {
   [NO_METER]: 1,
   [BAD_TIMESTAMP]: 1,
   [FUTURE]: 1,
+  [FUTURE_ARRIVAL]: 3,
   [BAD_VALUE]: 2,
   [BAD_RECEIVED]: 3,
 };

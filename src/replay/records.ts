@@ -1,5 +1,7 @@
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { Zone } from "../core/time.ts";
+import type { ReplayFiles } from "./files.ts";
+import type { FileStamp } from "./file_stamp.ts";
 
 /**
  * Raw records in arrival order. Record i is `bytes[ends[i-1]..ends[i])`; every count is this
@@ -25,6 +27,7 @@ export type ReplayChunk = {
 
 /** What a replay is told. Probabilities are from 0 to 1. */
 export type ReplayOptions = {
+  readonly files: ReplayFiles;
   readonly partitions: number;
   /** The zone of timestamps written without an offset. */
   readonly zone: Zone;
@@ -73,6 +76,8 @@ export type FileInspection = {
   readonly rows: number;
   /** Its rows arrive in the order they stand in. */
   readonly isOrdered: boolean;
+  /** By which the replay knows that it plays the same bytes. */
+  readonly stamp: FileStamp;
 };
 
 /** What one pass over all files found, in the order they were named. */

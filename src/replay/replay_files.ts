@@ -16,7 +16,7 @@ import {
   newChunkBuilder,
   takeChunk,
 } from "./chunk.ts";
-import { type Defect, defectDrawer } from "./defects.ts";
+import { type Defect, defectDrawer } from "../generate/defects.ts";
 import {
   type DelayQueue,
   hasRoom,
@@ -61,7 +61,7 @@ export async function* replayFiles(
   options: ReplayOptions,
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
-  const directory = spillDirectory(options.temporaryDirectory);
+  const directory = spillDirectory(options.temporaryDirectory, options.files);
   let source: RecordSource | null = null;
   try {
     source = await gatherRecords(inspection, options, directory);
@@ -140,7 +140,8 @@ function takeRow(replay: Replay): void {
   const partition = block.partitions[i];
   chunk.rowsRead++;
   replay.serial++;
-  if ((flags & IS_USABLE) !== 0 && eventMs <= options.nowMs && eventMs > replay.lastUsableMs) {
+  const isOfNow = eventMs <= options.nowMs && keyMs <= options.nowMs;
+  if ((flags & IS_USABLE) !== 0 && isOfNow && eventMs > replay.lastUsableMs) {
     replay.lastUsableMs = eventMs;
   }
   const { isGap, delayMs, isDuplicate } = replay.draw();
@@ -162,12 +163,9 @@ function takeRow(replay: Replay): void {
   replay.index = 0;
 }
 
-/**
- * A row that moves no clock is never held back: an arrival after now would vouch for its timestamp,
- * and the core could no longer tell that it is dated ahead of its time.
- */
+/** A row is never held back beyond now: the core would not believe that it arrived then. */
 function mayBeHeld(keyMs: number, arrivalMs: number, options: ReplayOptions): boolean {
-  return keyMs <= options.nowMs && keyMs !== -Infinity && arrivalMs <= LATEST_MS;
+  return keyMs !== -Infinity && arrivalMs <= options.nowMs && arrivalMs <= LATEST_MS;
 }
 
 function sendDelayed(replay: Replay): void {

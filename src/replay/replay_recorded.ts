@@ -1,13 +1,14 @@
-import { partitionOf } from "../core/partitioner.ts";
+import { partitionOf } from "./partitioner.ts";
 import { newParsedRecord, type ParsedRecord, parseRecord } from "../core/reading.ts";
 import { RECORD_BYTES_MAX } from "../formats/csv.ts";
 import { ReadError } from "../formats/read_error.ts";
 import { checkReplayOptions } from "./check_options.ts";
 import { addRaw, addTick, type ChunkBuilder, isFull, newChunkBuilder, takeChunk } from "./chunk.ts";
-import { openFile, readFrom } from "./csv_file.ts";
+import { readPiece } from "./csv_file.ts";
+import type { InputFile } from "./files.ts";
+import { type FileReading, type FileStamp, newFileReading, PIECE_BYTES } from "./file_stamp.ts";
 import type { ReplayChunk, ReplayOptions } from "./records.ts";
 
-const READ_BYTES = 1 << 18;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
@@ -16,8 +17,8 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** A file on its way through, line by line. */
 type Lines = {
-  readonly path: string;
-  readonly file: Deno.FsFile;
+  readonly file: InputFile;
+  readonly reading: FileReading;
   readonly lineBytesMax: number;
   bytes: Uint8Array<ArrayBuffer>;
   /** What is read and not yet taken. */
@@ -43,21 +44,23 @@ type Recording = {
 
 /**
  * A recorded raw topic, one record a line, as it stands: in the file's order, its ticks included,
- * nothing left out. A byte order mark is passed over, blank lines are none; a line over `recordBytesMax` is cut and passed on, to be
- * rejected. With `finalTick` a last tick is added, unless the recording's last tick is one.
+ * nothing left out. A byte order mark is passed over, blank lines are none; a line over
+ * `recordBytesMax` is cut and passed on, to be rejected. With `finalTick` a last tick is added,
+ * unless the recording's last tick is one.
  *
- * @throws {ReadError} when the file is missing, empty or cannot be read.
+ * @throws {ReadError} when the file is missing, empty, cannot be read or is not the one expected.
  * @throws {RangeError} for an option out of its range.
  */
 export async function* replayRecorded(
   path: string,
-  options: ReplayOptions,
+  options: ReplayOptions & { readonly expected?: FileStamp },
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
-  const file = openFile(path);
+  const file = options.files.open(path);
   try {
-    if (file.statSync().size === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
-    const lines = newLines(path, file, options.recordBytesMax ?? RECORD_BYTES_MAX);
+    if (file.sizeBytes === 0) throw new ReadError(`Cannot read "${path}": it is empty`);
+    const reading = newFileReading(file, options.expected);
+    const lines = newLines(file, reading, options.recordBytesMax ?? RECORD_BYTES_MAX);
     readMore(lines);
     if (BYTE_ORDER_MARK.every((byte, p) => lines.bytes[p] === byte)) lines.start = 3;
     const recording: Recording = {
@@ -90,7 +93,8 @@ function addLine(recording: Recording, bytes: Uint8Array, start: number, end: nu
   parseRecord(bytes, start, end, zone, parsed);
   const isTick = parsed.kind === "tick";
   const { timestampMs } = parsed;
-  if (parsed.kind !== "unusable" && timestampMs <= nowMs) {
+  // What is dated after now, or claims to arrive then, moves no clock.
+  if (parsed.kind !== "unusable" && timestampMs <= nowMs && !(parsed.receivedMs > nowMs)) {
     if (!(timestampMs <= recording.lastEventMs)) recording.lastEventMs = timestampMs;
     if (!isTick && timestampMs > recording.lastUsableMs) recording.lastUsableMs = timestampMs;
   }
@@ -106,13 +110,13 @@ function partitionOfParsed(parsed: ParsedRecord, bytes: Uint8Array, partitions: 
   return partitionOf(new TextEncoder().encode(parsed.meterId), partitions);
 }
 
-function newLines(path: string, file: Deno.FsFile, lineBytesMax: number): Lines {
+function newLines(file: InputFile, reading: FileReading, lineBytesMax: number): Lines {
   return {
-    path,
     file,
+    reading,
     lineBytesMax,
     // Room for the longest line and its end, and to read on behind it.
-    bytes: new Uint8Array(lineBytesMax + 1 + READ_BYTES),
+    bytes: new Uint8Array(lineBytesMax + 1 + PIECE_BYTES),
     start: 0,
     end: 0,
     isEnded: false,
@@ -164,8 +168,8 @@ function readMore(lines: Lines): void {
   lines.bytes.copyWithin(0, lines.start, lines.end);
   lines.end -= lines.start;
   lines.start = 0;
-  const room = lines.bytes.subarray(lines.end, lines.end + READ_BYTES);
-  const count = readFrom(lines.file, lines.path, room);
+  const room = lines.bytes.subarray(lines.end, lines.end + PIECE_BYTES);
+  const count = readPiece(lines.file, lines.reading, room);
   if (count === null) lines.isEnded = true;
   else lines.end += count;
 }

@@ -1,4 +1,4 @@
-import { partitionOf } from "../core/partitioner.ts";
+import { partitionOf } from "./partitioner.ts";
 import { writeTimestamp } from "../core/time.ts";
 import { CELLS_STRIDE, type CsvRows } from "../formats/csv.ts";
 import {

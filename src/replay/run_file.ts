@@ -1,7 +1,7 @@
 import { ReadError } from "../formats/read_error.ts";
 import { blockLength, type RecordBlock, type RecordSource } from "./block.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
-import { openFile, readFrom } from "./csv_file.ts";
+import type { InputFile, ReplayFiles, SpillFile } from "./files.ts";
 
 /**
  * A run: records in order, spilled to a file as the blocks they came in.
@@ -20,18 +20,18 @@ const COLUMN_BYTES = 8 + 8 + 4 + 4 + 2 + 1;
 export async function writeRun(
   source: RecordSource,
   path: string,
-  signal?: AbortSignal,
+  { files, signal }: { readonly files: ReplayFiles; readonly signal?: AbortSignal },
 ): Promise<void> {
-  let file: Deno.FsFile | null = null;
+  let file: SpillFile | null = null;
   let buffer = new Uint8Array(0);
   let blocks = 0;
   try {
-    file = Deno.openSync(path, { write: true, createNew: true });
+    file = files.createSpill(path);
     for (let block = source.next(); block !== null; block = source.next()) {
       const sizeBytes = HEAD_BYTES + block.count * COLUMN_BYTES + blockLength(block);
       if (sizeBytes > buffer.length) buffer = new Uint8Array(sizeBytes * 2);
       encodeBlock(block, buffer);
-      for (let at = 0; at < sizeBytes;) at += file.writeSync(buffer.subarray(at, sizeBytes));
+      file.write(buffer.subarray(0, sizeBytes));
       if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
     }
   } catch (cause) {
@@ -85,8 +85,8 @@ function viewColumns(
 }
 
 /** The records of a run, opened when the first is wanted. */
-export function runSource(path: string): RecordSource {
-  let file: Deno.FsFile | null = null;
+export function runSource(path: string, files: ReplayFiles): RecordSource {
+  let file: InputFile | null = null;
   let isClosed = false;
   const head = new Uint32Array(2);
   let buffer = new Uint8Array(0);
@@ -96,27 +96,27 @@ export function runSource(path: string): RecordSource {
   };
   const next = (): RecordBlock | null => {
     if (isClosed) return null;
-    file ??= openFile(path);
-    if (!readWhole(file, path, new Uint8Array(head.buffer))) {
+    file ??= files.open(path);
+    if (!readWhole(file, new Uint8Array(head.buffer))) {
       close();
       return null;
     }
     const [count, length] = head;
     const sizeBytes = count * COLUMN_BYTES + length;
     if (sizeBytes > buffer.length) buffer = new Uint8Array(sizeBytes + (sizeBytes >> 1));
-    if (!readWhole(file, path, buffer.subarray(0, sizeBytes))) throw truncated(path);
+    if (!readWhole(file, buffer.subarray(0, sizeBytes))) throw truncated(path);
     return viewColumns(buffer.buffer, 0, count, length);
   };
   return { next, close };
 }
 
 /** Fills `into`; false when the file ends right before it. */
-function readWhole(file: Deno.FsFile, path: string, into: Uint8Array): boolean {
+function readWhole(file: InputFile, into: Uint8Array): boolean {
   for (let at = 0; at < into.length;) {
-    const count = readFrom(file, path, into.subarray(at));
+    const count = file.read(into.subarray(at));
     if (count !== null) at += count;
     else if (at === 0) return false;
-    else throw truncated(path);
+    else throw truncated(file.path);
   }
   return true;
 }

@@ -1,69 +1,112 @@
 /** What the two databases say differently; all else of a question reads the same on both. */
 export type Dialect = {
   readonly name: "sqlite" | "postgres";
+  /** A parameter that is a time. */
+  time(parameter: string): string;
   /** Seconds from one time to another, with their fraction. */
   seconds(from: string, to: string): string;
   /** A time so many seconds later. */
   later(time: string, seconds: string): string;
-  /** A time by which times are compared and put in order. */
+  /** What times are compared and put in order by. */
   order(time: string): string;
   /** The beginning of the UTC hour or day of a time. */
-  floorTime(step: "hour" | "day", time: string): string;
-  /** The largest, or the least, of values that are not null. */
-  greatest(...values: string[]): string;
-  least(...values: string[]): string;
-  /** The next whole number down, or up, of one that is not negative. */
-  floor(value: string): string;
-  ceil(value: string): string;
-  /** The texts of a JSON array that is a parameter, as rows of `value`. */
+  beginning(step: "hour" | "day", time: string): string;
+  /** The larger of two values that are not null. */
+  larger(a: string, b: string): string;
+  /** The texts of a JSON array that is a parameter: a subquery of one column. */
   texts(parameter: string): string;
-  /** Readings one by one; where it helps, of days in a span of times, which are parameters. */
-  readings(span: { readonly from: string; readonly to: string } | null): string;
-};
-
-/** PostgreSQL, with TimescaleDB or without. */
-export const POSTGRES: Dialect = {
-  name: "postgres",
-  seconds: (from, to) => `CAST(extract(epoch FROM ${to} - ${from}) AS double precision)`,
-  later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
-  order: (time) => time,
-  floorTime: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
-  greatest: (...values) => `greatest(${values.join(", ")})`,
-  least: (...values) => `least(${values.join(", ")})`,
-  floor: (value) => `floor(${value})`,
-  ceil: (value) => `ceil(${value})`,
-  texts: (parameter) =>
-    `(SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb)) AS value)`,
-  readings: (span) =>
-    span === null ? "validated_readings" : `(SELECT * FROM validated_readings
-      WHERE time >= CAST(${span.from} AS timestamptz) AND time < CAST(${span.to} AS timestamptz))`,
+  /** Which readings have a flag. */
+  hasFlag(flag: string): string;
+  /** How many meters there are: a whole statement, of the column `meters`. */
+  readonly countMeters: string;
+  /** How many readings there are on time (`rows_ok`) and late (`rows_late`). */
+  readonly countReadings: string;
+  /** `meter_id`, `readings`, `late`, `first_at` and `last_at` of meters, by their days. */
+  meterSums(where: string): string;
+  /** Where late readings come from. */
+  readonly lateReadings: string;
+  /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
+  readingsOf(span: { readonly from: string; readonly to: string }): string;
+  /** Where the last readings of a meter come from, at least so many: its id is a parameter. */
+  lastReadings(meterId: string, count: number): string;
 };
 
 /**
- * The embedded store. Times are text: without their `Z` they compare as they should, with it
- * `10:00:00.5Z` would come before `10:00:00Z`. The library that Deno has is built without floor() and
- * ceil().
+ * PostgreSQL, with TimescaleDB or without. Meters are counted by stepping along the primary key, where
+ * DISTINCT would read every row.
+ */
+export const POSTGRES: Dialect = {
+  name: "postgres",
+  time: (parameter) => `CAST(${parameter} AS timestamptz)`,
+  seconds: (from, to) => `CAST(extract(epoch FROM ${to} - ${from}) AS double precision)`,
+  later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
+  order: (time) => time,
+  beginning: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
+  larger: (a, b) => `greatest(${a}, ${b})`,
+  // Drivers agree on text; an array they write each in their own way.
+  texts: (parameter) =>
+    `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
+  hasFlag: (flag) => `'${flag}' = ANY (flags)`,
+  countMeters: `WITH RECURSIVE meters AS (
+      (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
+              ORDER BY v.meter_id LIMIT 1)
+      FROM meters m WHERE m.meter_id IS NOT NULL
+    ) SELECT count(meter_id) AS meters FROM meters`,
+  countReadings: `SELECT count(*) FILTER (WHERE status = 'OK') AS rows_ok,
+      count(*) FILTER (WHERE status = 'LATE') AS rows_late FROM validated_readings`,
+  meterSums: (where) =>
+    `SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
+       min(first_at) AS first_at, max(last_at) AS last_at
+     FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  lateReadings: "validated_readings",
+  readingsOf: ({ from, to }) =>
+    `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
+        AND time < CAST(${to} AS timestamptz))`,
+  lastReadings: () => "validated_readings",
+};
+
+/**
+ * The embedded store. Times are text: without their `Z` they compare as they should; with it
+ * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days, and counted by the
+ * sums of those.
  */
 export const SQLITE: Dialect = {
   name: "sqlite",
+  time: (parameter) => parameter,
   seconds: (from, to) => `round((julianday(${to}) - julianday(${from})) * 86400, 3)`,
   later: (time, seconds) =>
     `strftime('%Y-%m-%dT%H:%M:%fZ', julianday(${time}) + (${seconds}) / 86400.0)`,
   order: (time) => `rtrim(${time}, 'Z')`,
-  floorTime: (step, time) =>
+  beginning: (step, time) =>
     step === "day"
       ? `substr(${time}, 1, 10) || 'T00:00:00Z'`
       : `substr(${time}, 1, 13) || ':00:00Z'`,
-  greatest: (...values) => `max(${values.join(", ")})`,
-  least: (...values) => `min(${values.join(", ")})`,
-  floor: (value) => `CAST(${value} AS INTEGER)`,
-  ceil: (value) => `(CAST(${value} AS INTEGER) + (${value} > CAST(${value} AS INTEGER)))`,
-  texts: (parameter) => `(SELECT value FROM json_each(${parameter}))`,
-  readings: (span) =>
-    span === null ? "readings_by_day" : `(SELECT * FROM readings_by_day
-      WHERE day BETWEEN ${dayOf(span.from)} AND ${dayOf(span.to)}
-        AND rtrim(time, 'Z') >= rtrim(${span.from}, 'Z')
-        AND rtrim(time, 'Z') < rtrim(${span.to}, 'Z'))`,
+  larger: (a, b) => `max(${a}, ${b})`,
+  texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
+  hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
+  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_days",
+  countReadings: `SELECT coalesce(sum(readings - late_readings), 0) AS rows_ok,
+      coalesce(sum(late_readings), 0) AS rows_late FROM meter_days`,
+  meterSums: (where) =>
+    `SELECT meter_id, readings, late,
+       strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', last_ms / 1e3, 'unixepoch') AS last_at
+     FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
+             min(day * 86400000 + first_ms) AS first_ms, max(day * 86400000 + last_ms) AS last_ms
+           FROM meter_days ${where} GROUP BY meter_id)`,
+  lateReadings: `(SELECT r.* FROM meter_days m CROSS JOIN readings_by_day r
+      ON r.day = m.day AND r.meter_id = m.meter_id AND r.source_partition = m.source_partition
+        AND r.channel = m.channel
+      WHERE m.late_readings > 0)`,
+  readingsOf: ({ from, to }) =>
+    `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}
+        AND rtrim(time, 'Z') >= rtrim(${from}, 'Z') AND rtrim(time, 'Z') < rtrim(${to}, 'Z'))`,
+  lastReadings: (meterId, count) =>
+    `(SELECT * FROM readings_by_day WHERE meter_id = ${meterId} AND day >=
+        (SELECT min(day) FROM (SELECT DISTINCT day FROM meter_days WHERE meter_id = ${meterId}
+                               ORDER BY day DESC LIMIT ${count})))`,
 };
 
 function dayOf(time: string): string {

@@ -2,7 +2,7 @@
  * Commits the fleet's log into a directory, a few records at a time, and tells of each commit on a
  * line. A test runs this to kill it.
  */
-import { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { Task } from "../../src/engine/task.ts";
 import { logOf, OPTIONS } from "./fleet_log.ts";
 

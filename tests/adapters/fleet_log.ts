@@ -1,6 +1,6 @@
 /** The log of a small fleet, the same in every process that imports this. */
 import type { ProcessorOptions } from "../../src/core/options.ts";
-import { createRandom } from "../../src/formats/random.ts";
+import { createRandom } from "../../src/generate/random.ts";
 import { fleetStream } from "../simulation/fleet_stream.ts";
 import { coreOptions } from "../simulation/fold.ts";
 import { toLogs } from "../simulation/playback.ts";

@@ -2,7 +2,8 @@
 import type { Hono } from "hono";
 import { PGlite } from "@electric-sql/pglite";
 import { createApp } from "../../src/api/app.ts";
-import type { LiveStatus, Query, StatusPorts } from "../../src/api/ports.ts";
+import type { LiveStatus, StatusPorts } from "../../src/api/ports.ts";
+import type { Query } from "../../src/tables/query.ts";
 
 /** The wall clock at the start of a test. */
 export const NOW_MS = Date.UTC(2026, 0, 1);

@@ -1,5 +1,5 @@
 import postgres, { type Sql } from "postgres";
-import { migrateDatabase, openForSchema } from "../../src/adapters/postgres_migrate.ts";
+import { migrateDatabase, openForSchema } from "../../src/adapters/postgres/migrate.ts";
 import { alertRules, DASHBOARDS, dataPanels } from "../grafana/dashboards.ts";
 import { expandQuery, intervalOf, type Variable } from "../grafana/macros.ts";
 import { startPostgres } from "../integration/postgres_harness.ts";

@@ -3,13 +3,8 @@
  * environment's names and reads the validated topic; prints the percentiles of the time from a
  * reading's hand-over to the producer to its validated record being visible to committed readers.
  */
-import {
-  committedReader,
-  openKafka,
-  withBrokers,
-  writerOptions,
-} from "../../src/commands/kafka.ts";
-import { loadConfig } from "../../src/commands/shell.ts";
+import { committedReader, openKafka, withBrokers, writerOptions } from "../../src/setup/kafka.ts";
+import { loadConfig } from "../../src/console/shell.ts";
 
 const [brokers, , rateText, secondsText] = Deno.args;
 const rate = Number(rateText);

@@ -1,4 +1,5 @@
-import { processorOptions, readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 
 /** The defaults of a live pipeline, whatever the environment says. */

@@ -16,8 +16,8 @@ export async function gridwatch(...args: string[]): Promise<Ended> {
   }
 }
 
-/** Keeps what is written to an output of this process, instead of writing it. */
-function keep(output: typeof Deno.stdout) {
+/** Keeps what is written to an output of this process, instead of writing it, until released. */
+export function keep(output: typeof Deno.stdout) {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   const writeSync = (bytes: Uint8Array) => {
     chunks.push(bytes.slice());

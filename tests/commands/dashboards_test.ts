@@ -6,7 +6,7 @@ import {
   watchDashboards,
   writeDashboards,
 } from "../../src/commands/dashboards.ts";
-import { RunError, UsageError } from "../../src/commands/errors.ts";
+import { RunError, UsageError } from "../../src/console/errors.ts";
 import { NAMES } from "../grafana/dashboards.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 10, 12);

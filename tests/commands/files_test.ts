@@ -1,6 +1,6 @@
 /** What commands do to files, and what they say when the system refuses. */
 import assert from "node:assert/strict";
-import { lockDirectory } from "../../src/adapters/directory_lock.ts";
+import { lockDirectory } from "../../src/adapters/deno/directory_lock.ts";
 import { gridwatch, inFolder } from "./command_line.ts";
 
 const SAMPLE = new URL("../../data/sample/london_MAC000002.csv", import.meta.url).pathname;
@@ -25,13 +25,67 @@ Deno.test("demo --fresh does not touch a store in use, nor what is no store", as
     });
     await t.step("no store", async () => {
       await Deno.remove(`${folder}/gridwatch.lock`);
-      const { code, stderr } = await gridwatch("demo", "--fresh", "--data", folder, "--exit");
+      // Refused once, it leaves nothing there that would make the folder look like a store.
+      for (let time = 0; time < 2; time++) {
+        const { code, stderr } = await gridwatch("demo", "--fresh", "--data", folder, "--exit");
+        assert.equal(code, 1);
+        assert.match(stderr, /^error: Cannot forget .*\/pg: it is no store of Gridwatch\nhint: /);
+        assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+        assert.deepEqual(namesIn(folder), ["pg"]);
+      }
+    });
+    await t.step("nor does run open what is no store", async () => {
+      const csv = `${folder}/a.csv`;
+      await Deno.writeTextFile(csv, CSV);
+      const { code, stderr } = await gridwatch("run", csv, "--data", folder, "--exit");
       assert.equal(code, 1);
-      assert.match(stderr, /^error: Cannot forget .*\/pg: it is no store of Gridwatch\nhint: /);
+      assert.match(stderr, /^error: Cannot open .*\/pg: it is no store of Gridwatch\nhint: /);
+      assert.deepEqual(namesIn(folder), ["a.csv", "pg"]);
       assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
     });
   });
 });
+
+/** Files that a person may have by the names the store once used, or a demo's files have. */
+const THEIRS = [
+  "tmp/thesis",
+  "tmp/gridwatch-replay-mine/0.run",
+  "fleet.csv",
+  "london_MAC000002.csv",
+];
+
+Deno.test("run and demo --fresh leave a person's files in the folder of --data alone", async (t) => {
+  await inFolder(async (folder) => {
+    const csv = `${folder}/a.csv`;
+    await Deno.writeTextFile(csv, CSV);
+    for (const path of [...THEIRS, ".gridwatch-tmp/notes"]) await writeAt(`${folder}/${path}`);
+    const assertKept = async () => {
+      for (const path of [...THEIRS, ".gridwatch-tmp/notes"]) {
+        assert.equal(await Deno.readTextFile(`${folder}/${path}`), "theirs", path);
+      }
+    };
+    await t.step("run, and removes what a killed run left of its own", async () => {
+      await writeAt(`${folder}/.gridwatch-tmp/gridwatch-replay-1/0.run`);
+      const { code, stderr } = await gridwatch("run", csv, "--data", folder, "--exit");
+      assert.equal(code, 0, stderr);
+      await assertKept();
+      assert.deepEqual(namesIn(`${folder}/.gridwatch-tmp`), ["notes"]);
+    });
+    await t.step("demo --fresh, and forgets what the store held", async () => {
+      const args = ["--fresh", "--data", folder, "--exit", "--json", "--quiet", "--rate", "max"];
+      const { code, stdout, stderr } = await gridwatch("demo", ...args);
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).meters, 201);
+      await assertKept();
+      assert.equal(await Deno.readTextFile(csv), CSV);
+    });
+  });
+});
+
+async function writeAt(path: string): Promise<void> {
+  await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  await Deno.writeTextFile(path, "theirs");
+}
 
 /** A lock is a process's own: only another one finds it taken. */
 async function inAnotherProcess(args: readonly string[]) {

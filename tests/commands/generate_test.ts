@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { RunError, UsageError } from "../../src/commands/errors.ts";
+import { RunError, UsageError } from "../../src/console/errors.ts";
 import { generate, type GeneratePorts, usage } from "../../src/commands/generate.ts";
 
 type Heard = { ports: GeneratePorts; stdout: () => string; stderr: () => string };
@@ -11,7 +11,8 @@ function hear(over: Partial<GeneratePorts> = {}): Heard {
   let stderr = "", clockMs = 0;
   const ports: GeneratePorts = {
     stdout: (bytes) => Promise.resolve(void chunks.push(bytes.slice())),
-    stderr: (text) => void (stderr += text),
+    say: (text) => void (stderr += `${text}\n`),
+    draw: (text) => void (stderr += text),
     isTerminal: false,
     columns: () => 80,
     nowMs: () => clockMs += 40,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RunError, UsageError } from "../../src/commands/errors.ts";
+import { RunError, UsageError } from "../../src/console/errors.ts";
 import { down, logs, type Ran, type StackPorts, up } from "../../src/commands/stack.ts";
 
 /** A machine where programs answer by `answer`; what was run is in `ran`. */

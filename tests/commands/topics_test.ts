@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { settleTopics, type TopicsWish } from "../../src/commands/topics.ts";
-import type { TopicSpec } from "../../src/engine/log_ports.ts";
-import { topicNames } from "../../src/engine/log_records.ts";
+import type { TopicSpec } from "../../src/engine/log/ports.ts";
+import { topicNames } from "../../src/engine/log/records.ts";
 
 const NAMES = topicNames("t_");
 const ALL = Object.values(NAMES);

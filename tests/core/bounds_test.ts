@@ -21,7 +21,7 @@ function stateSize(processor: Processor) {
     marks: inMaps(meters.marks),
     learning: meters.learning.size,
     bytes,
-    task: encodeTask(processor.state).length,
+    task: encodeTask(processor).length,
   };
 }
 

@@ -29,7 +29,7 @@ const hex = (bytes: Uint8Array) => [...bytes].map((b) => b.toString(16).padStart
 function stateBytes(processor: Processor) {
   // A part is yielded after the first meter that fills it: one meter a part.
   const meters = [...encodeAll(processor, 1)].map(hex).sort();
-  return { task: hex(encodeTask(processor.state)), meters };
+  return { task: hex(encodeTask(processor)), meters };
 }
 
 function restore(
@@ -48,7 +48,7 @@ type Kept = { task: Uint8Array; changelog: Uint8Array[] };
 type Way = "changes" | "snapshot" | "both in turn";
 
 function keep(kept: Kept, processor: Processor, way: Way, commit: number): void {
-  kept.task = encodeTask(processor.state);
+  kept.task = encodeTask(processor);
   const changes = encodeChanges(processor);
   if (way === "snapshot" || (way === "both in turn" && commit % 2 === 1)) {
     kept.changelog = [...encodeAll(processor, 200)];
@@ -66,7 +66,7 @@ function run(
   way: Way | null,
 ) {
   let processor = new Processor(options);
-  const kept: Kept = { task: encodeTask(processor.state), changelog: [] };
+  const kept: Kept = { task: encodeTask(processor), changelog: [] };
   const outputs: Outputs[] = [];
   let from = 0;
   for (const [commit, to] of [...cuts, records.length].entries()) {
@@ -124,13 +124,13 @@ Deno.test("encodeAll() packs every meter once, in parts of about the size asked 
     const parts = [...encodeAll(core.processor, size)];
     for (const part of parts) assert.ok(part.length < size + meterBytes + 2);
     assert.equal(parts.length, count, String(size));
-    assert.equal(restore(DEFAULTS, encodeTask(core.processor.state), parts).meters.count, 100);
+    assert.equal(restore(DEFAULTS, encodeTask(core.processor), parts).meters.count, 100);
   }
 });
 
 Deno.test("encodeAll() packs no meters into a payload of their absence, which a snapshot needs", () => {
   const [payload, ...more] = [...encodeAll(new Processor(DEFAULTS), 500)];
-  assert.deepEqual([hex(payload), more], ["01", []]);
+  assert.deepEqual([[...payload], more], [[CODEC_VERSION], []]);
   const { task } = everyKind();
   assert.equal(restore(DEFAULTS, task, [payload]).meters.count, 0);
 });
@@ -164,8 +164,11 @@ function everyKind() {
   core.reading("M1", "10:00");
   core.reading("L1", "9:30");
   core.reading("L1", "10:00");
-  const { options, state } = core.processor;
-  return { options, task: encodeTask(state), payloads: [before, encodeChanges(core.processor)] };
+  return {
+    options: core.processor.options,
+    task: encodeTask(core.processor),
+    payloads: [before, encodeChanges(core.processor)],
+  };
 }
 
 /** Where a payload may end: behind a whole meter. */
@@ -255,9 +258,10 @@ function restoredWith(beforeMs: number, afterMs: number) {
   for (let slot = 0; slot <= 20; slot++) {
     if (slot !== 17 && slot !== 19) core.reading("M1", ms("0:00") + slot * 30 * MINUTE_MS, slot);
   }
-  const { state } = core.processor;
   const options = { ...DEFAULTS, allowedLatenessMs: afterMs };
-  const processor = restore(options, encodeTask(state), [...encodeAll(core.processor, 1000)]);
+  const processor = restore(options, encodeTask(core.processor), [
+    ...encodeAll(core.processor, 1000),
+  ]);
   return startHarness({}, processor);
 }
 
@@ -304,13 +308,13 @@ Deno.test("Processor restored with other options goes on, whatever they and the 
         outOfOrdernessMs: other.outOfOrderness * MINUTE_MS,
         stateTtlMs: other.ttlDays * DAY_MS,
       };
-      const second = restore(changed, encodeTask(first.state), [encodeChanges(first)]);
+      const second = restore(changed, encodeTask(first), [encodeChanges(first)]);
       foldRecords(second, records.slice(cut), times?.slice(cut) ?? null);
       const { raw, ...dispositions } = second.state.ledger;
       assert.equal(raw, records.length);
       assert.equal(Object.values(dispositions).reduce((sum, count) => sum + count, 0), raw);
       second.takeOutputs();
-      const again = restore(changed, encodeTask(second.state), [...encodeAll(second, 1000)]);
+      const again = restore(changed, encodeTask(second), [...encodeAll(second, 1000)]);
       assert.deepEqual(stateBytes(again), stateBytes(second));
     }),
     { numRuns: RUNS / 2 },
@@ -321,7 +325,7 @@ Deno.test("finishRestore() names the last record as the cause of what other opti
   const core = startHarness();
   core.reading("M1", "0:00");
   core.reading("M2", "0:40");
-  const task = encodeTask(core.processor.state);
+  const task = encodeTask(core.processor);
   const processor = restore({ ...DEFAULTS, gapGraceMs: 0 }, task, [
     ...encodeAll(core.processor, 1),
   ]);

@@ -1,7 +1,7 @@
 /**
  * The core under test, in five verbs: process a reading, a tick or any record, read the gaps, read
  * everything else. Times are written as on a clock that began at `BASE_MS`: "10:30", "10:30:00.001",
- * "-0:30" before it, "34:30" on the second day.
+ * "-0:30" before it, "34:30" on the second day; "2099" is the beginning of that year.
  */
 import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/outputs.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
@@ -39,6 +39,7 @@ export type At = string | number;
 /** Epoch milliseconds of a time of the clock. */
 export function ms(at: At): number {
   if (typeof at === "number") return at;
+  if (/^\d{4}$/.test(at)) return Date.UTC(Number(at), 0);
   const match = /^(-?)(\d+):(\d\d)(?::(\d\d)(?:\.(\d{3}))?)?$/.exec(at);
   if (match === null) throw new Error(`no time of the clock: ${at}`);
   const [hours, minutes, seconds, fractionMs] = match.slice(2).map((part) => Number(part ?? 0));

@@ -1,12 +1,12 @@
 /** Rung 3: whichever I/O step fails, and however, the run that goes on says what it would have said. */
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { DISPOSITIONS, ledgerDifference, sumLedgers } from "../../src/core/ledger.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { playRecords } from "../../src/engine/pipeline.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
-import { createRandom } from "../../src/formats/random.ts";
+import { createRandom } from "../../src/generate/random.ts";
 import {
   FAULT_KINDS,
   type Faults,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { type PipelineOptions, playRecords, type Progress } from "../../src/engine/pipeline.ts";
 import type { Commit } from "../../src/engine/ports.ts";
-import { createRandom } from "../../src/formats/random.ts";
+import { createRandom } from "../../src/generate/random.ts";
 import { FaultyStore, StoreFault } from "../simulation/faulty_store.ts";
 import { fleetStream } from "../simulation/fleet_stream.ts";
 import { coreOptions } from "../simulation/fold.ts";

@@ -1,7 +1,7 @@
 /** Rung 5: one golden, many ways. */
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
-import { PgliteStore } from "../../src/adapters/pglite_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
+import { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { DISPOSITIONS, ledgerDifference } from "../../src/core/ledger.ts";
 import { playRecords } from "../../src/engine/pipeline.ts";
 import type { CommitStore } from "../../src/engine/ports.ts";

@@ -1,4 +1,4 @@
-import { PgliteClient, SqlError } from "../../src/adapters/pglite_client.ts";
+import { PgliteClient, SqlError } from "../../src/adapters/pglite/client.ts";
 
 const CLI = new URL("../../cli.ts", import.meta.url);
 const DAY_MS = 86_400_000;

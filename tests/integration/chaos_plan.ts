@@ -1,4 +1,4 @@
-import { createRandom, type Random, randomInteger } from "../../src/formats/random.ts";
+import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
 
 /** What happens, and how long after what happened before. */
 export type Action =

@@ -5,7 +5,7 @@ import {
   type LogReader,
   OffsetGoneError,
   RecordTooLargeError,
-} from "../../src/engine/log_ports.ts";
+} from "../../src/engine/log/ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import {
   openCommitter,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeTask, encodeTask } from "../../src/core/codec.ts";
-import type { LogRecords } from "../../src/engine/log_ports.ts";
+import type { LogRecords } from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka, withKafka } from "./kafka_harness.ts";
 import { bytesAt, Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
@@ -125,7 +125,7 @@ const FAULTS: Record<string, { alter: Alter; problem: string; topic: keyof Pipel
       const at = all.findLastIndex(({ key }) => key === "task");
       const task = decodeTask(all[at].value);
       task.ledger.ok--;
-      return all.with(at, { ...all[at], value: encodeTask(task) });
+      return all.with(at, { ...all[at], value: encodeTask({ state: task, watermarkMs: null }) });
     },
     ...{ problem: "ledger", topic: "raw" },
   },

@@ -1,15 +1,15 @@
 import { addPartitionsToTxnV3, endTxnV3, initProducerIdV4 } from "@platformatic/kafka";
-import { KafkaCluster } from "../../src/adapters/kafka_cluster.ts";
-import type { Compression } from "../../src/adapters/kafka_compression.ts";
-import { KafkaLog } from "../../src/adapters/kafka_log.ts";
-import { RecordSender } from "../../src/adapters/kafka_sender.ts";
+import { KafkaCluster } from "../../src/adapters/kafka/cluster.ts";
+import type { Compression } from "../../src/adapters/kafka/compression.ts";
+import { KafkaLog } from "../../src/adapters/kafka/log.ts";
+import { RecordSender } from "../../src/adapters/kafka/sender.ts";
 import type {
   LogBatch,
   LogCommitter,
   LogReader,
   LogReaderOptions,
   LogRecords,
-} from "../../src/engine/log_ports.ts";
+} from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 
 const encoder = new TextEncoder();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { KafkaLog } from "../../src/adapters/kafka_log.ts";
-import type { LogGroup } from "../../src/engine/log_ports.ts";
+import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
+import type { LogGroup } from "../../src/engine/log/ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import { openCommitter, openLog, readValues, recordsOf, rejection } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CommitFailedError, CommitUnknownError, LogError } from "../../src/engine/log_ports.ts";
+import { CommitFailedError, CommitUnknownError, LogError } from "../../src/engine/log/ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import {
   openCommitter,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { KafkaOptions, Sasl } from "../../src/adapters/kafka_connections.ts";
-import { KafkaLog } from "../../src/adapters/kafka_log.ts";
-import { LogError } from "../../src/engine/log_ports.ts";
+import type { KafkaOptions, Sasl } from "../../src/adapters/kafka/connections.ts";
+import { KafkaLog } from "../../src/adapters/kafka/log.ts";
+import { LogError } from "../../src/engine/log/ports.ts";
 import {
   kafkaOptions,
   openCommitter,

@@ -1,4 +1,4 @@
-import type { KafkaLog } from "../../src/adapters/kafka_log.ts";
+import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { openLog } from "./kafka_fixture.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 

@@ -1,8 +1,9 @@
-import { processorOptions, readConfig } from "../../src/config.ts";
-import type { KafkaLog } from "../../src/adapters/kafka_log.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
+import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { Processor } from "../../src/core/processor.ts";
-import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log_ports.ts";
-import { outputRecords, topicNames, type Topics } from "../../src/engine/log_records.ts";
+import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log/ports.ts";
+import { outputRecords, topicNames, type Topics } from "../../src/engine/log/records.ts";
 import { openLog, READER_OPTIONS } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PostgresDatabase } from "../../src/adapters/postgres_database.ts";
+import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { until } from "./kafka_broker.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LogRecords } from "../../src/engine/log_ports.ts";
+import type { LogRecords } from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";

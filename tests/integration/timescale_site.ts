@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { migrateDatabase, openForSchema } from "../../src/adapters/postgres_migrate.ts";
-import { PostgresSink } from "../../src/adapters/postgres_sink.ts";
-import type { TimescaleOptions } from "../../src/adapters/postgres_timescale.ts";
+import { migrateDatabase, openForSchema } from "../../src/adapters/postgres/migrate.ts";
+import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
+import type { TimescaleOptions } from "../../src/adapters/postgres/timescale.ts";
 import { until } from "./kafka_broker.ts";
 import { type Pipeline, type Running, terminate } from "./pipeline.ts";
 import { rowsOf } from "./postgres_harness.ts";

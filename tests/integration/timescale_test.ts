@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { openForSchema } from "../../src/adapters/postgres_migrate.ts";
-import { PostgresSink } from "../../src/adapters/postgres_sink.ts";
+import { openForSchema } from "../../src/adapters/postgres/migrate.ts";
+import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";

@@ -1,3 +1,4 @@
+import { denoFiles } from "../../src/adapters/deno/files.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import { inspectFiles } from "../../src/replay/inspect.ts";
 import type { ReplayChunk, ReplayOptions } from "../../src/replay/records.ts";
@@ -10,6 +11,7 @@ export const HEADER = "meter_id,timestamp,consumption_kwh\n";
 
 /** Options of a plain replay: no defects, no last tick, one partition. */
 export const PLAIN: ReplayOptions = {
+  files: denoFiles,
   partitions: 1,
   zone: UTC_ZONE,
   nowMs: Date.parse("2020-01-01T00:00:00Z"),

@@ -47,10 +47,11 @@ Deno.test("inspectFiles() counts each problem, with its first row", async () => 
     "a,2013-01-03,Null,",
     "a,2013-01-03,NaN,",
     "a,2013-01-04,.5,soon",
+    "a,2013-01-04,1,2099-01-01",
     '"a,2013-01-05,1,',
   ];
   const inspection = await inspectTexts([header + rows.join("\n")]);
-  assert.equal(inspection.rows, 8);
+  assert.equal(inspection.rows, 9);
   assert.equal(inspection.futureRows, 1);
   assert.equal(inspection.unusableTimestampRows, 1);
   assert.equal(inspection.lastEventTimeMs, Date.parse("2013-01-04"));
@@ -67,10 +68,11 @@ Deno.test("inspectFiles() counts each problem, with its first row", async () => 
       { problem: "no meter", rows: 1, row: 4, example: "2013-01-03" },
       { problem: "no usable value", rows: 2, row: 5, example: "Null" },
       { problem: "no usable received_at", rows: 1, row: 7, example: "soon" },
+      { problem: "received after now", rows: 1, row: 8, example: "2099-01-01" },
       {
         problem: "too long, or with a quote that never closes",
         rows: 1,
-        row: 8,
+        row: 9,
         example: '"a,2013-01-05,1,',
       },
     ],

@@ -115,6 +115,24 @@ Deno.test("replayFiles() orders by received_at where a row has one, and passes i
   assert.deepEqual(ticksOf(stream).slice(-2), [at(90), `${at(75)}!`]);
 });
 
+Deno.test("replayFiles() moves no clock by a row that claims to arrive after now", async () => {
+  const header = "meter_id,timestamp,consumption_kwh,received_at\n";
+  const rows = `a,${at(0)},1,\na,2015-01-01,2,2099-01-01T00:00:00Z\na,${at(30)},3,\n`;
+  const stream = await replayTexts([header + rows], { finalTick: true });
+  assert.equal(readingsOf(stream).length, 3);
+  assert.deepEqual(ticksOf(stream).slice(-2), [at(30), `${at(45)}!`]);
+});
+
+Deno.test("replayFiles() holds no row back beyond now, where its arrival would not be believed", async () => {
+  const options = { delayProbability: 1, maxDelayMs: 3_600_000, nowMs: Date.parse(at(120)) };
+  const rows = Array.from({ length: 121 }, (_, minute) => `a,${at(minute)},1\n`).join("");
+  const stream = await replayTexts([HEADER + rows], options);
+  const received = readingsOf(stream).map((text) => JSON.parse(text).received_at);
+  assert.equal(received.length, 121);
+  assert.ok(received.filter((time) => time !== undefined).length > 60);
+  for (const time of received) assert.ok(time === undefined || Date.parse(time) <= options.nowMs);
+});
+
 Deno.test("replayFiles() sends no final tick where no row is usable", async () => {
   const stream = await replayTexts([`${HEADER}a,never,1\na,2013-01-01,Null\n`], {
     finalTick: true,

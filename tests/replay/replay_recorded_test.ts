@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { partitionOf } from "../../src/core/partitioner.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import type { ReplayOptions } from "../../src/replay/records.ts";
 import { replayRecorded } from "../../src/replay/replay_recorded.ts";
 import { collect, HEADER, inDirectory, PLAIN, replayTexts, type Stream } from "./fixture.ts";
@@ -83,9 +83,10 @@ Deno.test("replayRecorded() cuts a line over the limit, and goes on after it", a
 Deno.test("replayRecorded() adds a final tick where asked for and the recording has none", async () => {
   const final = '{"type":"tick","timestamp":"2013-01-01T00:15:00Z","final":true}';
   const late = READING.replace("2013", "2099");
+  const claim = READING.replace("2013", "2020").replace("}", ',"received_at":"2099-01-01"}');
   const options = { finalTick: true };
-  const added = await replayText(`${READING}\n${late}\n${TICK}\n`, options);
-  assert.deepEqual(added.records, [READING, late, TICK, final]);
+  const added = await replayText(`${READING}\n${late}\n${claim}\n${TICK}\n`, options);
+  assert.deepEqual(added.records, [READING, late, claim, TICK, final]);
   assert.deepEqual((await replayText(`${READING}\n${final}\n`, options)).records, [READING, final]);
   assert.deepEqual((await replayText(`${READING}\n`)).records, [READING]);
   assert.deepEqual((await replayText(`${TICK}\nx\n`, options)).records, [TICK, "x"]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { partitionOf } from "../../src/core/partitioner.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import { HEADER, readingsOf, replayTexts } from "./fixture.ts";
 
 const quote = (text: string) => `"${text.replaceAll('"', '""')}"`;

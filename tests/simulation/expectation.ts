@@ -1,6 +1,6 @@
 /** What a disturbed run must end with: found by an undisturbed fold, the oracle, and arithmetic. */
 import assert from "node:assert/strict";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { ringLength } from "../../src/core/gap.ts";
 import { type Ledger, ledgerDifference } from "../../src/core/ledger.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";

@@ -1,4 +1,4 @@
-import type { MemoryStore } from "../../src/adapters/memory_store.ts";
+import type { MemoryStore } from "../../src/adapters/memory/store.ts";
 import {
   type Commit,
   type CommitStore,

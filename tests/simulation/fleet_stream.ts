@@ -2,8 +2,8 @@
  * A day or a month of a fleet, from a seed: meters report slot by slot, go silent, lose readings,
  * send them late, twice, or with another value, and a foreign producer writes what it likes.
  */
-import { partitionOf } from "../../src/core/partitioner.ts";
-import { type Random, randomInteger, randomLogUniform } from "../../src/formats/random.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
+import { type Random, randomInteger, randomLogUniform } from "../../src/generate/random.ts";
 import { BASE_MS, METER_IDS } from "./arbitraries.ts";
 import type { OracleOptions } from "./oracle.ts";
 import type { RawRecord } from "./playback.ts";

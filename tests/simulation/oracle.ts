@@ -86,7 +86,9 @@ function parseMeterId(json: unknown): string | null {
   if (typeof json === "number") return Number.isSafeInteger(json) ? String(json) : null;
   if (typeof json !== "string") return null;
   const id = json.replace(/^ +| +$/g, "");
-  const control = [...id].some((char) => char <= "\u001f" || char === "\u007f");
+  const control = [...id].some((char) =>
+    char <= "\u001f" || (char >= "\u007f" && char <= "\u009f")
+  );
   return id.length < 1 || id.length > 256 || control ? null : id;
 }
 
@@ -101,15 +103,19 @@ function parseFields(world: World, record: Record<string, unknown>, recordMs: nu
   const { maxFutureMs, nowMs } = world.options;
   const tick = record.type === "tick";
   const atMs = parseTimestampMs(record.timestamp);
+  const clocksMs = [recordMs, nowMs].filter((ms) => ms !== null);
+  const latestMs = clocksMs.length > 0 ? Math.max(...clocksMs) : replayClockMs(world) ?? Infinity;
+  const receivedMs = tick ? null : parseTimestampMs(record.received_at);
+  const believed = receivedMs === null || receivedMs <= latestMs + maxFutureMs;
   const clockMs = tick
     ? recordMs ?? nowMs
-    : parseTimestampMs(record.received_at) ?? replayClockMs(world) ?? recordMs ?? nowMs;
+    : (believed ? receivedMs : null) ?? replayClockMs(world) ?? recordMs ?? nowMs;
   return {
     tick,
     meterId: tick ? null : parseMeterId(record.meter_id),
     atMs,
     kwh: parseKwh(record.consumption_kwh),
-    future: atMs !== null && clockMs !== null && atMs > clockMs + maxFutureMs,
+    future: !believed || (atMs !== null && clockMs !== null && atMs > clockMs + maxFutureMs),
   };
 }
 

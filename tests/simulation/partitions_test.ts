@@ -1,15 +1,15 @@
 /** Rung 5: partitions, interleavings and batches change nothing that must not change. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { gapId } from "../../src/core/json.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
-import { partitionOf } from "../../src/core/partitioner.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import { Task } from "../../src/engine/task.ts";
-import { createRandom, type Random, randomInteger } from "../../src/formats/random.ts";
+import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
 import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions, foldRecords } from "./fold.ts";

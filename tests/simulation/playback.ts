@@ -4,7 +4,7 @@
  * line that differs says what went wrong.
  */
 import assert from "node:assert/strict";
-import type { MemoryStore } from "../../src/adapters/memory_store.ts";
+import type { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { encodeAll } from "../../src/core/codec.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { Metric, Outputs } from "../../src/core/outputs.ts";

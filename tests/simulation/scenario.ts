@@ -1,7 +1,7 @@
 /** What a seed of the swarm draws: options, a stream and its logs, and how much goes wrong. */
 import fc from "fast-check";
 import type { ProcessorOptions } from "../../src/core/options.ts";
-import { partitionOf } from "../../src/core/partitioner.ts";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type Random,
   randomInteger,
   randomLogUniform,
-} from "../../src/formats/random.ts";
+} from "../../src/generate/random.ts";
 import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions } from "./fold.ts";

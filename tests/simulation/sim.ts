@@ -3,7 +3,7 @@
  * Exit code 0: all seeds converged, 1: one did not, 2: usage.
  */
 import { parseArgs } from "node:util";
-import { UsageError } from "../../src/commands/errors.ts";
+import { UsageError } from "../../src/console/errors.ts";
 import { runSwarm, type SwarmReport } from "./swarm.ts";
 
 const SEED_MAX = 0x7fffffff;

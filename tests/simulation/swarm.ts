@@ -5,12 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { MemoryStore } from "../../src/adapters/memory_store.ts";
+import { MemoryStore } from "../../src/adapters/memory/store.ts";
 import { ledgerDifference, sumLedgers } from "../../src/core/ledger.ts";
 import { playRecords } from "../../src/engine/pipeline.ts";
 import { type Commit, FencedError } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
-import { randomInteger, randomLogUniform } from "../../src/formats/random.ts";
+import { randomInteger, randomLogUniform } from "../../src/generate/random.ts";
 import { FAULT_KINDS, FaultyStore, isStoreFailure } from "./faulty_store.ts";
 import {
   fakeClock,

@@ -33,17 +33,17 @@ export type PlainRow = HashedValue[];
 /** The tables whose rows are stored as they are. */
 export const PLAIN_COLUMNS = {
   gap_alerts: [
-    ...["time", "meter_id", "channel", "missing_from", "missing_to", "gap_minutes"],
-    ...["missing_intervals", "rejected_intervals", "state", "gap_id", "detected_at"],
-    ...["source_partition", "source_offset"],
+    ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
+    ...["rejected_intervals", "state", "gap_id", "detected_at"],
+    ...["source_partition", "source_offset", "channel"],
   ],
   late_events: [
-    ...["time", "meter_id", "channel", "event_timestamp", "consumption_kwh", "delay_seconds"],
-    ...["source_partition", "source_offset"],
+    ...["time", "meter_id", "event_timestamp", "consumption_kwh", "delay_seconds"],
+    ...["source_partition", "source_offset", "channel"],
   ],
   rejected_readings: [
-    ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "channel"],
-    ...["event_timestamp", "consumption_kwh", "source_partition", "source_offset"],
+    ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "event_timestamp"],
+    ...["consumption_kwh", "source_partition", "source_offset", "channel"],
   ],
   metrics: [
     ...["time", "metric_type", "meter_id", "value", "tags", "source_partition", "source_offset"],
@@ -145,7 +145,6 @@ function gapRow(gap: GapAlert, partition: number): PlainRow {
   return [
     formatTimestamp(gap.idMs),
     gap.meterId,
-    NO_CHANNEL,
     formatTimestamp(gap.missingFromMs),
     formatTimestamp(gap.missingToMs),
     (gap.missingToMs - gap.missingFromMs) / 60_000,
@@ -156,6 +155,7 @@ function gapRow(gap: GapAlert, partition: number): PlainRow {
     formatTimestamp(gap.detectedAtMs),
     partition,
     gap.offset,
+    NO_CHANNEL,
   ];
 }
 
@@ -163,12 +163,12 @@ function lateRow(late: LateEvent, partition: number): PlainRow {
   return [
     formatTimestamp(late.timestampMs + late.delayMs),
     late.meterId,
-    NO_CHANNEL,
     formatTimestamp(late.timestampMs),
     late.consumptionKwh,
     late.delayMs / 1000,
     partition,
     late.offset,
+    NO_CHANNEL,
   ];
 }
 
@@ -182,11 +182,11 @@ function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
     text,
     encoding,
     meterId === null ? null : withoutNul(meterId),
-    NO_CHANNEL,
     timestampMs === null ? null : formatTimestamp(timestampMs),
     consumptionKwh,
     partition,
     rejected.offset,
+    NO_CHANNEL,
   ];
 }
 

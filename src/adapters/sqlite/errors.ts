@@ -1,4 +1,5 @@
 /** SQLite's result codes. https://www.sqlite.org/rescode.html */
+const OK = 0;
 const OTHER = 1;
 const BUSY = 5;
 const READ_ONLY = 8;
@@ -6,7 +7,8 @@ const IO_ERROR = 10;
 const CORRUPT = 11;
 const FULL = 13;
 const CANNOT_OPEN = 14;
-const AUTHORIZATION = 23;
+/** What a statement is refused with that may not do what it wants. */
+export const AUTHORIZATION = 23;
 const NOT_A_DATABASE = 26;
 
 /** What SQLite said no to. `code` is its result code; null: it was we who said no. */
@@ -58,7 +60,8 @@ export function isBusy(error: unknown): boolean {
 
 /** Whether a statement wanted more than to read. */
 export function isForbidden(error: unknown): boolean {
-  return [AUTHORIZATION, READ_ONLY].includes(codeOf(error) ?? -1);
+  return [AUTHORIZATION, READ_ONLY].includes(codeOf(error) ?? OK) ||
+    (error instanceof Error && error.message.startsWith("not authorized"));
 }
 
 /** Whether the file is not what SQLite left there. */

@@ -1,11 +1,13 @@
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
 import type { FileCheck } from "./check.ts";
+import { type Dialect, SQLITE } from "../../tables/dialect.ts";
 import { SqlError, StoreError } from "./errors.ts";
 import type { ReaderRequest } from "./reader_thread.ts";
 import { type PostedError, Thread } from "./thread.ts";
 
 /** What reads one moment of a store: what is committed meanwhile does not show. */
 export type Moment = {
+  readonly dialect: Dialect;
   query(sql: string, params?: readonly unknown[]): Promise<QueryAnswer>;
 };
 
@@ -22,6 +24,7 @@ type ReaderThread = Thread<ReaderRequest>;
 
 /** Reads a store beside whoever writes it. Nothing can be changed through it, and no file is made. */
 export class StoreReader {
+  readonly dialect = SQLITE;
   readonly #path: string;
   readonly #options: ReaderOptions;
   readonly #threads = new Set<ReaderThread>();
@@ -54,7 +57,10 @@ export class StoreReader {
     return this.#with(async (thread) => {
       await thread.ask({ kind: "begin" });
       try {
-        return await work({ query: (sql, params = []) => this.#query(thread, sql, params) });
+        return await work({
+          dialect: SQLITE,
+          query: (sql, params = []) => this.#query(thread, sql, params),
+        });
       } finally {
         await thread.ask({ kind: "end" }).catch(() => {}); // a thread given up has ended it
       }

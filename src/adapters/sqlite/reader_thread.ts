@@ -1,7 +1,7 @@
 /** A thread that reads a store, and can do nothing else. */
 import { columnsOf, narrowed, prepareOne, readCells } from "./cells.ts";
 import { checkFile, type FileCheck } from "./check.ts";
-import { SqlError } from "./errors.ts";
+import { AUTHORIZATION, isForbidden, SqlError } from "./errors.ts";
 import { type Database, openFile, SQLITE } from "./library.ts";
 import { identityOf } from "./schema.ts";
 import { answerRequests } from "./thread.ts";
@@ -26,6 +26,16 @@ let database: Database | null = null;
 let pages: Iterator<unknown> | null = null;
 /** True while a statement is one of ours, which may more than read tables. */
 let isOurs = false;
+
+/** An answer; a statement that wants more than to read is refused in words of ours. */
+function answer(request: ReaderRequest): unknown {
+  try {
+    return handle(request);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    throw new SqlError("the statement does more than read", AUTHORIZATION, { cause: error });
+  }
+}
 
 function handle(request: ReaderRequest): unknown {
   switch (request.kind) {
@@ -122,4 +132,4 @@ function check(): FileCheck {
   }
 }
 
-answerRequests(handle);
+answerRequests(answer);

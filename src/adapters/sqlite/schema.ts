@@ -19,6 +19,18 @@ const TABLE = `CREATE TABLE IF NOT EXISTS schema_migrations (
   applied_at TEXT NOT NULL
 ) STRICT`;
 
+/** Whether the first bytes of a file are those of a store: SQLite's own, and whose it is. */
+export function isStoreHeader(bytes: Uint8Array): boolean {
+  if (bytes.length < APPLICATION_ID_AT + 4) return false;
+  const magic = new TextDecoder().decode(bytes.subarray(0, MAGIC.length));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return magic === MAGIC && view.getInt32(APPLICATION_ID_AT) === APPLICATION_ID;
+}
+
+const MAGIC = "SQLite format 3\0";
+/** https://www.sqlite.org/fileformat2.html#application_id */
+const APPLICATION_ID_AT = 68;
+
 /** What the header says of a file. */
 export type Identity = "ours" | "older" | "empty";
 

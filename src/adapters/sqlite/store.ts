@@ -1,9 +1,9 @@
 import { formatTimestamp } from "../../core/time.ts";
 import { type Commit, type CommitStore, FencedError, type Snapshot } from "../../engine/ports.ts";
-import { lockDirectory, LockedError } from "../directory_lock.ts";
 import { batchOf } from "./batch.ts";
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
 import { SqlError, StoreError, storeError } from "./errors.ts";
+import { isStoreHeader } from "./schema.ts";
 import { type Moment, StoreReader } from "./reader.ts";
 import { type PostedError, Thread } from "./thread.ts";
 import type { WriterRequest } from "./writer_thread.ts";
@@ -23,6 +23,19 @@ export const STORE_FILE = "gridwatch.db";
 
 const STATEMENT_MS_MAX = 30_000;
 
+/** What else keeps other writers out, to the store's end. */
+type Lock = { release(): void };
+const NO_LOCK: Lock = { release: () => {} };
+
+/** Whether a file is a store, by its first bytes. */
+export async function isStoreFile(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(HEADER_BYTES);
+  return isStoreHeader(bytes.subarray(0, await file.read(bytes) ?? 0));
+}
+
+const HEADER_BYTES = 100;
+
 /** Reads a store beside whoever writes it; nothing is made or changed. */
 export async function openReader(
   directory: string,
@@ -39,7 +52,7 @@ export async function openReader(
 
 /** The input played last, finished or not. */
 export async function readLastInput(
-  from: Moment,
+  from: Pick<Moment, "query">,
 ): Promise<StoredInput | null> {
   const { rows } = await from.query("SELECT * FROM inputs ORDER BY id DESC LIMIT 1");
   if (rows.length === 0) return null;
@@ -58,7 +71,7 @@ export async function readLastInput(
 export class SqliteStore implements CommitStore {
   readonly #directory: string;
   readonly #thread: Thread<WriterRequest>;
-  readonly #lock: { release(): void };
+  readonly #lock: Lock;
   /** Reads beside the commits, in threads of its own that are started when they are asked. */
   readonly reader: StoreReader;
 
@@ -66,7 +79,7 @@ export class SqliteStore implements CommitStore {
     directory: string,
     { thread, lock, reader }: {
       readonly thread: Thread<WriterRequest>;
-      readonly lock: { release(): void };
+      readonly lock: Lock;
       readonly reader: StoreReader;
     },
   ) {
@@ -79,15 +92,18 @@ export class SqliteStore implements CommitStore {
   /**
    * Opens the store in a directory, creates and migrates it where needed. `boot` names the start of
    * the machine; null: it is not known, and a store that was not closed is checked in any case.
+   * `lock` is released when the store is closed.
    *
-   * @throws {LockedError} when another process has it open
-   * @throws {StoreError} when it is not ours, from a newer version, damaged, or cannot be written
+   * @throws {StoreError} when another process writes it, it is not ours, from a newer version or
+   * damaged, or cannot be written
    */
   static async open(
     directory: string,
-    { boot = bootName() }: { readonly boot?: string | null } = {},
+    { boot = bootName(), lock = NO_LOCK }: {
+      readonly boot?: string | null;
+      readonly lock?: Lock;
+    } = {},
   ): Promise<SqliteStore> {
-    const lock = await lockDirectory(directory);
     const thread: Thread<WriterRequest> = new Thread(
       import.meta.resolve("./writer_thread.ts"),
       errorOf,
@@ -107,9 +123,11 @@ export class SqliteStore implements CommitStore {
       return new SqliteStore(directory, { thread, lock, reader });
     } catch (error) {
       thread.end(new Error("the store did not open"));
-      lock.release();
       if (!(error instanceof FencedError)) throw storeError(error, directory);
-      throw new LockedError(`${directory} is in use by another process`);
+      throw new StoreError(`Cannot open the store: ${directory} is in use by another process`, {
+        hint: "stop it, or use --data DIR",
+        cause: error,
+      });
     }
   }
 

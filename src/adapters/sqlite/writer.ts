@@ -97,7 +97,7 @@ export class Writer {
     const [old] = this.#all(
       `SELECT ${columns.join(", ")} FROM gap_alerts
        WHERE meter_id = ? AND channel = ? AND time = ? AND source_partition = ?`,
-      [row[1], row[2], row[0], key.partition],
+      [row[columns.indexOf("meter_id")], row[columns.indexOf("channel")], row[0], key.partition],
     );
     if (old === undefined) return true;
     const place = columns.indexOf("source_offset");

@@ -1,0 +1,56 @@
+import { StoreAwayError } from "../../engine/sink/ports.ts";
+
+/** The error of a driver or of the server, as far as it says what it is. */
+type Coded = Error & { readonly code?: string; readonly severity?: string };
+
+/**
+ * Whether the server refused a value, not the work: bad data, a constraint, a trigger that raised, a
+ * row too large for an index. Such a row is refused however often it is sent.
+ */
+export function isRefusal(error: unknown): error is Coded {
+  return error instanceof Error && /^(22|23|44|54|P0)\w{3}$/.test((error as Coded).code ?? "");
+}
+
+/** Whether the server rolled work back for the sake of other work: sent again, it may well go. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof Error && /^40(P01|001)$/.test((error as Coded).code ?? "");
+}
+
+/** What a person may do about an error, by its SQLSTATE or the system's name for it. */
+const HINTS: Readonly<Record<string, string>> = {
+  "25006": "the database is read-only: a standby, or full",
+  "28000": "user and password of database.url",
+  "28P01": "user and password of database.url",
+  "3D000": "create the database, then gridwatch migrate",
+  "42501": "the user of database.url needs INSERT, UPDATE and SELECT on the tables",
+  "42703": "gridwatch migrate",
+  "42P01": "gridwatch migrate",
+  "53100": "the database's disk is full",
+  "53300": "raise max_connections, or lower sink.connections",
+  ECONNREFUSED: "is PostgreSQL running there?",
+  ENOTFOUND: "the host of database.url",
+};
+
+/** SQLSTATEs, the system's names of errors, and the driver's own of connections. */
+const OF_THE_STORE = /^([0-9A-Z]{5}|E(?!RR_)[A-Z]+|CONNECT\w+)$/;
+/** The statement is wrong: a fault of ours, which no wait mends. */
+const OURS = /^42(?!P01|703|501)/;
+
+/**
+ * What becomes of an error that is none of a row: the store is away, or busy, or not ready. A fault
+ * of our own is given back as it is.
+ */
+export function awayOf(error: unknown): unknown {
+  const code = error instanceof Error ? (error as Coded).code ?? "" : "";
+  if (!(error instanceof Error) || !OF_THE_STORE.test(code) || OURS.test(code)) return error;
+  const message = error.message === "" ? code : error.message;
+  return new StoreAwayError(`Cannot use the database: ${message}`, {
+    hint: HINTS[code],
+    cause: error,
+  });
+}
+
+/** What a person may do about an error of the server. */
+export function hintOf(error: unknown): string | undefined {
+  return HINTS[(error as Coded | null)?.code ?? ""];
+}

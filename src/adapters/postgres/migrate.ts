@@ -1,0 +1,72 @@
+import {
+  migrate,
+  type Migration,
+  MIGRATIONS,
+  type MigrationState,
+  readMigrations,
+  TIMESCALE_MIGRATIONS,
+} from "../../tables/migrations.ts";
+import { PostgresDatabase } from "./database.ts";
+import {
+  applyTimescaleOptions,
+  type TimescaleEdition,
+  timescaleEdition,
+  type TimescaleOptions,
+} from "./timescale.ts";
+
+/** The schema of a database, and what of TimescaleDB it has. */
+export type SchemaState = {
+  readonly migrations: readonly MigrationState[];
+  readonly timescale: TimescaleEdition | null;
+};
+
+/** One migration at a time, whoever starts it: "gridwatc" in ASCII. */
+const LOCK = "7453301640498869347";
+
+/** Opens a database for its schema: one connection, statements without a limit. */
+export function openForSchema(url: string): PostgresDatabase {
+  return new PostgresDatabase(url, {
+    connections: 1,
+    name: "gridwatch migrate",
+    statementMsMax: 0,
+  });
+}
+
+/**
+ * Brings a database to the newest schema, and TimescaleDB's jobs to the settings.
+ *
+ * @throws {MigrationError} when it has another schema than this build knows
+ */
+export async function migrateDatabase(
+  database: PostgresDatabase,
+  options: TimescaleOptions,
+): Promise<string[]> {
+  await database.query(`SELECT pg_advisory_lock(${LOCK})`);
+  try {
+    const timescale = await timescaleEdition(database);
+    const done = await migrate(database, migrationsFor(timescale), {
+      chunk_interval: `${options.chunkDays} days`,
+    });
+    if (timescale !== null) await applyTimescaleOptions(database, options, timescale);
+    return done;
+  } finally {
+    // Where the connection is lost, so is the lock.
+    await database.query(`SELECT pg_advisory_unlock(${LOCK})`).catch(() => {});
+  }
+}
+
+/** How the migrations that belong into this database stand; changes nothing. */
+export async function readSchema(database: PostgresDatabase): Promise<SchemaState> {
+  const timescale = await timescaleEdition(database);
+  return { migrations: await readMigrations(database, migrationsFor(timescale)), timescale };
+}
+
+/** The migrations that belong into a database of this edition; null: plain PostgreSQL. */
+export function migrationsFor(timescale: TimescaleEdition | null): Migration[] {
+  return [
+    ...MIGRATIONS.filter(({ embedded }) => !embedded),
+    ...TIMESCALE_MIGRATIONS.filter(({ licensed }) =>
+      timescale !== null && (timescale.licensed || !licensed)
+    ),
+  ];
+}

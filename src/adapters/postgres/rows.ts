@@ -1,0 +1,224 @@
+import { rawText } from "../../core/json.ts";
+import { FencedError } from "../../engine/ports.ts";
+import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
+import { MessageRows } from "../../tables/message_rows.ts";
+import { type TableRows, UPSERTS } from "../../tables/output_rows.ts";
+import type { Transaction } from "./database.ts";
+import { isRefusal } from "./errors.ts";
+
+/** A message that became no row: where it stands, and why. */
+type Refused = {
+  readonly run: SinkRun;
+  readonly place: number;
+  readonly error: string;
+  readonly sqlstate: string | null;
+};
+
+/** Messages of one kind as rows. */
+export type EncodedRows = {
+  readonly kind: SinkKind;
+  readonly tables: readonly TableRows[];
+  readonly refused: readonly Refused[];
+  /** Event times of the rows. */
+  readonly span: { readonly first: number; readonly last: number } | null;
+};
+
+/** How much was written. */
+export type Written = { readonly rows: number; readonly refused: number };
+
+const NO_ORIGIN = "the message does not say which raw record it came from";
+
+/** A commit's messages as rows, kind by kind. */
+export function encodeRuns(runs: readonly SinkRun[], partition: number): EncodedRows[] {
+  const kinds = new Set(runs.map(({ kind }) => kind));
+  return [...kinds].map((kind) => encodeKind(runs.filter((run) => run.kind === kind), partition));
+}
+
+function encodeKind(runs: readonly SinkRun[], partition: number): EncodedRows {
+  const { kind } = runs[0];
+  const count = runs.reduce((sum, { first, end }) => sum + end - first, 0);
+  const rows = new MessageRows(kind, partition, count);
+  const refused: Refused[] = [];
+  for (const run of runs) {
+    const { bytes, values, origins, timesMs } = run.batch;
+    for (let place = run.first; place < run.end; place++) {
+      const source = { offset: origins?.offsets[place] ?? -1, timeMs: timesMs[place] };
+      const start = Math.max(0, values.starts[place]);
+      const error = source.offset < 0
+        ? NO_ORIGIN
+        : rows.add(bytes, start, Math.max(start, values.ends[place]), source);
+      if (error !== null) refused.push({ run, place, error, sqlstate: null });
+    }
+  }
+  return { kind, tables: rows.tables(), refused, span: rows.spanMs };
+}
+
+/**
+ * Moves the topics' positions on from where the commit begins, before anything else: whoever comes
+ * second waits here for the first, and then finds the place taken.
+ *
+ * @throws {FencedError} when one of them stands elsewhere
+ */
+export async function movePositions(tx: Transaction, { moves }: SinkCommit): Promise<void> {
+  const { touched } = await tx.query(
+    `UPDATE sink_positions AS p SET next_offset = m."to",
+       messages = p.messages + m.messages, written_at = now()
+     FROM jsonb_to_recordset($1::text::jsonb)
+       AS m (topic text, partition integer, "from" bigint, "to" bigint, messages bigint)
+     WHERE p.topic = m.topic AND p.partition = m.partition AND p.next_offset = m."from"`,
+    [JSON.stringify(moves)],
+  );
+  if (touched === moves.length) return;
+  const [{ topic, partition, from }] = moves;
+  throw new FencedError(`${topic}/${partition} does not stand at ${from} in the database any more`);
+}
+
+/** Writes rows and what became none. */
+export async function writeRows(
+  tx: Transaction,
+  encoded: readonly EncodedRows[],
+): Promise<Written> {
+  const written = { rows: 0, refused: 0 };
+  for (const { tables, refused } of encoded) {
+    for (const rows of tables) await writeTable(tx, rows);
+    await keepRefused(tx, refused);
+    written.rows += rowsOf(tables);
+    written.refused += refused.length;
+  }
+  return written;
+}
+
+/** Messages that are tried together once it is known that some of a commit are refused. */
+const TRIED_MAX = 512;
+
+/** The same for messages of which the server refuses some: finds out which. */
+export async function writeAccepted(
+  tx: Transaction,
+  { runs, partition }: SinkCommit,
+): Promise<Written> {
+  const written = { rows: 0, refused: 0 };
+  for (const run of runs) {
+    const accepted: SinkRun[] = [];
+    for (let first = run.first; first < run.end; first += TRIED_MAX) {
+      const end = Math.min(run.end, first + TRIED_MAX);
+      written.refused += await trySpan(tx, { ...run, first, end }, { partition, accepted });
+    }
+    if (accepted.length === 0) continue;
+    const { tables } = encodeKind(accepted, partition);
+    written.rows += rowsOf(tables);
+    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows);
+  }
+  return written;
+}
+
+/** Writes what the server accepts of a span; gives how many messages became no row. */
+async function trySpan(
+  tx: Transaction,
+  run: SinkRun,
+  into: { readonly partition: number; readonly accepted: SinkRun[] },
+): Promise<number> {
+  if (run.first === run.end) return 0;
+  const { tables, refused } = encodeKind([run], into.partition);
+  try {
+    await tx.attempt(async () => {
+      for (const rows of tables) if (!isSum(rows)) await writeTable(tx, rows);
+      await keepRefused(tx, refused);
+    });
+    into.accepted.push(run);
+    return refused.length;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (run.end - run.first === 1) {
+      const { message, code } = error;
+      await keepRefused(tx, [{ run, place: run.first, error: message, sqlstate: code ?? null }]);
+      return 1;
+    }
+    // What stands before the message that it stumbled over, that message, and what comes after it.
+    const at = stumbledAt(error, run, refused);
+    const cuts = at === null ? [(run.first + run.end) >> 1] : [at, at + 1];
+    let sum = 0;
+    let first = run.first;
+    for (const end of [...cuts, run.end]) {
+      sum += await trySpan(tx, { ...run, first, end }, into);
+      first = end;
+    }
+    return sum;
+  }
+}
+
+/** Which message a COPY stumbled over, by its line; null: the server does not say. */
+function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
+  const where = String((error as { where?: unknown }).where ?? "");
+  const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
+  if (line === undefined || table.endsWith("_stage")) return null;
+  const isUnread = new Set(unread.map(({ place }) => place));
+  for (let place = run.first, rows = 0; place < run.end; place++) {
+    if (!isUnread.has(place) && ++rows === Number(line)) return place;
+  }
+  return null;
+}
+
+/** Writes the task's account of its partition; one read again, of an earlier state, changes nothing. */
+export async function writeAccount(
+  tx: Transaction,
+  { partition, account }: SinkCommit,
+): Promise<void> {
+  if (account === null) return;
+  const { raw, ok, late, too_late, duplicate, rejected, tick } = account.ledger;
+  await tx.query(
+    `INSERT INTO ledger AS l VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (partition) DO UPDATE SET raw = excluded.raw, ok = excluded.ok,
+       late = excluded.late, too_late = excluded.too_late, duplicate = excluded.duplicate,
+       rejected = excluded.rejected, tick = excluded.tick
+     WHERE l.raw <= excluded.raw`,
+    [partition, raw, ok, late, too_late, duplicate, rejected, tick],
+  );
+  const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
+  await tx.query(
+    `INSERT INTO positions AS p VALUES ($1, $2, $3)
+     ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
+       watermark = coalesce(excluded.watermark, p.watermark)
+     WHERE p.next_offset <= excluded.next_offset`,
+    [partition, account.nextOffset, watermark],
+  );
+}
+
+async function writeTable(tx: Transaction, { table, columns, bytes }: TableRows): Promise<void> {
+  const upsert = UPSERTS[table];
+  if (upsert === undefined) return await tx.copy({ table, columns }, bytes);
+  const stage = `${table}_stage`;
+  await tx.query(
+    `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
+  );
+  await tx.copy({ table: stage, columns }, bytes);
+  await tx.query(upsert);
+  await tx.query(`DELETE FROM ${stage}`);
+}
+
+/** Meters' days are sums, no rows of messages. */
+function isSum({ table }: TableRows): boolean {
+  return table === "readings_meter_daily";
+}
+
+function rowsOf(tables: readonly TableRows[]): number {
+  return tables.reduce((sum, rows) => sum + (isSum(rows) ? 0 : rows.rows), 0);
+}
+
+async function keepRefused(tx: Transaction, refused: readonly Refused[]): Promise<void> {
+  if (refused.length === 0) return;
+  const errors = refused.map(({ run: { batch }, place, error, sqlstate }) => {
+    const start = Math.max(0, batch.values.starts[place]);
+    const value = batch.bytes.subarray(start, Math.max(start, batch.values.ends[place]));
+    const { text, encoding } = rawText(value);
+    const { topic, partition, offsets } = batch;
+    return { topic, partition, offset: offsets[place], error, sqlstate, value: text, encoding };
+  });
+  await tx.query(
+    `INSERT INTO sink_errors (topic, partition, "offset", error, sqlstate, value, value_encoding)
+     SELECT topic, partition, "offset", error, sqlstate, value, encoding
+     FROM jsonb_to_recordset($1::text::jsonb) AS r (topic text, partition integer,
+       "offset" bigint, error text, sqlstate text, value text, encoding text)
+     ON CONFLICT DO NOTHING`,
+    [JSON.stringify(errors)],
+  );
+}

@@ -1,0 +1,153 @@
+import type { PartitionOffset } from "../../engine/log/ports.ts";
+import { FencedError } from "../../engine/ports.ts";
+import {
+  type SinkCommit,
+  type SinkCommitted,
+  type SinkPosition,
+  type SinkStore,
+  StoreAwayError,
+} from "../../engine/sink/ports.ts";
+import type { PostgresDatabase, Transaction } from "./database.ts";
+import { awayOf, isConflict, isRefusal } from "./errors.ts";
+import {
+  type EncodedRows,
+  encodeRuns,
+  movePositions,
+  writeAccepted,
+  writeAccount,
+  writeRows,
+  type Written,
+} from "./rows.ts";
+import {
+  AGGREGATES,
+  EVER,
+  findStaleWindows,
+  refreshWindow,
+  touch,
+  type Touched,
+} from "./timescale.ts";
+
+/**
+ * TimescaleDB ends a statement that unpacks more than a number of compressed rows; a commit of the
+ * same rows would meet that limit again, however often it is sent. Elsewhere nothing reads this.
+ */
+const UNPACK_ALL = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0";
+
+/** A commit that lost a deadlock (a new chunk is a lock on its table) is sent again so often. */
+const TRIES_MAX = 5;
+
+/**
+ * The tables on PostgreSQL. A commit is one SQL transaction: it moves the positions of its topics on
+ * from where they stand, or else changes nothing; so no row can be there twice, and COPY goes
+ * straight into the tables. Only gaps and meters' days, which are written over, take a detour.
+ */
+export class PostgresSink implements SinkStore {
+  readonly #database: PostgresDatabase;
+  readonly #answerMsMax: number;
+  /** Event times written since the aggregates were last refreshed. */
+  readonly #touched: Touched = new Map();
+
+  constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
+    this.#database = database;
+    this.#answerMsMax = answerMsMax;
+  }
+
+  /** In the topics' order, which is that of each commit's tables: two commits must not cross. */
+  async load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]> {
+    const { rows } = await this.#within(() =>
+      this.#database.query(
+        `WITH given AS (
+           SELECT * FROM jsonb_to_recordset($1::text::jsonb)
+             AS g (topic text, partition integer, "offset" bigint)
+         ), added AS (
+           INSERT INTO sink_positions (topic, partition, next_offset)
+           SELECT topic, partition, "offset" FROM given ON CONFLICT DO NOTHING
+           RETURNING topic, partition
+         )
+         SELECT g.topic, g.partition, coalesce(p.next_offset, g."offset") AS next_offset,
+                coalesce(p.messages, 0) AS messages, a.topic IS NOT NULL AS is_new
+         FROM given g LEFT JOIN sink_positions p USING (topic, partition)
+         LEFT JOIN added a USING (topic, partition)
+         ORDER BY topic, partition`,
+        [JSON.stringify(starts)],
+      )
+    );
+    for (const aggregate of AGGREGATES) touch(this.#touched, aggregate, EVER);
+    return rows.map((row) => ({
+      topic: String(row.topic),
+      partition: Number(row.partition),
+      offset: Number(row.next_offset),
+      messages: Number(row.messages),
+      isNew: Boolean(row.is_new),
+    }));
+  }
+
+  async commit(commit: SinkCommit): Promise<SinkCommitted> {
+    const encoded = encodeRuns(commit.runs, commit.partition);
+    const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
+      if (!(error instanceof StoreAwayError && isRefusal(error.cause))) throw error;
+      return this.#write(commit, (tx) => writeAccepted(tx, commit));
+    });
+    this.#touch(encoded);
+    return written;
+  }
+
+  /** One window at a time; of those that cannot be computed now the first says why. */
+  async settle(): Promise<void> {
+    if (this.#touched.size === 0) return;
+    const windows = await this.#within(() => findStaleWindows(this.#database, this.#touched));
+    const troubles: unknown[] = [];
+    for (const window of windows) {
+      await this.#within(() => refreshWindow(this.#database, this.#touched, window))
+        .catch((trouble) => troubles.push(trouble));
+    }
+    if (troubles.length > 0) throw troubles[0];
+  }
+
+  async #write(
+    commit: SinkCommit,
+    rows: (tx: Transaction) => Promise<Written>,
+  ): Promise<SinkCommitted> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await this.#within(() =>
+          this.#database.transaction(async (tx) => {
+            await tx.query(UNPACK_ALL);
+            await movePositions(tx, commit);
+            const written = await rows(tx);
+            await writeAccount(tx, commit);
+            return written;
+          })
+        );
+      } catch (error) {
+        const isAgain = error instanceof StoreAwayError && isConflict(error.cause);
+        if (!isAgain || tries === TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  #touch(encoded: readonly EncodedRows[]): void {
+    for (const { kind, span } of encoded) {
+      const aggregate = AGGREGATES.find((one) => one.kind === kind);
+      if (aggregate === undefined || span === null) continue;
+      touch(this.#touched, aggregate, span);
+    }
+  }
+
+  /** Runs work on the database, which is to answer in time; its errors as those of a store. */
+  async #within<T>(work: () => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(new StoreAwayError("The database does not answer"));
+      this.#database.reset().catch(() => {});
+    }, this.#answerMsMax);
+    try {
+      return await Promise.race([work(), late]);
+    } catch (error) {
+      if (error instanceof FencedError || error instanceof StoreAwayError) throw error;
+      throw awayOf(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

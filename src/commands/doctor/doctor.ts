@@ -1,0 +1,197 @@
+import { readMigrations } from "../../tables/migrations.ts";
+import { migrationsFor } from "../../adapters/postgres/migrate.ts";
+import type { Config } from "../../settings.ts";
+import { readArguments } from "../../console/arguments.ts";
+import {
+  type CheckResult,
+  failed,
+  type Finding,
+  messageOf,
+  ok,
+  runChecks,
+  toResult,
+} from "./checks.ts";
+import {
+  databaseChecks,
+  type DatabasePorts,
+  type DoctorDatabase,
+  type Edition,
+} from "./database.ts";
+import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./grafana.ts";
+import { kafkaChecks, type KafkaPorts, readProcessed } from "./kafka.ts";
+import { openDatabase } from "../../setup/database.ts";
+import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
+import { loadConfig, print, systemClock } from "../../console/shell.ts";
+import { formatTable } from "../../console/table.ts";
+
+export const usage = `Usage: gridwatch doctor [options]
+
+Looks at everything a Gridwatch needs, and says of each thing that is wrong how to right it. Nothing
+is changed. Exit code 0: all is well; 1: something failed.
+
+  --brokers LIST  host:port,… (default: kafka.brokers)
+  --database URL  postgres://… (default: database.url)
+  --grafana URL   http://… (default: grafana.url); GRIDWATCH_GRAFANA_TOKEN, or …_USER and
+                  …_PASSWORD, let it look at the data source
+  --json          one JSON object on stdout
+  --config FILE   settings
+`;
+
+const OPTIONS = {
+  ...KAFKA_OPTIONS,
+  database: { type: "string" },
+  grafana: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const;
+
+/** The oldest Deno that the code runs on. */
+const DENO_VERSION_MIN = [2, 6] as const;
+/** Below the limit of a check, so that the reason is heard rather than "no answer". */
+const KAFKA_DEADLINE_MS = 5_000;
+const CLOSE_MS_MAX = 1_000;
+const DENO_FIX = "deno upgrade, or npx -y deno@2.9.6";
+
+/** The world outside, for tests to replace. */
+export type DoctorPorts = {
+  readonly denoVersion: string;
+  readonly loadConfig: (path: string | undefined) => Promise<Config>;
+  readonly openKafka: (config: Config) => Promise<KafkaPorts & { close(): Promise<void> }>;
+  readonly openDatabase: DatabasePorts["open"];
+  readonly fetch: GrafanaPorts["fetch"];
+  readonly print: (text: string) => void;
+  readonly widthMax: number | undefined;
+};
+
+/** Runs `gridwatch doctor`; the exit code is 1 when a check failed. */
+export async function doctor(
+  args: string[],
+  ports: DoctorPorts = processPorts(),
+): Promise<number> {
+  const { values } = readArguments("doctor", args, OPTIONS);
+  if (values.help) {
+    ports.print(usage);
+    return 0;
+  }
+  const results: CheckResult[] = [toResult("Deno", checkDeno(ports.denoVersion))];
+  const config = await readSettings(values.config, ports, results);
+  if (config !== null) {
+    results.push(...await lookAround(withBrokers(config, values.brokers), values, ports));
+  }
+  const isGood = results.every(({ state }) => state !== "failed");
+  if (values.json) {
+    ports.print(JSON.stringify({ ok: isGood, checks: results }));
+  } else {
+    const rows = results.map(({ check, state, found, fix }) => [check, state, found, fix]);
+    ports.print(formatTable(["check", "state", "found", "fix"], rows, ports));
+  }
+  return isGood ? 0 : 1;
+}
+
+async function readSettings(
+  path: string | undefined,
+  ports: DoctorPorts,
+  results: CheckResult[],
+): Promise<Config | null> {
+  try {
+    const config = await ports.loadConfig(path);
+    results.push(toResult("config", ok(path ?? "config/config.yaml and GRIDWATCH_…")));
+    return config;
+  } catch (error) {
+    const hint = (error as { hint?: string }).hint ?? "`gridwatch config` lists every setting";
+    results.push(toResult("config", failed(messageOf(error), hint)));
+    return null;
+  }
+}
+
+async function lookAround(
+  config: Config,
+  given: { readonly database?: string; readonly grafana?: string },
+  ports: DoctorPorts,
+): Promise<CheckResult[]> {
+  const clock = systemClock;
+  const kafka = await ports.openKafka(config).catch((error: unknown) => ({ error }));
+  const database = databaseChecks({
+    url: given.database ?? (config["database.url"] || null),
+    open: ports.openDatabase,
+    readMigrations: migrationsOf,
+    processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
+    clock,
+  });
+  const grafana = grafanaChecks({
+    url: given.grafana ?? (config["grafana.url"] || null),
+    authorization: authorizationOf({
+      token: config["grafana.token"],
+      user: config["grafana.user"],
+      password: config["grafana.password"],
+    }),
+    fetch: ports.fetch,
+  });
+  try {
+    if (!("error" in kafka)) {
+      return await runChecks([kafkaChecks(kafka), database.chain, grafana]);
+    }
+    const hint = (kafka.error as { hint?: string }).hint ?? "the kafka.* settings";
+    const refused = toResult("Kafka reachable", failed(messageOf(kafka.error), hint));
+    return [refused, ...await runChecks([database.chain, grafana])];
+  } finally {
+    // What hangs is not waited for: the process ends with this command.
+    const closing = [database.close(), ...("error" in kafka ? [] : [kafka.close()])];
+    const patience = new AbortController();
+    const waited = systemClock.sleep(CLOSE_MS_MAX, patience.signal);
+    await Promise.race([Promise.allSettled(closing), waited]);
+    patience.abort();
+  }
+}
+
+async function migrationsOf(database: DoctorDatabase, { version, license }: Edition) {
+  const migrations = migrationsFor(
+    version === null ? null : { version, licensed: license === "timescale" },
+  );
+  const script = () => Promise.reject(new Error("the doctor changes nothing"));
+  return await readMigrations({ query: (...args) => database.query(...args), script }, migrations);
+}
+
+function checkDeno(version: string): Finding {
+  const [major, minor] = version.split(".").map(Number);
+  const [majorMin, minorMin] = DENO_VERSION_MIN;
+  const isNew = major > majorMin || (major === majorMin && minor >= minorMin);
+  return isNew ? ok(version) : failed(`${version} is too old`, DENO_FIX);
+}
+
+function processPorts(): DoctorPorts {
+  return {
+    denoVersion: Deno.version.deno,
+    loadConfig,
+    openKafka: kafkaPorts,
+    openDatabase,
+    fetch,
+    print,
+    widthMax: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
+  };
+}
+
+async function kafkaPorts(config: Config): Promise<KafkaPorts & { close(): Promise<void> }> {
+  const { log, topics } = await openKafka(config);
+  const admin = log.admin({ deadlineMs: KAFKA_DEADLINE_MS });
+  return {
+    brokers: config["kafka.brokers"],
+    group: config["kafka.group"],
+    topics,
+    reach: (signal) => log.reach(KAFKA_DEADLINE_MS, signal),
+    admin,
+    openReader: () =>
+      log.reader({
+        isolation: "all",
+        keys: false,
+        origins: false,
+        bufferBytesMax: 4 << 20,
+        partitionBytesMax: 1 << 20,
+        pollMs: 200,
+      }),
+    clock: systemClock,
+    close: async () => {
+      await admin.close();
+      await log.close();
+    },
+  };
+}

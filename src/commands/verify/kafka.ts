@@ -1,0 +1,142 @@
+import type { Config } from "../../settings.ts";
+import { processorOptions } from "../../judging.ts";
+import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
+import { type PartitionVerified, verifyPartition } from "../../engine/verify/partition.ts";
+import {
+  checkTopics,
+  committedReader,
+  DEADLINE_MS,
+  openKafka,
+  reachKafka,
+} from "../../setup/kafka.ts";
+import { formatCount } from "../../console/progress.ts";
+import type { Difference } from "../../tables/balance.ts";
+import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
+import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../../console/shell.ts";
+
+const METERS_SHOWN_MAX = 10;
+
+/** The tables that were compared with the topics, and where they differ. */
+type TablesCompared = { readonly tables: Tables; readonly differences: readonly Difference[] };
+
+/**
+ * Recomputes everything from the raw topic and compares it with the other topics, and with the tables
+ * of a database; the exit code is 3 on a difference.
+ */
+export async function verifyKafka(
+  config: Config,
+  { url, isJson }: { url: string | null; isJson: boolean },
+): Promise<number> {
+  const stop = stopSignal(() => say("stopping"));
+  // The tables first: the topics are never behind them.
+  const tables = url === null ? null : await readTables(url);
+  const setup = await openKafka(config);
+  const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
+  try {
+    await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
+    const partitions = await checkTopics(setup);
+    const progress = shellProgress({
+      verb: "verifying",
+      rowsTotal: null,
+      isSilent: isJson,
+    });
+    const results: PartitionVerified[] = [];
+    let done = 0;
+    for (let partition = 0; partition < partitions; partition++) {
+      const result = await verifyPartition({
+        partition,
+        topics: setup.topics,
+        processorOptions: processorOptions(config, partition, null),
+        admin,
+        openReader: () => committedReader(setup, { keys: true, origins: true }),
+        accountAt: tables?.partitions.get(partition)?.nextOffset ?? null,
+        signal: stop.signal,
+        onProgress: (records) => progress.update(done + records),
+      });
+      done += result.rawRecords;
+      results.push(result);
+    }
+    progress.clear();
+    return report(results, tables === null ? null : compare(tables, results), isJson);
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
+    throw error;
+  } finally {
+    await admin.close();
+    await setup.log.close();
+    stop.release();
+  }
+}
+
+function compare(tables: Tables, results: readonly PartitionVerified[]): TablesCompared {
+  return { tables, differences: [...tables.differences, ...compareTables(tables, results)] };
+}
+
+function report(
+  results: readonly PartitionVerified[],
+  compared: TablesCompared | null,
+  isJson: boolean,
+): number {
+  const differences = results.flatMap((result) => result.differences);
+  const more = results.reduce((sum, result) => sum + result.moreDifferences, 0);
+  const ledgers = results.flatMap(({ ledger }): Ledger[] => ledger === null ? [] : [ledger]);
+  const ledger = sumLedgers(ledgers);
+  const areTopicsRight = differences.length === 0 && ledgerDifference(ledger) === 0;
+  const areTablesRight = compared === null || compared.differences.length === 0;
+  const shared = sharedMeters(results);
+  if (isJson) {
+    print(JSON.stringify({
+      balanced: areTopicsRight && areTablesRight,
+      ledger,
+      partitions: results.map(({ partition, rawRecords }) => ({ partition, raw: rawRecords })),
+      differences,
+      more_differences: more,
+      meters_in_several_partitions: shared.length,
+      ...(compared === null ? {} : {
+        tables: {
+          ledger: compared.tables.ledger,
+          differences: compared.differences,
+          refused: compared.tables.refused,
+        },
+      }),
+    }));
+  }
+  for (const { partition, topic, inputOffset, problem, expected, found } of differences) {
+    const place = inputOffset === null ? "" : `, raw offset ${inputOffset}`;
+    say(`partition ${partition}, ${topic}${place}: ${problem}`);
+    if (expected !== null) say(`  expected ${expected}`);
+    if (found !== null) say(`  found    ${found}`);
+  }
+  if (more > 0) say(`and ${formatCount(more)} more differences`);
+  if (shared.length > 0) {
+    const named = shared.slice(0, METERS_SHOWN_MAX).join(", ");
+    say(
+      `warning: ${formatCount(shared.length)} meters have readings in more than one partition, ` +
+        `each judged by itself there: ${named}${shared.length > METERS_SHOWN_MAX ? ", …" : ""}`,
+    );
+  }
+  say(
+    areTopicsRight
+      ? `verified: ${formatCount(ledger.raw)} raw records, each with one disposition, and every ` +
+        "output as it must be"
+      : "the outputs are not what the raw topic says",
+  );
+  if (compared !== null) {
+    for (const line of describeTables(compared.tables, compared.differences)) say(line);
+    const behind = ledger.raw - compared.tables.ledger.raw;
+    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
+  }
+  return areTopicsRight && areTablesRight ? 0 : 3;
+}
+
+function sharedMeters(results: readonly PartitionVerified[]): string[] {
+  const seen = new Set<string>();
+  const shared = new Set<string>();
+  for (const { meterIds } of results) {
+    for (const id of meterIds) {
+      if (seen.has(id)) shared.add(id);
+      else seen.add(id);
+    }
+  }
+  return [...shared].sort();
+}

@@ -1,0 +1,111 @@
+import { readConfig } from "../config.ts";
+import type { Config } from "../settings.ts";
+import type { Clock } from "../engine/ports.ts";
+import { RunError } from "./errors.ts";
+import { attempt } from "./output_file.ts";
+import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
+import { visible } from "./visible.ts";
+
+const DEFAULT_CONFIG_PATH = "config/config.yaml";
+
+/**
+ * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
+ * from the environment.
+ *
+ * @throws {ConfigError} for a setting that cannot be used
+ * @throws {RunError} when the file named cannot be read
+ */
+export async function loadConfig(path: string | undefined): Promise<Config> {
+  const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
+  const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
+  return readConfig(yaml, (name) => Deno.env.get(name));
+}
+
+async function readText(path: string, isWanted: boolean): Promise<string | null> {
+  return await attempt(`read ${path}`, () => Deno.readTextFile(path)).catch((error) => {
+    if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
+    if (!isWanted) return null;
+    throw new RunError(`Cannot read ${path}: no such file`, undefined, { cause: error.cause });
+  });
+}
+
+/**
+ * Writes one line to stderr, where everything goes that is not the answer. Whatever data put into
+ * the text is shown and does nothing, a line's end too: two lines are said one by one.
+ */
+export function say(text: string): void {
+  writeFully(Deno.stderr, `${visible(text)}\n`);
+}
+
+/** Writes the answer to stdout: as it is, but on a terminal nothing in its lines does anything. */
+export function print(text: string): void {
+  const shown = Deno.stdout.isTerminal() ? text.replace(/[^\n]+/g, visible) : text;
+  writeFully(Deno.stdout, shown.endsWith("\n") ? shown : `${shown}\n`);
+}
+
+/** Writes a part of a line to stderr, like `say`, but CR and LF are the caller's own. */
+export function draw(text: string): void {
+  writeFully(Deno.stderr, text.replace(/[^\r\n]+/g, visible));
+}
+
+const encoder = new TextEncoder();
+
+function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = encoder.encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `| head` has seen enough
+  }
+}
+
+/** A progress line on this process's stderr. */
+export function shellProgress(
+  options: Pick<ProgressOptions, "verb" | "rowsTotal" | "isSilent">,
+): Progress {
+  return createProgress({
+    ...options,
+    nowMs: () => performance.now(),
+    write: draw,
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+  });
+}
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (durationMs, signal) =>
+    new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, durationMs);
+      if (signal?.aborted) done();
+      else signal?.addEventListener("abort", done);
+    }),
+};
+
+/** Exit code of a process that was asked to stop before its work was done. */
+export const STOPPED_EXIT_CODE = 130;
+
+/**
+ * Ctrl-C and SIGTERM as a signal to stop cleanly. A second Ctrl-C ends the process at once; that is
+ * as safe as a kill, which nothing is lost by.
+ */
+export function stopSignal(onFirst: () => void): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) Deno.exit(STOPPED_EXIT_CODE);
+    controller.abort();
+    onFirst();
+  };
+  const names: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  for (const name of names) Deno.addSignalListener(name, stop);
+  return {
+    signal: controller.signal,
+    release: () => names.forEach((name) => Deno.removeSignalListener(name, stop)),
+  };
+}

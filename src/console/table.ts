@@ -1,0 +1,174 @@
+import { visible } from "./visible.ts";
+
+/** A value as a database or a computation hands it over. */
+export type Cell = unknown;
+export type Rows = readonly (readonly Cell[])[];
+
+export type TableOptions = {
+  /** The table is cut to this many columns of the terminal; default: not cut. */
+  readonly widthMax?: number;
+};
+
+/** A text column is not cut below this. */
+const TEXT_WIDTH_MIN = 4;
+const GUTTER = "  ";
+
+/**
+ * An aligned table for a terminal: a header, a rule, a line a row. Columns of numbers are right
+ * aligned and never cut, since a cut number is a wrong number; the widest texts are cut first, and
+ * end in `…`. Null is blank, as in psql. Control characters are written out, so that data cannot
+ * move the cursor, set colours, or turn the direction of the text.
+ */
+export function formatTable(
+  columns: readonly string[],
+  rows: Rows,
+  { widthMax = Infinity }: TableOptions = {},
+): string {
+  const isNumeric = columns.map((_, i) => isNumericColumn(rows, i));
+  const headers = columns.map((column) => visible(column));
+  const lines = rows.map((row) => columns.map((_, i) => visible(cellText(row[i]) ?? "")));
+  const widths = columns.map((_, i) =>
+    lines.reduce((width, line) => Math.max(width, lengthOf(line[i])), lengthOf(headers[i]))
+  );
+  const widthsMin = columns.map((_, i) =>
+    isNumeric[i]
+      ? lines.reduce((width, line) => Math.max(width, lengthOf(line[i])), 1)
+      : Math.min(widths[i], TEXT_WIDTH_MIN)
+  );
+  shrink(widths, widthsMin, widthMax - GUTTER.length * (columns.length - 1));
+  const format = (line: readonly string[]): string =>
+    line.map((text, i) => align(cut(text, widths[i]), widths[i], isNumeric[i]))
+      .join(GUTTER).trimEnd() + "\n";
+  const rule = widths.map((width) => "─".repeat(width)).join(GUTTER) + "\n";
+  return format(headers) + rule + lines.map(format).join("");
+}
+
+/** Narrows the widest column that may still give, one by one, until the sum fits or none can. */
+function shrink(widths: number[], widthsMin: readonly number[], sumMax: number): void {
+  // No column is wider than the whole table: a megabyte in a cell is not walked down one by one.
+  for (let i = 0; i < widths.length; i++) {
+    widths[i] = Math.min(widths[i], Math.max(widthsMin[i], sumMax));
+  }
+  let excess = widths.reduce((sum, width) => sum + width, 0) - sumMax;
+  for (; excess > 0; excess--) {
+    let widest = -1;
+    for (let i = 0; i < widths.length; i++) {
+      if (widths[i] > widthsMin[i] && (widest < 0 || widths[i] > widths[widest])) widest = i;
+    }
+    if (widest < 0) return;
+    widths[widest]--;
+  }
+}
+
+/** Numbers, bigints and numbers as text (SQL `numeric`), and at least one of them. */
+function isNumericColumn(rows: Rows, column: number): boolean {
+  let some = false;
+  for (const row of rows) {
+    const cell = row[column];
+    if (cell === null || cell === undefined) continue;
+    const isNumber = typeof cell === "number" || typeof cell === "bigint" ||
+      (typeof cell === "string" && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(cell));
+    if (!isNumber) return false;
+    some = true;
+  }
+  return some;
+}
+
+function align(text: string, width: number, toTheRight: boolean): string {
+  const blank = " ".repeat(Math.max(0, width - lengthOf(text)));
+  return toTheRight ? blank + text : text + blank;
+}
+
+function cut(text: string, width: number): string {
+  if (lengthOf(text) <= width) return text;
+  return [...text].slice(0, Math.max(0, width - 1)).join("") + "…";
+}
+
+/** Characters, counting a surrogate pair once. Wide and combining ones are not known here. */
+function lengthOf(text: string): number {
+  let length = 0;
+  for (const _ of text) length++;
+  return length;
+}
+
+/** A cell as text, null for null: times as ISO 8601 `Z`, bytes as `\x…`, the rest as JSON. */
+function cellText(cell: Cell): string | null {
+  if (cell === null || cell === undefined) return null;
+  if (typeof cell === "string") return cell;
+  if (cell instanceof Date) return dateText(cell);
+  if (cell instanceof Uint8Array) return "\\x" + cell.toHex();
+  if (typeof cell === "object") return jsonText(cell);
+  return String(cell);
+}
+
+function dateText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "invalid date" : date.toISOString().replace(".000Z", "Z");
+}
+
+export type CsvOptions = {
+  /** Texts go as they are, also those that a spreadsheet would take for a formula. */
+  readonly isRaw?: boolean;
+};
+
+/**
+ * A record of CSV by RFC 4180, with an LF at its end; the header is a record of its own. Null is an
+ * empty field and the empty text `""`, so that the two can be told apart (as PostgreSQL writes and
+ * reads them). A text that a spreadsheet would run as a formula gets an apostrophe before it; a number
+ * never does.
+ */
+export function csvRecord(cells: readonly Cell[], { isRaw = false }: CsvOptions = {}): string {
+  return cells.map((cell) =>
+    csvField(typeof cell === "string" && !isRaw ? unrunnable(cell) : cellText(cell))
+  ).join(",") + "\n";
+}
+
+/**
+ * What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection"): its first character,
+ * the full-width forms of it, or a tab or a line's end, which are skipped before it is looked at.
+ */
+const FORMULA_START = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+
+function unrunnable(text: string): string {
+  return FORMULA_START.test(text) ? `'${text}` : text;
+}
+
+function csvField(text: string | null): string {
+  if (text === null) return "";
+  return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/**
+ * Rows as JSON, an object each; between them stands what an array has there. Bigints are numbers where
+ * a number holds them and text where not; NaN and infinities, which JSON lacks, are text. A column name
+ * that comes again gets `_2`, `_3`, …: no column is lost.
+ */
+export function jsonObjects(columns: readonly string[], rows: Rows): string[] {
+  const names = distinct(columns);
+  return rows.map((row) =>
+    `{${names.map((name, i) => `${JSON.stringify(name)}:${jsonText(row[i] ?? null)}`).join(",")}}`
+  );
+}
+
+function distinct(names: readonly string[]): string[] {
+  const taken = new Set<string>(names);
+  const seen = new Set<string>();
+  return names.map((name) => {
+    let free = name;
+    for (let n = 2; seen.has(free) || (free !== name && taken.has(free)); n++) {
+      free = `${name}_${n}`;
+    }
+    seen.add(free);
+    return free;
+  });
+}
+
+function jsonText(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, json) {
+    const raw = this[key]; // `json` is what toJSON made of it
+    if (raw instanceof Date) return Number.isNaN(raw.getTime()) ? null : dateText(raw);
+    if (raw instanceof Uint8Array) return "\\x" + raw.toHex();
+    if (typeof raw === "bigint") return Number.isSafeInteger(Number(raw)) ? Number(raw) : `${raw}`;
+    if (typeof raw === "number" && !Number.isFinite(raw)) return String(raw);
+    return json;
+  });
+}

@@ -1,0 +1,330 @@
+import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
+import type { WorkerEvent } from "../event.ts";
+import type { Clock } from "../ports.ts";
+import { Task } from "../task.ts";
+import type { ProcessorOptions } from "../../core/options.ts";
+import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
+import { idleTickMs, TickSender } from "./idle.ts";
+import {
+  type GroupHandlers,
+  isTransient,
+  type LogAdmin,
+  type LogBatch,
+  type LogCommitter,
+  LogError,
+  type LogGroup,
+  type LogProducer,
+  type LogReader,
+  OffsetGoneError,
+  type PartitionRef,
+} from "./ports.ts";
+import type { Topics } from "./records.ts";
+import { sharedMeterMetrics } from "./shared_meters.ts";
+import { LogStore } from "./store.ts";
+
+/** The log that a worker works on. */
+export type WorkerLog = {
+  readonly admin: LogAdmin;
+  readonly reader: LogReader;
+  /** For ticks; another is opened after one that failed. */
+  openProducer(): LogProducer;
+  openChangelogReader(): LogReader;
+  committer(partition: number): LogCommitter;
+  join(handlers: GroupHandlers): LogGroup;
+};
+
+export type WorkerOptions = {
+  readonly topics: Topics;
+  readonly group: string;
+  readonly processorOptions: (partition: number) => ProcessorOptions;
+  readonly commitRecordsMax: number;
+  readonly commitIntervalMs: number;
+  /** While more than `commitRecordsMax` records wait, a commit may take this long. */
+  readonly commitIntervalBehindMs: number;
+  /** A partition without a record for this long gets a tick; 0: never. */
+  readonly idleTimeoutMs: number;
+  /** Passed on to `Task.open`; tests make snapshots early. */
+  readonly changelogBytesMin?: number;
+  readonly clock: Clock;
+  /** From 0 to 1: for the jitter of retries. */
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: WorkerEvent) => void;
+};
+
+/** How a partition stands, for health and metrics. */
+export type PartitionStatus = {
+  readonly partition: number;
+  readonly state: HoldingState;
+  readonly nextOffset: number;
+  readonly lagRecords: number;
+  readonly watermarkMs: number | null;
+  readonly meters: number;
+  readonly lastProgressAtMs: number;
+};
+
+/** What a worker keeps of a partition. */
+type WorkerPartition = HeldPartition & {
+  readonly committer: LogCommitter;
+  /** null while the partition does not run, and so its store. */
+  task: Task | null;
+  store: LogStore | null;
+  foldedRecords: number;
+  commitDueAtMs: number;
+  commitDurationMs: number | null;
+  lagRecords: number;
+  /** When the gauges were last told, and with what lag. */
+  gauged: { readonly atMs: number; readonly lagRecords: number } | null;
+  /** Everything up to here is read: records, and what stands between them. */
+  readOffset: number;
+  lastRecordAtMs: number;
+  lastRecordTimeMs: number;
+  /** No tick before this. */
+  tickDueAtMs: number;
+};
+
+const READ_WAIT_MS = 20;
+const GAUGE_MS_MIN = 10_000;
+
+/**
+ * Shares the partitions of the raw topic with the other members of its group and works on its own:
+ * restore, then read, fold, commit. A commit that failed, or whose outcome nobody knows, drops the
+ * partition's task, which is restored from what the log holds. Nothing that is not committed is ever
+ * visible. `Holdings` says what becomes of a partition in which something goes wrong.
+ */
+export class Worker {
+  readonly #log: WorkerLog;
+  readonly #options: WorkerOptions;
+  readonly #holdings: Holdings<WorkerPartition>;
+  readonly #ticks: TickSender;
+
+  constructor(log: WorkerLog, options: WorkerOptions) {
+    const { clock, random, signal, onEvent } = options;
+    this.#log = log;
+    this.#options = options;
+    this.#holdings = new Holdings<WorkerPartition>({
+      begin: (held) => this.#begin(held),
+      restore: (held, signal) => this.#restore(held, signal),
+      finish: (held) => this.#finish(held),
+      letGo: (held) => {
+        held.task = held.store = null;
+        log.reader.unassign(this.#rawOf(held));
+      },
+      close: ({ committer }) => committer.close(),
+      ...{ isTransient, clock, random, signal, onEvent },
+    });
+    this.#ticks = new TickSender(() => log.openProducer(), (partition, error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#say("warn", "tick_failed", { partition, error: reason });
+    });
+  }
+
+  /** Works until the signal, then commits, gives its partitions back and leaves the group. */
+  async run(): Promise<void> {
+    const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
+    try {
+      await Promise.race([failed, this.#work(this.#options.signal)]);
+    } finally {
+      await this.#holdings.leave();
+      await this.#log.reader.close();
+      await this.#ticks.close();
+    }
+  }
+
+  /** How each partition held stands. */
+  status(): PartitionStatus[] {
+    return this.#holdings.all.map((held) => ({
+      partition: held.partition,
+      state: held.state,
+      nextOffset: held.task?.nextOffset ?? 0,
+      lagRecords: held.lagRecords,
+      watermarkMs: held.task?.processor.watermarkMs ?? null,
+      meters: held.task?.processor.meters.count ?? 0,
+      lastProgressAtMs: held.lastProgressAtMs,
+    }));
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const batch = await this.#read(signal);
+      if (batch !== null) {
+        this.#holdings.work(batch.partition, (held) => this.#fold(held, batch));
+      }
+      this.#holdings.turn((held, nowMs) => {
+        this.#commitWhenDue(held, nowMs);
+        this.#tickWhenIdle(held, nowMs);
+      });
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<LogBatch | null> {
+    try {
+      return await this.#log.reader.next(READ_WAIT_MS, signal);
+    } catch (error) {
+      const held = error instanceof OffsetGoneError && this.#holdings.get(error.at.partition);
+      if (!held) throw error;
+      // The records were deleted before they were read. Restored, it goes on at the log's start.
+      this.#holdings.fail(held, new LogError(error.message, { cause: error }));
+      return null;
+    }
+  }
+
+  #begin(held: HeldPartition): WorkerPartition {
+    return {
+      ...held,
+      committer: this.#log.committer(held.partition),
+      task: null,
+      store: null,
+      foldedRecords: 0,
+      commitDueAtMs: Infinity,
+      commitDurationMs: null,
+      lagRecords: 0,
+      gauged: null,
+      readOffset: 0,
+      lastRecordAtMs: held.lastProgressAtMs,
+      lastRecordTimeMs: NaN,
+      tickDueAtMs: -Infinity,
+    };
+  }
+
+  /** Restores a partition's task, to read on from there. */
+  async #restore(held: WorkerPartition, signal: AbortSignal): Promise<() => void> {
+    const { partition } = held;
+    const { topics, group, clock, processorOptions, changelogBytesMin } = this.#options;
+    const { admin } = this.#log;
+    const startedAtMs = clock.nowMs();
+    const store = new LogStore({
+      partition,
+      topics,
+      group,
+      membership: () => this.#holdings.membership(partition),
+      committer: held.committer,
+      admin,
+      openReader: () => this.#log.openChangelogReader(),
+      clock,
+      signal,
+      onRestore: () => held.lastProgressAtMs = clock.nowMs(),
+    });
+    const task = await Task.open(processorOptions(partition), store, { changelogBytesMin });
+    const raw = this.#rawOf(held);
+    const [{ offset: startOffset }] = await admin.listOffsets([raw], "start");
+    const [{ offset: endOffset }] = await admin.listOffsets([raw], "end");
+    if (task.nextOffset > endOffset) {
+      const at = { ...raw, offset: task.nextOffset };
+      throw new OffsetGoneError(`${raw.topic}/${partition} is judged further than it goes`, at, {
+        hint: "it was made anew: delete the other topics of kafka.topic_prefix, too, or change it",
+      });
+    }
+    const offset = Math.max(startOffset, task.nextOffset);
+    return () => {
+      held.task = task;
+      held.store = store;
+      held.foldedRecords = 0;
+      held.readOffset = offset;
+      held.commitDueAtMs = Infinity;
+      held.lastRecordAtMs = clock.nowMs();
+      this.#log.reader.assign({ ...raw, offset });
+      if (offset > task.nextOffset) {
+        // Nobody had begun: the usual start on an old topic. Else records are lost.
+        const level = task.nextOffset === 0 ? "info" : "error";
+        const fields = { partition, from_offset: task.nextOffset, to_offset: offset };
+        this.#say(level, "raw_records_deleted_unread", fields);
+      }
+      this.#say("info", "partition_restored", {
+        partition,
+        next_offset: task.nextOffset,
+        meters: task.processor.meters.count,
+        duration_ms: Math.round(clock.nowMs() - startedAtMs),
+      });
+    };
+  }
+
+  #fold(held: WorkerPartition, batch: LogBatch): void {
+    const { task } = held;
+    if (task === null) return;
+    const nowMs = this.#options.clock.nowMs();
+    const { bytes, values, offsets, timesMs, count } = batch;
+    for (let r = 0; r < count; r++) {
+      if (offsets[r] < task.nextOffset) continue;
+      const start = Math.max(0, values.starts[r]);
+      const end = values.starts[r] < 0 ? start : values.ends[r];
+      task.fold(bytes, start, end, timesMs[r], offsets[r]);
+      held.foldedRecords++;
+    }
+    if (count > 0) {
+      held.lastRecordAtMs = nowMs;
+      held.lastRecordTimeMs = timesMs[count - 1];
+    }
+    held.readOffset = batch.nextOffset;
+    held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
+    held.lastProgressAtMs = nowMs;
+    if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
+      const { commitIntervalMs, commitIntervalBehindMs, commitRecordsMax } = this.#options;
+      const isBehind = held.lagRecords > commitRecordsMax;
+      held.commitDueAtMs = nowMs + (isBehind ? commitIntervalBehindMs : commitIntervalMs);
+    }
+    this.#commitWhenDue(held, nowMs);
+  }
+
+  #commitWhenDue(held: WorkerPartition, nowMs: number): void {
+    const isFull = held.foldedRecords >= this.#options.commitRecordsMax;
+    if (!isFull && nowMs < held.commitDueAtMs) return;
+    if (held.pending === null) return this.#commit(held);
+    // One commit may be under way and one be folded behind it: then the partition waits.
+    if (isFull) this.#log.reader.pause(this.#rawOf(held));
+  }
+
+  #commit(held: WorkerPartition): void {
+    const { store } = held;
+    const commit = held.task?.takeCommit() ?? null;
+    held.foldedRecords = 0;
+    held.commitDueAtMs = Infinity;
+    if (commit === null || store === null) return;
+    const { clock } = this.#options;
+    const startedAtMs = clock.nowMs();
+    const { lagRecords, commitDurationMs: durationMs, gauged } = held;
+    const isNews = gauged === null || (gauged.lagRecords === 0) !== (lagRecords === 0);
+    if (isNews || startedAtMs - gauged.atMs >= GAUGE_MS_MIN) {
+      addGauges(commit, { lagRecords, durationMs });
+      held.gauged = { atMs: startedAtMs, lagRecords };
+    } else dropGauges(commit);
+    const shared = sharedMeterMetrics(held, this.#holdings.all, metricOf(commit));
+    commit.outputs.metrics.push(...shared);
+    this.#holdings.follow(held, store.commit(commit), () => {
+      held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
+      this.#log.reader.resume(this.#rawOf(held));
+    });
+  }
+
+  /** Commits what is folded. */
+  async #finish(held: WorkerPartition): Promise<void> {
+    this.#log.reader.unassign(this.#rawOf(held));
+    await held.pending;
+    this.#holdings.work(held.partition, () => this.#commit(held));
+    await held.pending;
+  }
+
+  #rawOf({ partition }: { readonly partition: number }): PartitionRef {
+    return { topic: this.#options.topics.raw, partition };
+  }
+
+  /** Tells an idle partition that time goes on, as a record of its own log. */
+  #tickWhenIdle(held: WorkerPartition, nowMs: number): void {
+    const { idleTimeoutMs } = this.#options;
+    const idleMs = nowMs - held.lastRecordAtMs;
+    if (idleTimeoutMs === 0 || idleMs < idleTimeoutMs || held.task === null) return;
+    if (nowMs < held.tickDueAtMs) return;
+    const ends = this.#log.reader.ends(this.#rawOf(held));
+    if (ends === null || ends.logEndOffset > held.readOffset) return;
+    held.tickDueAtMs = nowMs + idleTimeoutMs;
+    const { processor } = held.task;
+    const { lastRecordTimeMs } = held;
+    const recordTimeMs = Number.isNaN(lastRecordTimeMs) ? nowMs - idleMs : lastRecordTimeMs;
+    const tickMs = idleTickMs(processor, { recordTimeMs, idleMs });
+    if (tickMs !== null) this.#ticks.send(this.#rawOf(held), tickMs);
+  }
+
+  #say(level: WorkerEvent["level"], event: string, fields: WorkerEvent["fields"]): void {
+    this.#options.onEvent({ level, event, fields });
+  }
+}

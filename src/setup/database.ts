@@ -1,0 +1,112 @@
+import { openForSchema, readSchema } from "../adapters/postgres/migrate.ts";
+import { type Answer, PostgresDatabase } from "../adapters/postgres/database.ts";
+import { hintOf } from "../adapters/postgres/errors.ts";
+import type { TimescaleOptions } from "../adapters/postgres/timescale.ts";
+import type { Config } from "../settings.ts";
+import { RunError, UsageError } from "../console/errors.ts";
+
+/** Options that every command talking to a database has. */
+export const DATABASE_OPTIONS = {
+  database: { type: "string" },
+  config: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** A database that is read: nothing can be changed through it. */
+export type ReadDatabase = {
+  query(sql: string, params?: readonly unknown[]): Promise<Answer>;
+  /** Runs `work` in one transaction. */
+  transaction<T>(work: (tx: Pick<ReadDatabase, "query">) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+};
+
+const CONNECTIONS_READING = 4;
+const STATEMENT_MS_MAX_READING = 30_000;
+
+/**
+ * The database's URL: what was given, or else the setting.
+ *
+ * @throws {UsageError} when there is neither, or it is no URL of PostgreSQL
+ */
+export function databaseUrl(command: string, config: Config, given: string | undefined): string {
+  const url = given ?? config["database.url"];
+  if (url === "") {
+    throw new UsageError(
+      `Cannot ${command}: no database is named`,
+      "--database postgres://user:password@host/name, or GRIDWATCH_DATABASE_URL",
+    );
+  }
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw new UsageError(
+    `Cannot ${command} with --database="${shownUrl(url)}": ` +
+      "must be postgres://user:password@host:port/name",
+    "characters of a password that a URL has another use for are written as %40 (@), %2F (/), …",
+  );
+}
+
+/** A database's address without its password. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return "(not a URL)";
+  const parsed = new URL(url);
+  if (parsed.password !== "") parsed.password = "***";
+  return parsed.href;
+}
+
+/**
+ * Opens a database for the status API and for checks. A statement may take `statementMsMax`; 0: as
+ * long as it takes.
+ *
+ * @throws {RunError} when it does not answer
+ */
+export async function openDatabase(
+  url: string,
+  { statementMsMax = STATEMENT_MS_MAX_READING } = {},
+): Promise<ReadDatabase> {
+  const database = new PostgresDatabase(url, {
+    connections: CONNECTIONS_READING,
+    name: "gridwatch",
+    readOnly: true,
+    statementMsMax,
+  });
+  try {
+    await database.query("SELECT 1");
+    return database;
+  } catch (error) {
+    await database.close();
+    throw databaseError("use", error);
+  }
+}
+
+/** An error of the database as one to people; a fault of our own as it is. */
+export function databaseError(verb: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  const message = error.message === "" ? String(error.code) : error.message;
+  return new RunError(`Cannot ${verb} the database: ${message}`, hintOf(error), { cause: error });
+}
+
+/**
+ * Checks that a database has this build's schema.
+ *
+ * @throws {RunError} when it has not
+ */
+export async function checkSchema(url: string): Promise<void> {
+  const database = openForSchema(url);
+  try {
+    const { migrations } = await readSchema(database);
+    const others = migrations.filter(({ state }) => state !== "applied");
+    if (others.length === 0) return;
+    const named = others.map(({ name, state }) => `${name} is ${state}`).join(", ");
+    throw new RunError(`Cannot use the database: ${named}`, "gridwatch migrate");
+  } finally {
+    await database.close();
+  }
+}
+
+/** What TimescaleDB is told, by the settings. */
+export function timescaleOptions(config: Config): TimescaleOptions {
+  return {
+    chunkDays: config["timescale.chunk_days"],
+    columnstoreAfterDays: config["timescale.columnstore_after_days"],
+    retentionDays: config["timescale.retention_days"],
+  };
+}

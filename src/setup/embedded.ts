@@ -1,0 +1,251 @@
+import { removeLeftRuns } from "../adapters/deno/files.ts";
+import type { SqliteStore, StoredInput } from "../adapters/sqlite/store.ts";
+import type { Config } from "../settings.ts";
+import { processorOptions } from "../judging.ts";
+import { playRecords } from "../engine/pipeline.ts";
+import { Task } from "../engine/task.ts";
+import type { CsvColumns } from "../formats/csv_header.ts";
+import { SETTINGS } from "../settings.ts";
+import { toMsOrNull } from "../tables/values.ts";
+import { verbOf } from "../console/arguments.ts";
+import { behindLines } from "./behind.ts";
+import { UsageError } from "../console/errors.ts";
+import {
+  breakableRecords,
+  contentOf,
+  type Defects,
+  type Input,
+  judgedAfterMs,
+  type NamedInput,
+  nameInput,
+  openInput,
+  stampFiles,
+} from "./input.ts";
+import type { LiveTracker } from "./live.ts";
+import { say, shellProgress, systemClock } from "../console/shell.ts";
+import { formatCount } from "../console/progress.ts";
+
+/** What a play of files into the embedded store is told. */
+export type PlayOptions = {
+  readonly command: string;
+  readonly paths: readonly string[];
+  readonly config: Config;
+  readonly directory: string;
+  /** Null: as the store was made, or 1. */
+  readonly partitions: number | null;
+  readonly ratePerSecond: number;
+  readonly defects: Defects;
+  readonly columns: CsvColumns;
+  /** Null: the wall clock at the input's first start. */
+  readonly nowMs: number | null;
+  readonly isSilent: boolean;
+  readonly signal: AbortSignal;
+  readonly live: LiveTracker;
+};
+
+/** How a play ended. */
+export type PlayResult = {
+  readonly isFinished: boolean;
+  readonly readings: number;
+  readonly seconds: number;
+};
+
+/** The store's temporary files: by a name that nobody else gives to a folder. */
+const TEMPORARY = ".gridwatch-tmp";
+
+/**
+ * Plays files through the core into the store. An input that was cut off goes on where it stood; one
+ * that was played to its end is not played again.
+ */
+export async function playFiles(store: SqliteStore, options: PlayOptions): Promise<PlayResult> {
+  const startedAtMs = performance.now();
+  const partitions = await settlePartitions(store, options);
+  const last = await store.lastInput();
+  const resumed = last !== null && !last.finished ? last : null;
+  const nowMs = resumed?.nowMs ?? options.nowMs ?? Date.now();
+  const temporaryDirectory = `${options.directory}/${TEMPORARY}`;
+  removeLeftRuns(temporaryDirectory);
+  const inputOptions = {
+    ...options,
+    partitions,
+    nowMs,
+    temporaryDirectory,
+    endsRecorded: false, // the pipeline does: it knows which readings were taken
+  };
+  const named = await nameInput(options.command, options.paths, inputOptions);
+  if (last !== null && last.finished && await isPlayed(last, named, options.signal)) {
+    if (!options.isSilent) {
+      say(`${named.description} is in ${options.directory} already: nothing to play`);
+    }
+    options.live.begin(named.description, null);
+    return { isFinished: true, readings: 0, seconds: 0 };
+  }
+  const input = await openInput(named, inputOptions);
+  warn(input, options.isSilent);
+  const tasks: Task[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
+  }
+  const rowsTotal = input.inspection?.rows ?? null;
+  options.live.begin(input.description, rowsTotal);
+  const stored = await settleInput(store, input, last, tasks, nowMs, options);
+
+  const progress = shellProgress({
+    verb: "playing",
+    rowsTotal,
+    isSilent: options.isSilent,
+  });
+  let readings = 0;
+  const { records, signal, throwIfBroken } = breakableRecords(input, inputOptions);
+  const isFinished = await playRecords(records, tasks, store, {
+    baseOffsets: stored.baseOffsets,
+    commitRecordsMax: options.config.commit_records_max,
+    commitIntervalMs: options.config.commit_interval_ms,
+    ratePerSecond: options.ratePerSecond,
+    endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
+    rowsTotal,
+    clock: systemClock,
+    signal,
+    onProgress: (state) => {
+      readings = state.readingsFolded;
+      options.live.progress(state);
+      progress.update(state.rowsRead, state.eventTimeMs);
+    },
+  });
+  progress.clear();
+  throwIfBroken();
+  if (isFinished) await store.finishInput(stored.id);
+  return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+}
+
+/** Whether the finished input was these files, byte for byte. */
+async function isPlayed(
+  last: StoredInput,
+  named: NamedInput,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (last.fingerprint.split(".")[0] !== named.fingerprint) return false;
+  return isInput(last, {
+    ...named,
+    content: await contentOf(await stampFiles(named.paths, signal)),
+  });
+}
+
+/** Whether a stored input is this one; what was stored by an older version knows no content. */
+function isInput(
+  stored: StoredInput,
+  { fingerprint, content }: Pick<Input, "fingerprint" | "content">,
+): boolean {
+  const [edges, bytes] = stored.fingerprint.split(".");
+  return edges === fingerprint && (bytes === undefined || bytes === content);
+}
+
+/** A store keeps the partitions and the scope it was made with: its state belongs to them. */
+async function settlePartitions(store: SqliteStore, options: PlayOptions): Promise<number> {
+  const settings = await store.settings();
+  const { command, directory, config } = options;
+  const partitions = options.partitions ?? Number(settings.partitions ?? 1);
+  const wanted: Record<string, string> = {
+    partitions: String(partitions),
+    scope: config.watermark_scope,
+  };
+  for (const [name, value] of Object.entries(wanted)) {
+    if (settings[name] === undefined || settings[name] === value) continue;
+    throw new UsageError(
+      `Cannot ${verbOf(command)} with --${name}="${value}": ${directory} was made with ${
+        settings[name]
+      }`,
+      `--${name} ${settings[name]}, or --data DIR for a new store`,
+    );
+  }
+  if (settings.partitions === undefined) await store.saveSettings(wanted);
+  return partitions;
+}
+
+/** Finds or begins the stored input. */
+async function settleInput(
+  store: SqliteStore,
+  input: Input,
+  last: StoredInput | null,
+  tasks: readonly Task[],
+  nowMs: number,
+  options: PlayOptions,
+): Promise<StoredInput> {
+  const { command, directory, isSilent } = options;
+  if (last !== null && isInput(last, input)) {
+    await refuseOtherJudging(store, options);
+    const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
+    const done = tasks.reduce((sum, task) => sum + task.nextOffset, 0) - base;
+    if (!isSilent) say(`resuming ${input.description} after ${formatCount(done)} records`);
+    return last;
+  }
+  if (last !== null && !last.finished) {
+    throw new UsageError(
+      `Cannot ${
+        verbOf(command)
+      } ${input.description}: ${last.description} is unfinished in ${directory}, ` +
+        "with other options or other bytes in its files",
+      "play that to its end first, with the same options and its files as they were, or use " +
+        "--data DIR for a new store",
+    );
+  }
+  if (last !== null && !isSilent) {
+    const { rows: [{ watermark }] } = await store.query(
+      "SELECT max(watermark) AS watermark FROM positions",
+    );
+    behindLines({
+      firstMs: input.inspection?.firstEventTimeMs ?? null,
+      heldToMs: toMsOrNull(watermark),
+      config: options.config,
+    }, {
+      place: directory,
+      wayOut: "name the newer files alone, or all of them with --data DIR for a new store",
+    }).forEach(say);
+  }
+  const begun: StoredInput = {
+    id: (last?.id ?? 0) + 1,
+    fingerprint: `${input.fingerprint}.${input.content}`,
+    description: input.description,
+    baseOffsets: tasks.map((task) => task.nextOffset),
+    nowMs,
+    finished: false,
+  };
+  await store.saveSettings(judgingSettings(options.config));
+  await store.beginInput(begun);
+  return begun;
+}
+
+/** What readings are judged by: fixed while an input is played, or its parts would not agree. */
+function judgingSettings(config: Config): Record<string, string> {
+  const judging = Object.keys(SETTINGS).filter((key) => JUDGING.test(key));
+  return Object.fromEntries(
+    judging.map((key) => [`judging.${key}`, String(config[key as keyof typeof SETTINGS])]),
+  );
+}
+
+const JUDGING = /interval_minutes|learning|grace|lateness|orderness|tolerance|ttl|timezone|^valid/;
+
+async function refuseOtherJudging(store: SqliteStore, options: PlayOptions): Promise<void> {
+  const before = await store.settings();
+  for (const [key, value] of Object.entries(judgingSettings(options.config))) {
+    if (before[key] === undefined || before[key] === value) continue;
+    const name = key.replace("judging.", "");
+    throw new UsageError(
+      `Cannot ${verbOf(options.command)} on with ${name}=${value}: it was begun with ${
+        before[key]
+      }`,
+      `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
+    );
+  }
+}
+
+/** Tells of rows that will be rejected, before they are. */
+function warn(input: Input, isSilent: boolean): void {
+  const { inspection } = input;
+  if (inspection === null || isSilent) return;
+  if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
+  for (const { problem, rows, file, row, example } of inspection.problems) {
+    const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
+    say(`note: ${share}: ${problem}, first in ${file}, row ${row}: ${example}`);
+  }
+}

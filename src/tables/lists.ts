@@ -1,0 +1,316 @@
+import { emptyLedger, type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
+import type { GapState, RejectReason } from "../core/outputs.ts";
+import type { Dialect } from "./dialect.ts";
+import { dialectOf, type ListPage, type Query, type Row } from "./query.ts";
+import { isoFromMs, toIsoOrNull, toNumber, toNumberOrNull, toTextOrNull } from "./values.ts";
+
+/** The states of a gap, as the store has them. */
+export const GAP_STATES = ["OPEN", "CLOSED", "FILLED", "EXPIRED"] as const satisfies GapState[];
+
+/** The reasons of a rejection, as the store has them. */
+export const REJECT_REASONS = [
+  "MALFORMED",
+  "MISSING_FIELD",
+  "BAD_METER_ID",
+  "BAD_TIMESTAMP",
+  "BAD_VALUE",
+  "NEGATIVE",
+  "TOO_LARGE",
+  "FUTURE",
+  "DUPLICATE",
+  "CONFLICT",
+] as const satisfies RejectReason[];
+
+const PARTITIONS_MAX = 10_000;
+
+/** A partition's account and how far it is read. */
+export type PartitionLedger = Ledger & {
+  readonly partition: number;
+  readonly next_offset: number | null;
+  readonly watermark: string | null;
+};
+
+/** The accounts as the pipeline keeps them. */
+export type LedgerAnswer = {
+  readonly partitions: PartitionLedger[];
+  readonly total: Ledger;
+  readonly difference: number;
+};
+
+/** Every partition's ledger and position. Cheap: one row a partition. */
+export async function readLedger(query: Query): Promise<LedgerAnswer> {
+  const rows = await query(
+    `SELECT partition, l.raw, l.ok, l.late, l.too_late, l.duplicate, l.rejected, l.tick,
+            p.next_offset, p.watermark
+     FROM ledger l FULL JOIN positions p USING (partition)
+     ORDER BY partition LIMIT ${PARTITIONS_MAX}`,
+  );
+  const partitions = rows.map((row) => ({
+    partition: toNumber(row.partition),
+    ...ledgerFromRow(row),
+    next_offset: toNumberOrNull(row.next_offset),
+    watermark: toIsoOrNull(row.watermark),
+  }));
+  const total = sumLedgers(partitions);
+  return { partitions, total, difference: ledgerDifference(total) };
+}
+
+function ledgerFromRow(row: Row): Ledger {
+  const ledger = emptyLedger();
+  for (const name of Object.keys(ledger) as (keyof Ledger)[]) ledger[name] = toNumber(row[name]);
+  return ledger;
+}
+
+/** The dispositions found as rows. Ticks leave none. */
+export type TableCounts = {
+  readonly validated_ok: number;
+  readonly validated_late: number;
+  readonly late_events: number;
+  readonly duplicate: number;
+  readonly rejected: number;
+};
+
+/** The rows found, and the ledger of the same instant to hold against them. */
+export type TableCheck = { readonly tables: TableCounts; readonly ledger: Ledger };
+
+/**
+ * Counts the rows of the tables. On PostgreSQL it scans them: seconds over tens of millions of rows.
+ * The embedded store has the readings counted by its days. One statement, so that rows and ledger are of one snapshot even while commits go on.
+ */
+export async function countTables(query: Query): Promise<TableCheck> {
+  const { countReadings } = dialectOf(query);
+  const [row] = await query(
+    `SELECT l.*, v.*, e.*, r.*
+     FROM (SELECT sum(raw) AS raw, sum(ok) AS ok, sum(late) AS late, sum(too_late) AS too_late,
+                  sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(tick) AS tick
+           FROM ledger) l,
+          (${countReadings}) v,
+          (SELECT count(*) AS rows_too_late FROM late_events) e,
+          (SELECT count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')) AS rows_duplicate,
+                  count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rows_rejected
+           FROM rejected_readings) r`,
+  );
+  return {
+    ledger: ledgerFromRow(row),
+    tables: {
+      validated_ok: toNumber(row.rows_ok),
+      validated_late: toNumber(row.rows_late),
+      late_events: toNumber(row.rows_too_late),
+      duplicate: toNumber(row.rows_duplicate),
+      rejected: toNumber(row.rows_rejected),
+    },
+  };
+}
+
+/** Rows missing from the tables (positive) or too many there (negative), by disposition. */
+export function tableDifferences({ tables, ledger }: TableCheck): TableCounts {
+  return {
+    validated_ok: ledger.ok - tables.validated_ok,
+    validated_late: ledger.late - tables.validated_late,
+    late_events: ledger.too_late - tables.late_events,
+    duplicate: ledger.duplicate - tables.duplicate,
+    rejected: ledger.rejected - tables.rejected,
+  };
+}
+
+/** How many gaps stand in each state, and the missing intervals as stored. */
+export type GapsByState = Record<GapState, { gaps: number; missing_intervals: number }>;
+
+/** Gaps by state; a state without gaps is there with zeros. */
+export async function countGaps(query: Query): Promise<GapsByState> {
+  const rows = await query(
+    `SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing_intervals
+     FROM gap_alerts GROUP BY state`,
+  );
+  const found = new Map(rows.map((row) => [row.state, row]));
+  const of = (state: GapState) => ({
+    gaps: toNumber(found.get(state)?.gaps),
+    missing_intervals: toNumber(found.get(state)?.missing_intervals),
+  });
+  return { OPEN: of("OPEN"), CLOSED: of("CLOSED"), FILLED: of("FILLED"), EXPIRED: of("EXPIRED") };
+}
+
+/** Rejected rows by reason, the commonest first. */
+export async function countRejected(query: Query): Promise<{ reason: string; count: number }[]> {
+  const rows = await query(
+    `SELECT reason, count(*) AS count FROM rejected_readings
+     GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 100`,
+  );
+  return rows.map((row) => ({ reason: String(row.reason), count: toNumber(row.count) }));
+}
+
+/** A gap. `known_minutes` is its length up to the watermark while it is open. */
+export type GapRow = {
+  readonly gap_id: string;
+  readonly meter_id: string;
+  readonly missing_from: string | null;
+  readonly missing_to: string | null;
+  readonly gap_minutes: number;
+  readonly known_minutes: number;
+  readonly missing_intervals: number;
+  readonly rejected_intervals: number;
+  readonly state: string;
+  readonly detected_at: string | null;
+  readonly partition: number;
+};
+
+/** One more than the limit is asked for, to learn whether there are more. */
+export type List<T> = { readonly rows: T[]; readonly more: boolean };
+
+/**
+ * The minutes of gap `g` up to the watermark of its partition `p`: an open gap's row holds the
+ * length last announced, and it has grown since.
+ */
+export function knownMinutes({ order, seconds, larger }: Dialect): string {
+  const isPassed = `${order("p.watermark")} > ${order("g.missing_from")}`;
+  return `CASE WHEN g.state = 'OPEN' AND ${isPassed}
+    THEN ${larger("g.gap_minutes", `${seconds("g.missing_from", "p.watermark")} / 60`)}
+    ELSE g.gap_minutes END`;
+}
+
+/** Which gaps are wanted; null is all. A span of event time takes every gap that touches it. */
+export type GapFilter = {
+  readonly state: GapState | null;
+  readonly meterId: string | null;
+  readonly fromMs: number | null;
+  readonly toMs: number | null;
+  readonly sort: "recent" | "longest";
+};
+
+/** Gaps, by default those found last first. */
+export async function listGaps(
+  query: Query,
+  filter: GapFilter & ListPage,
+): Promise<List<GapRow>> {
+  const dialect = dialectOf(query);
+  const { order, seconds, time } = dialect;
+  const known = knownMinutes(dialect);
+  const where = conditions([
+    ["g.state = $?", filter.state],
+    ["g.meter_id = $?", filter.meterId],
+    [`(${known}) * 60 > ${seconds("g.missing_from", time("$?"))}`, isoFromMs(filter.fromMs)],
+    [`${order("g.missing_from")} < ${order(time("$?"))}`, isoFromMs(filter.toMs)],
+  ]);
+  const first = filter.sort === "longest" ? "known_minutes" : order("g.detected_at");
+  const rows = await query(
+    `SELECT g.*, ${known} AS known_minutes
+     FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
+     ${where.sql} ORDER BY ${first} DESC, ${order("g.time")} DESC, g.meter_id
+     LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
+    where.params,
+  );
+  return cutToLimit(rows, filter.limit, (row) => ({
+    gap_id: String(row.gap_id),
+    meter_id: String(row.meter_id),
+    missing_from: toIsoOrNull(row.missing_from),
+    missing_to: toIsoOrNull(row.missing_to),
+    gap_minutes: toNumber(row.gap_minutes),
+    known_minutes: Math.round(toNumber(row.known_minutes) * 100) / 100,
+    missing_intervals: toNumber(row.missing_intervals),
+    rejected_intervals: toNumber(row.rejected_intervals),
+    state: String(row.state),
+    detected_at: toIsoOrNull(row.detected_at),
+    partition: toNumber(row.source_partition),
+  }));
+}
+
+/** A late reading. `judged_at` is the watermark it met: its timestamp plus the delay. */
+export type LateRow = {
+  readonly meter_id: string;
+  readonly timestamp: string | null;
+  readonly consumption_kwh: number;
+  readonly delay_seconds: number;
+  readonly judged_at: string | null;
+  readonly status: "TOO_LATE" | "LATE";
+};
+
+/** Late readings, the last first: those too late for the tables, or those still accepted. */
+export async function listLate(
+  query: Query,
+  filter: ListPage & { readonly meterId: string | null; readonly status: LateRow["status"] },
+): Promise<List<LateRow>> {
+  const { status } = filter;
+  const { order, later, lateReadings } = dialectOf(query);
+  const where = conditions(
+    [["meter_id = $?", filter.meterId]],
+    status === "LATE" ? ["status = 'LATE'"] : [],
+  );
+  const from = status === "LATE"
+    ? `SELECT meter_id, time AS event_timestamp, consumption_kwh, delay_seconds,
+         ${later("time", "delay_seconds")} AS judged_at, source_offset
+       FROM ${lateReadings} AS late ${where.sql}`
+    : `SELECT meter_id, event_timestamp, consumption_kwh, delay_seconds, time AS judged_at,
+         source_offset FROM late_events ${where.sql}`;
+  const rows = await query(
+    `SELECT * FROM (${from}) AS listed ORDER BY ${order("judged_at")} DESC, source_offset DESC
+     LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
+    where.params,
+  );
+  return cutToLimit(rows, filter.limit, (row) => ({
+    meter_id: String(row.meter_id),
+    timestamp: toIsoOrNull(row.event_timestamp),
+    consumption_kwh: toNumber(row.consumption_kwh),
+    delay_seconds: toNumber(row.delay_seconds),
+    judged_at: toIsoOrNull(row.judged_at),
+    status,
+  }));
+}
+
+/** A record that was not taken. `raw` is text; base64 where it was not, see `raw_encoding`. */
+export type RejectedRow = {
+  readonly reason: string;
+  readonly detail: string;
+  readonly raw: string;
+  readonly raw_encoding: string;
+  readonly meter_id: string | null;
+  readonly timestamp: string | null;
+  readonly consumption_kwh: number | null;
+  readonly at: string | null;
+  readonly partition: number;
+  readonly offset: number;
+};
+
+/** Rejected records, the last in event time first. */
+export async function listRejected(
+  query: Query,
+  filter: ListPage & { readonly meterId: string | null; readonly reason: RejectReason | null },
+): Promise<List<RejectedRow>> {
+  const where = conditions([["meter_id = $?", filter.meterId], ["reason = $?", filter.reason]]);
+  const rows = await query(
+    `SELECT * FROM rejected_readings ${where.sql}
+     ORDER BY ${dialectOf(query).order("time")} DESC, source_partition, source_offset DESC
+     LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
+    where.params,
+  );
+  return cutToLimit(rows, filter.limit, (row) => ({
+    reason: String(row.reason),
+    detail: String(row.detail),
+    raw: String(row.raw),
+    raw_encoding: String(row.raw_encoding),
+    meter_id: toTextOrNull(row.meter_id),
+    timestamp: toIsoOrNull(row.event_timestamp),
+    consumption_kwh: toNumberOrNull(row.consumption_kwh),
+    at: toIsoOrNull(row.time),
+    partition: toNumber(row.source_partition),
+    offset: toNumber(row.source_offset),
+  }));
+}
+
+/** WHERE over the conditions whose value, at `$?`, is not null. `fixed` ones take no value. */
+export function conditions(
+  wanted: readonly (readonly [string, unknown])[],
+  fixed: readonly string[] = [],
+): { readonly sql: string; readonly params: unknown[] } {
+  const params: unknown[] = [];
+  const parts = [...fixed];
+  for (const [condition, value] of wanted) {
+    if (value === null) continue;
+    params.push(value);
+    parts.push(condition.replaceAll("$?", () => `$${params.length}`));
+  }
+  return { sql: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, params };
+}
+
+function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
+  return { rows: rows.slice(0, limit).map(read), more: rows.length > limit };
+}

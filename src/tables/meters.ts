@@ -1,0 +1,296 @@
+import type { Dialect } from "./dialect.ts";
+import { conditions, knownMinutes } from "./lists.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
+import { isoFromMs, percentOf, toMsOrNull, toNumber, toTexts } from "./values.ts";
+
+/** Meters kept in memory for lists; those with the most missing intervals when there are more. */
+const METERS_MAX = 100_000;
+
+/** A meter's account. `gaps` are those that still miss intervals: all but the filled. */
+export type MeterSummary = {
+  readonly meter_id: string;
+  readonly readings: number;
+  readonly first_at: string | null;
+  readonly last_at: string | null;
+  /** As stored: an open gap counts with the length last announced. */
+  readonly missing_intervals: number;
+  readonly gaps: number;
+  readonly open_gaps: number;
+  /** Accepted late; part of `readings`. */
+  readonly late: number;
+  readonly too_late: number;
+  readonly rejected: number;
+  readonly duplicates: number;
+  /** readings / (readings + missing_intervals); null when there is neither. */
+  readonly completeness_percent: number | null;
+};
+
+/** All meters, the least complete first, and their sums. */
+export type Fleet = {
+  readonly meters: readonly MeterSummary[];
+  /** Can be more than `meters.length`, see METERS_MAX. */
+  readonly metersTotal: number;
+  readonly readings: number;
+  readonly missingIntervals: number;
+  readonly firstAtMs: number | null;
+  readonly lastAtMs: number | null;
+  /** When the scan began, by the wall clock. */
+  readonly countedAtMs: number;
+};
+
+/** Every meter's account, of the readings by their days. */
+export async function readFleet(query: Query, countedAtMs: number): Promise<Fleet> {
+  const rows = await query(
+    `${
+      meterAccounts(dialectOf(query), "")
+    } ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
+  );
+  const first = rows[0];
+  const meters = rows.map(meterFromRow);
+  meters.sort(leastCompleteFirst);
+  return {
+    meters,
+    metersTotal: toNumber(first?.fleet_meters),
+    readings: toNumber(first?.fleet_readings),
+    missingIntervals: toNumber(first?.fleet_missing),
+    firstAtMs: toMsOrNull(first?.fleet_first_at),
+    lastAtMs: toMsOrNull(first?.fleet_last_at),
+    countedAtMs,
+  };
+}
+
+/** One meter's account; null when no table knows it. */
+export async function readMeter(query: Query, meterId: string): Promise<MeterSummary | null> {
+  const rows = await query(meterAccounts(dialectOf(query), "WHERE meter_id = $1"), [meterId]);
+  return rows.length === 0 ? null : meterFromRow(rows[0]);
+}
+
+function meterAccounts({ meterSums }: Dialect, where: string): string {
+  return `WITH v AS (
+      ${meterSums(where)}
+    ), g AS (
+      SELECT meter_id, sum(missing_intervals) AS missing,
+        count(*) FILTER (WHERE state <> 'FILLED') AS gaps,
+        count(*) FILTER (WHERE state = 'OPEN') AS open_gaps
+      FROM gap_alerts ${where} GROUP BY meter_id
+    ), l AS (
+      SELECT meter_id, count(*) AS too_late FROM late_events ${where} GROUP BY meter_id
+    ), r AS (
+      SELECT meter_id,
+        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')) AS duplicates,
+        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rejected
+      FROM rejected_readings ${where} GROUP BY meter_id
+    )
+    SELECT meter_id, v.readings, v.late, v.first_at, v.last_at,
+      coalesce(g.missing, 0) AS missing_intervals, g.gaps, g.open_gaps,
+      l.too_late, r.duplicates, r.rejected,
+      count(*) OVER () AS fleet_meters, sum(v.readings) OVER () AS fleet_readings,
+      sum(g.missing) OVER () AS fleet_missing,
+      min(v.first_at) OVER () AS fleet_first_at, max(v.last_at) OVER () AS fleet_last_at
+    FROM v FULL JOIN g USING (meter_id) FULL JOIN l USING (meter_id) FULL JOIN r USING (meter_id)
+    WHERE meter_id IS NOT NULL`;
+}
+
+function meterFromRow(row: Row): MeterSummary {
+  const readings = toNumber(row.readings);
+  const missing = toNumber(row.missing_intervals);
+  return {
+    meter_id: String(row.meter_id),
+    readings,
+    first_at: isoFromMs(toMsOrNull(row.first_at)),
+    last_at: isoFromMs(toMsOrNull(row.last_at)),
+    missing_intervals: missing,
+    gaps: toNumber(row.gaps),
+    open_gaps: toNumber(row.open_gaps),
+    late: toNumber(row.late),
+    too_late: toNumber(row.too_late),
+    rejected: toNumber(row.rejected),
+    duplicates: toNumber(row.duplicates),
+    completeness_percent: percentOf(readings, missing),
+  };
+}
+
+function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
+  const left = a.completeness_percent ?? Infinity;
+  const right = b.completeness_percent ?? Infinity;
+  if (left !== right) return left - right;
+  if (a.missing_intervals !== b.missing_intervals) return b.missing_intervals - a.missing_intervals;
+  return a.meter_id < b.meter_id ? -1 : 1;
+}
+
+/** Each meter's last accepted reading, by its days: cheap, and so newer than a scan. */
+export async function readLastTimes(
+  query: Query,
+  meterIds: readonly string[],
+): Promise<Map<string, string | null>> {
+  const rows = await query(
+    `WITH asked (meter_id) AS (${dialectOf(query).texts("$1")})
+     SELECT meter_id,
+       (SELECT max(last_at) FROM readings_meter_daily d WHERE d.meter_id = asked.meter_id) AS last_at
+     FROM asked`,
+    [JSON.stringify(meterIds)],
+  );
+  return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
+}
+
+/** Part of a meter's history without readings, up to the watermark while it is open. */
+export type GapSpan = { readonly from: string | null; readonly to: string | null; state: string };
+
+/** The longest gaps of each of the given meters, in order of time. */
+export async function readGapSpans(
+  query: Query,
+  options: { readonly meterIds: readonly string[]; readonly spansPerMeterMax: number },
+): Promise<Map<string, GapSpan[]>> {
+  const dialect = dialectOf(query);
+  const known = knownMinutes(dialect);
+  const rows = await query(
+    `SELECT meter_id, missing_from, state, known_to FROM (
+       SELECT g.meter_id, g.missing_from, g.state,
+         ${dialect.later("g.missing_from", `(${known}) * 60`)} AS known_to,
+         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${known} DESC) AS place
+       FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
+       WHERE g.state <> 'FILLED'
+         AND g.meter_id IN (${dialect.texts("$1")})
+     ) AS longest WHERE place <= ${options.spansPerMeterMax}
+     ORDER BY ${dialect.order("missing_from")}`,
+    [JSON.stringify(options.meterIds)],
+  );
+  const spans = new Map<string, GapSpan[]>();
+  for (const row of rows) {
+    const meterId = String(row.meter_id);
+    const span = {
+      from: isoFromMs(toMsOrNull(row.missing_from)),
+      to: isoFromMs(toMsOrNull(row.known_to)),
+      state: String(row.state),
+    };
+    const known = spans.get(meterId);
+    if (known === undefined) spans.set(meterId, [span]);
+    else known.push(span);
+  }
+  return spans;
+}
+
+/** A meter's last accepted readings, the newest first. */
+export async function listReadings(
+  query: Query,
+  options: { readonly meterId: string; readonly limit: number },
+): Promise<Row[]> {
+  const { order, lastReadings } = dialectOf(query);
+  const where = conditions([["meter_id = $?", options.meterId]]);
+  const rows = await query(
+    `SELECT time, consumption_kwh, status, flags, delay_seconds
+     FROM ${lastReadings("$1", options.limit)} AS readings
+     ${where.sql} ORDER BY ${order("time")} DESC, source_offset DESC LIMIT ${options.limit}`,
+    where.params,
+  );
+  return rows.map((row) => ({
+    timestamp: isoFromMs(toMsOrNull(row.time)),
+    consumption_kwh: toNumber(row.consumption_kwh),
+    status: String(row.status),
+    flags: toTexts(row.flags),
+    delay_seconds: row.delay_seconds === null ? 0 : toNumber(row.delay_seconds),
+  }));
+}
+
+/** Energy and readings of one step; a step without readings is not there. */
+export type SeriesPoint = { readonly at: string; readonly kwh: number; readonly readings: number };
+
+/** A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. */
+export async function readSeries(
+  query: Query,
+  options: {
+    readonly meterId: string;
+    readonly step: "hour" | "day";
+    readonly fromMs: number;
+    readonly toMs: number;
+  },
+): Promise<SeriesPoint[]> {
+  const { beginning, readingsOf } = dialectOf(query);
+  const rows = await query(
+    `SELECT ${beginning(options.step, "time")} AS at, sum(consumption_kwh) AS kwh,
+       count(*) AS readings
+     FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
+     WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
+    [options.meterId, isoFromMs(options.fromMs), isoFromMs(options.toMs)],
+  );
+  return rows.map((row) => ({
+    at: isoFromMs(toMsOrNull(row.at)) ?? "",
+    kwh: Math.round(toNumber(row.kwh) * 10_000) / 10_000,
+    readings: toNumber(row.readings),
+  }));
+}
+
+/** A day of the fleet, in UTC. */
+export type TimelineDay = {
+  readonly day: string;
+  /** Slots of that day that are missing; an open gap counts up to the watermark. */
+  readonly missing_intervals: number;
+  readonly meters_missing: number;
+  readonly too_late: number;
+  readonly rejected: number;
+};
+
+/** What went wrong on each day of `[fromMs, toMs)` that had anything; both at midnight UTC. */
+export async function readTimeline(
+  query: Query,
+  span: { readonly fromMs: number; readonly toMs: number },
+): Promise<TimelineDay[]> {
+  const { beginning, order, time } = dialectOf(query);
+  const rows = await query(
+    `WITH missing AS (
+       SELECT bucket AS day, sum(missing_intervals) AS n, count(DISTINCT meter_id) AS meters
+       FROM missing_daily WHERE missing_intervals > 0 GROUP BY 1
+     ), too_late AS (
+       SELECT ${beginning("day", "event_timestamp")} AS day, count(*) AS n
+       FROM late_events GROUP BY 1
+     ), rejected AS (
+       SELECT ${beginning("day", "time")} AS day, count(*) AS n FROM rejected_readings
+       WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
+     )
+     SELECT day, missing.n AS missing_intervals, missing.meters AS meters_missing,
+       too_late.n AS too_late, rejected.n AS rejected
+     FROM missing FULL JOIN too_late USING (day) FULL JOIN rejected USING (day)
+     WHERE ${order("day")} >= ${order(time("$1"))} AND ${order("day")} < ${order(time("$2"))}
+     ORDER BY ${order("day")}`,
+    [isoFromMs(span.fromMs), isoFromMs(span.toMs)],
+  );
+  return rows.map((row) => ({
+    day: (isoFromMs(toMsOrNull(row.day)) ?? "").slice(0, 10),
+    missing_intervals: toNumber(row.missing_intervals),
+    meters_missing: toNumber(row.meters_missing),
+    too_late: toNumber(row.too_late),
+    rejected: toNumber(row.rejected),
+  }));
+}
+
+/** How many late readings came within each delay. The last one has no end. */
+export type DelayCount = {
+  readonly up_to_seconds: number | null;
+  readonly late: number;
+  readonly too_late: number;
+};
+
+const DELAY_BOUNDS_SECONDS = [60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400];
+
+/** A histogram of how late late readings were. On PostgreSQL it scans `validated_readings`. */
+export async function countDelays(query: Query): Promise<DelayCount[]> {
+  const bounds = DELAY_BOUNDS_SECONDS.map((seconds, bucket) =>
+    `WHEN delay_seconds <= ${seconds} THEN ${bucket}`
+  );
+  const bucket = `CASE ${bounds.join(" ")} ELSE ${bounds.length} END`;
+  const rows = await query(
+    `SELECT bucket, sum(late) AS late, sum(too_late) AS too_late FROM (
+       SELECT ${bucket} AS bucket, count(*) AS late, 0 AS too_late
+       FROM ${dialectOf(query).lateReadings} AS late
+       WHERE status = 'LATE' AND delay_seconds IS NOT NULL GROUP BY 1
+       UNION ALL
+       SELECT ${bucket}, 0, count(*) FROM late_events GROUP BY 1
+     ) AS counted GROUP BY bucket`,
+  );
+  const found = new Map(rows.map((row) => [toNumber(row.bucket), row]));
+  return [...DELAY_BOUNDS_SECONDS, null].map((upToSeconds, bucket) => ({
+    up_to_seconds: upToSeconds,
+    late: toNumber(found.get(bucket)?.late),
+    too_late: toNumber(found.get(bucket)?.too_late),
+  }));
+}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { encodeAll, encodeTask } from "../../../src/core/codec.ts";
+import { Processor } from "../../../src/core/processor.ts";
+import { CommitUnknownError } from "../../../src/engine/log/ports.ts";
+import { FencedError } from "../../../src/engine/ports.ts";
+import { Task } from "../../../src/engine/task.ts";
+import { assertSameAnswer, stateLines } from "../../simulation/playback.ts";
+import {
+  emptyFleet,
+  filledFleet,
+  type Fleet,
+  GROUP,
+  openStore,
+  reliable,
+  restoreTask,
+  TOPICS,
+} from "./log_fleet.ts";
+import { MemoryClient, type StepFault } from "./memory_client.ts";
+import { textOf } from "./memory_log.ts";
+
+const CHANGELOG = { topic: TOPICS.changelog, partition: 0 };
+const CHANGELOG_BYTES_MIN = 800;
+
+/** The raw records of partition 0. */
+function rawOf({ log }: Fleet) {
+  return log.committed({ topic: TOPICS.raw, partition: 0 }, 0).entries;
+}
+
+type Folds = Pick<Task, "fold" | "nextOffset">;
+
+function foldUpTo(fleet: Fleet, task: Folds, count: number): void {
+  for (const { value, timeMs, offset } of rawOf(fleet).slice(0, count)) {
+    if (offset < task.nextOffset) continue;
+    task.fold(value ?? new Uint8Array(0), 0, value?.length ?? 0, timeMs, offset);
+  }
+}
+
+/** The state as it must be after so many records. */
+function expectedState(fleet: Fleet, count: number): string[] {
+  const processor = new Processor(fleet.options(0));
+  const { state } = processor;
+  foldUpTo(fleet, {
+    fold: (bytes, start, end, timeMs, offset = 0) =>
+      processor.record(bytes, start, end, offset, timeMs),
+    get nextOffset() {
+      return state.nextOffset;
+    },
+  }, count);
+  return stateLines(processor);
+}
+
+for (const compacts of [false, true]) {
+  Deno.test(`load() restores every commit's state, compacted changelog: ${compacts}`, async () => {
+    const fleet = filledFleet({ seed: 5, partitions: 1, records: 300 });
+    const store = openStore(fleet, 0);
+    const task = await Task.open(fleet.options(0), store, {
+      changelogBytesMin: CHANGELOG_BYTES_MIN,
+    });
+    let snapshots = 0;
+    for (let count = 10; count <= rawOf(fleet).length; count += 10) {
+      foldUpTo(fleet, task, count);
+      const commit = task.takeCommit();
+      if (commit === null) continue;
+      if (commit.compacts) snapshots++;
+      await store.commit(commit);
+      if (compacts) fleet.log.compact(CHANGELOG);
+      // The owner's own epoch is kept: a copy of the log is read.
+      const restored = await Task.open(fleet.options(0), readOnlyStore(fleet));
+      const context = `after ${count} records`;
+      assertSameAnswer(stateLines(restored.processor), expectedState(fleet, count), context);
+      assert.deepEqual(restored.processor.state, task.processor.state, context);
+    }
+    assert.ok(snapshots > 3, `${snapshots} snapshots`);
+  });
+}
+
+/** A store that takes nothing over: another transactional id. */
+function readOnlyStore(fleet: Fleet) {
+  const client = reliable(fleet);
+  const committer = { ...client.committer("nobody"), open: () => Promise.resolve() };
+  const store = openStore(fleet, 0, Object.assign(client, { committer: () => committer }));
+  return store;
+}
+
+Deno.test("load() reads a changelog that was compacted between and within its snapshots", async () => {
+  const fleet = filledFleet({ seed: 6, partitions: 1, records: 300 });
+  for (let count = 10; count <= rawOf(fleet).length; count += 10) {
+    const store = openStore(fleet, 0);
+    const task = await Task.open(fleet.options(0), store, {
+      changelogBytesMin: CHANGELOG_BYTES_MIN,
+    });
+    foldUpTo(fleet, task, count);
+    const commit = task.takeCommit();
+    if (commit !== null) await store.commit(commit);
+    if (count % 30 === 0) fleet.log.compact(CHANGELOG);
+    const restored = await restoreTask(fleet, 0);
+    assertSameAnswer(stateLines(restored.processor), expectedState(fleet, count), `${count}`);
+  }
+});
+
+Deno.test("load() does not bring back meters that only an older snapshot knows", async () => {
+  const fleet = emptyFleet(1);
+  const encoder = new TextEncoder();
+  const processorOf = (meter: string, timestamp: string) => {
+    const processor = new Processor(fleet.options(0));
+    const text = JSON.stringify({ meter_id: meter, timestamp, consumption_kwh: 1 });
+    const bytes = encoder.encode(text);
+    processor.record(bytes, 0, bytes.length, 0, NaN);
+    processor.takeOutputs();
+    return processor;
+  };
+  const put = (key: string, value: Uint8Array) =>
+    fleet.log.put(CHANGELOG, { key: encoder.encode(key), value });
+  // What compaction leaves: the older snapshot had more parts, and its meters' tombstones are gone.
+  const older = processorOf("OLD", "2024-01-01T00:00:00Z");
+  const later = processorOf("NEW", "2024-01-01T00:30:00Z");
+  for (const part of encodeAll(older, 1000)) put("snapshot-1", part);
+  for (const part of encodeAll(later, 1000)) put("snapshot-0", part);
+  put("task", encodeTask(later));
+  const restored = await restoreTask(fleet, 0);
+  assert.deepEqual(stateLines(restored.processor), stateLines(later));
+});
+
+Deno.test("load() goes on numbering changes where its predecessor stopped", async () => {
+  const fleet = filledFleet({ seed: 7, partitions: 1, records: 300 });
+  for (const count of [20, 40, 60]) {
+    const store = openStore(fleet, 0);
+    const task = await Task.open(fleet.options(0), store);
+    foldUpTo(fleet, task, count);
+    await store.commit(task.takeCommit()!);
+  }
+  const { entries } = fleet.log.committed(CHANGELOG, 0);
+  const keys = entries.map(({ key }) => textOf(key)).filter((key) => key !== "task");
+  assert.deepEqual(keys, ["change-0", "change-1", "change-2"]);
+});
+
+Deno.test("a change larger than a record is cut into several, and restored", async () => {
+  const fleet = emptyFleet(1);
+  const encoder = new TextEncoder();
+  const store = openStore(fleet, 0);
+  const task = await Task.open(fleet.options(0), store);
+  for (let m = 0; m < 12_000; m++) {
+    const meter = `meter-with-a-rather-long-name-${m}`;
+    const text = `{"meter_id":"${meter}","timestamp":"2024-01-01T00:00:00Z","consumption_kwh":1}`;
+    const bytes = encoder.encode(text);
+    task.fold(bytes, 0, bytes.length, NaN);
+  }
+  const commit = task.takeCommit()!;
+  assert.ok(commit.changelog[0].length > fleet.log.recordBytesMax, "not larger than a record");
+  await store.commit(commit);
+  const restored = await restoreTask(fleet, 0);
+  assert.equal(restored.processor.meters.count, 12_000);
+  assert.deepEqual(stateLines(restored.processor), stateLines(task.processor));
+});
+
+const OUTCOMES: readonly [StepFault, boolean][] = [["before", false], ["after", true]];
+for (const [fault, happened] of OUTCOMES) {
+  Deno.test(`commit() of unknown outcome: load() says it happened: ${happened}`, async () => {
+    const fleet = filledFleet({ seed: 8, partitions: 1, records: 100 });
+    const { log, clock, group } = fleet;
+    let commits = 0;
+    const client = new MemoryClient(log, {
+      ...{ clock, group, turns: () => 0, batchRecordsMax: 50 },
+      faultAt: (_, operation) => operation === "end" && ++commits === 2 ? fault : null,
+    });
+    const store = openStore(fleet, 0, client);
+    const task = await Task.open(fleet.options(0), store);
+    foldUpTo(fleet, task, 20);
+    await store.commit(task.takeCommit()!);
+    const firstOffset = task.nextOffset;
+    foldUpTo(fleet, task, 40);
+    await assert.rejects(store.commit(task.takeCommit()!), CommitUnknownError);
+    const restored = await Task.open(fleet.options(0), store);
+    assert.equal(restored.nextOffset, happened ? task.nextOffset : firstOffset);
+    const expected = expectedState(fleet, happened ? 40 : 20);
+    assertSameAnswer(stateLines(restored.processor), expected, fault);
+    assert.equal(
+      log.groupOffset(GROUP, { topic: TOPICS.raw, partition: 0 }).nextOffset,
+      restored.nextOffset,
+    );
+  });
+}
+
+Deno.test("commit() after another owner's load() is fenced, and nothing of it is visible", async () => {
+  const fleet = filledFleet({ seed: 9, partitions: 1, records: 100 });
+  const store = openStore(fleet, 0);
+  const zombie = await Task.open(fleet.options(0), store);
+  foldUpTo(fleet, zombie, 30);
+  const owner = openStore(fleet, 0);
+  await owner.load(0);
+  await assert.rejects(store.commit(zombie.takeCommit()!), FencedError);
+  for (const topic of Object.values(TOPICS).filter((topic) => topic !== TOPICS.raw)) {
+    assert.deepEqual(fleet.log.committed({ topic, partition: 0 }, 0).entries, []);
+  }
+});
