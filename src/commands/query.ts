@@ -5,7 +5,7 @@ import { formatCount } from "../console/progress.ts";
 import { openStoreReader } from "../setup/store.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { loadConfig, print, say } from "../console/shell.ts";
-import { csvRecord, formatTable, jsonObjects } from "../console/table.ts";
+import { formatCsv, formatJson, formatTable, jsonObjects } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 
@@ -98,24 +98,22 @@ async function printCsv(
   rowsMax: number,
   isRaw: boolean,
 ): Promise<void> {
-  let isFirst = true;
+  let hasHeader = true;
   await reader.pages(sql, rowsMax, ({ columns, rows }) => {
-    const header = isFirst ? csvRecord(columns, { isRaw }) : "";
-    isFirst = false;
-    const text = header + rows.map((row) => csvRecord(row, { isRaw })).join("");
+    const text = formatCsv(columns, rows, { isRaw, hasHeader });
+    hasHeader = false;
     if (text !== "") print(text);
   });
 }
 
 async function printJson(reader: StoreReader, sql: string, rowsMax: number): Promise<void> {
-  let before = "[\n"; // a comma must not stand behind the last row: it stands before each other one
+  let before: "[\n" | "," = "[\n";
   await reader.pages(sql, rowsMax, ({ columns, rows, isLast }) => {
+    if (isLast && before !== ",") return print(formatJson(columns, rows));
     const objects = jsonObjects(columns, rows);
-    const isEmpty = isLast && objects.length === 0 && before === "[\n";
-    if (isEmpty) return print("[]\n");
     if (objects.length > 0) print(`${before}${objects.join(",\n")}`);
-    if (objects.length > 0) before = ",";
-    if (isLast) print("]\n");
+    before = ",";
+    if (isLast) print("]");
   });
 }
 

@@ -106,20 +106,32 @@ function dateText(date: Date): string {
 }
 
 export type CsvOptions = {
+  /** Columns whose cells are numbers, also where they come as text (SQL `numeric`). */
+  readonly areNumbers?: readonly boolean[];
   /** Texts go as they are, also those that a spreadsheet would take for a formula. */
   readonly isRaw?: boolean;
+  /** False: the rows go on where others ended. */
+  readonly hasHeader?: boolean;
 };
 
 /**
- * A record of CSV by RFC 4180, with an LF at its end; the header is a record of its own. Null is an
- * empty field and the empty text `""`, so that the two can be told apart (as PostgreSQL writes and
- * reads them). A text that a spreadsheet would run as a formula gets an apostrophe before it; a number
- * never does.
+ * CSV by RFC 4180 with LF line ends, header first. Null is an empty field and the empty text `""`,
+ * so that the two can be told apart (as PostgreSQL writes and reads them). A text that a spreadsheet
+ * would run as a formula gets an apostrophe before it; a number never does.
  */
-export function csvRecord(cells: readonly Cell[], { isRaw = false }: CsvOptions = {}): string {
-  return cells.map((cell) =>
-    csvField(typeof cell === "string" && !isRaw ? unrunnable(cell) : cellText(cell))
-  ).join(",") + "\n";
+export function formatCsv(
+  columns: readonly string[],
+  rows: Rows,
+  { areNumbers = [], isRaw = false, hasHeader = true }: CsvOptions = {},
+): string {
+  const field = (cell: Cell, isNumber = false) => {
+    const isText = typeof cell === "string" && !isNumber;
+    return csvField(isText && !isRaw ? unrunnable(cell) : cellText(cell));
+  };
+  const header = hasHeader ? columns.map((column) => field(column)).join(",") + "\n" : "";
+  const record = (cells: readonly Cell[]) =>
+    columns.map((_, i) => field(cells[i], areNumbers[i])).join(",") + "\n";
+  return header + rows.map(record).join("");
 }
 
 /**
@@ -138,10 +150,16 @@ function csvField(text: string | null): string {
 }
 
 /**
- * Rows as JSON, an object each; between them stands what an array has there. Bigints are numbers where
- * a number holds them and text where not; NaN and infinities, which JSON lacks, are text. A column name
- * that comes again gets `_2`, `_3`, …: no column is lost.
+ * A JSON array, an object a row and line. Bigints are numbers where a number holds them and text
+ * where not; NaN and infinities, which JSON lacks, are text. A column name that comes again gets
+ * `_2`, `_3`, …: no column is lost.
  */
+export function formatJson(columns: readonly string[], rows: Rows): string {
+  const lines = jsonObjects(columns, rows);
+  return lines.length === 0 ? "[]\n" : `[\n${lines.join(",\n")}\n]\n`;
+}
+
+/** The objects of such an array, for rows that come part by part. */
 export function jsonObjects(columns: readonly string[], rows: Rows): string[] {
   const names = distinct(columns);
   return rows.map((row) =>

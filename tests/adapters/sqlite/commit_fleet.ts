@@ -2,14 +2,14 @@
  * Commits the fleet's log into a directory, a few records at a time, and tells of each commit on a
  * line. A test runs this to kill it.
  */
-import { PgliteStore } from "../../src/adapters/pglite/store.ts";
-import { Task } from "../../src/engine/task.ts";
-import { logOf, OPTIONS } from "./fleet_log.ts";
+import { SqliteStore } from "../../../src/adapters/sqlite/store.ts";
+import { Task } from "../../../src/engine/task.ts";
+import { logOf, OPTIONS } from "../fleet_log.ts";
 
 const COMMIT_RECORDS = 20;
 
 if (import.meta.main) {
-  const store = await PgliteStore.open(Deno.args[0]);
+  const store = await SqliteStore.open(Deno.args[0]);
   const tasks: Task[] = [];
   for (const options of OPTIONS) {
     tasks.push(await Task.open(options, store, { changelogBytesMin: 20_000 }));
