@@ -1,4 +1,4 @@
-import type { Config } from "./settings.ts";
+import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { buildZone } from "./core/time.ts";
 
@@ -28,4 +28,45 @@ export function processorOptions(
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],
   };
+}
+
+/** What readings are judged by. */
+export type JudgingFingerprint = {
+  /** 16 hexadecimal digits of the SHA-256 of every judging setting's name and value. */
+  readonly hash: string;
+  /** The same by name, as text to compare and to show; many `meters` are a count and a hash. */
+  readonly values: Readonly<Record<string, string>>;
+};
+
+const METERS_TEXT_MAX = 200;
+
+/**
+ * The settings marked `judges`, and `meters`. Two configurations that judge alike have the same
+ * fingerprint, in whatever order their meters are written.
+ */
+export async function judgingFingerprint(config: Config): Promise<JudgingFingerprint> {
+  const keys = (Object.keys(SETTINGS) as Key[]).filter((key) => {
+    const setting: Setting = SETTINGS[key];
+    return setting.judges === true;
+  });
+  const values = Object.fromEntries(keys.map((key) => [key, String(config[key])]));
+  const meters = metersText(config.meters);
+  const hash = await hashOf(JSON.stringify([...Object.entries(values).sort(), meters]));
+  const isLong = meters.length > METERS_TEXT_MAX;
+  const shown = isLong ? `${config.meters.size} meters, ${await hashOf(meters)}` : meters;
+  return { hash, values: { ...values, meters: shown } };
+}
+
+/** `A: 30, B: 15`: minutes by meter, in the order of the ids. An id of other signs is in quotes. */
+function metersText(meters: Config["meters"]): string {
+  if (meters.size === 0) return "none";
+  return [...meters].sort(([a], [b]) => a < b ? -1 : 1).map(([id, intervalMs]) =>
+    `${/^[\w.-]+$/.test(id) ? id : JSON.stringify(id)}: ${intervalMs / 60_000}`
+  ).join(", ");
+}
+
+async function hashOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
 }

@@ -13,6 +13,8 @@ export type Setting = {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** It shapes what a state remembers or judges: readings of one state are judged by one value. */
+  readonly judges?: true;
   readonly doc: string;
 };
 
@@ -26,6 +28,7 @@ export const SETTINGS = {
     default: 30,
     min: 0.25,
     max: 1440,
+    judges: true,
     doc: "Minutes between two readings of a meter, or auto: learned from its first readings.",
   },
   learning_readings: {
@@ -33,6 +36,7 @@ export const SETTINGS = {
     default: 6,
     min: 2,
     max: 1000,
+    judges: true,
     doc: "How many readings an interval is learned from.",
   },
   grace_period_seconds: {
@@ -40,6 +44,7 @@ export const SETTINGS = {
     default: 900,
     min: 0,
     max: 604_800,
+    judges: true,
     doc: "A slot is missing once the watermark has passed it by this much.",
   },
   allowed_lateness_seconds: {
@@ -47,6 +52,7 @@ export const SETTINGS = {
     default: 3600,
     min: 0,
     max: 2_592_000,
+    judges: true,
     doc: "A reading further behind the watermark than this is too late.",
   },
   out_of_orderness_seconds: {
@@ -54,12 +60,14 @@ export const SETTINGS = {
     default: 0,
     min: 0,
     max: 2_592_000,
+    judges: true,
     doc: "The watermark stands this far behind the latest event time.",
   },
   watermark_scope: {
     type: "choice",
     default: "partition",
     choices: ["partition", "meter"],
+    judges: true,
     doc: "Whose clock judges lateness: the partition's, or each meter's own.",
   },
   time_tolerance_seconds: {
@@ -67,6 +75,7 @@ export const SETTINGS = {
     default: "auto",
     min: 0,
     max: 86_400,
+    judges: true,
     doc: "Further off its slot than this a reading is flagged TIME_SHIFT; auto: interval / 10.",
   },
   state_ttl_days: {
@@ -74,11 +83,13 @@ export const SETTINGS = {
     default: 7,
     min: 0.01,
     max: 3650,
+    judges: true,
     doc: "A meter silent for this long is forgotten; its open gap is EXPIRED.",
   },
   timezone: {
     type: "timezone",
     default: "UTC",
+    judges: true,
     doc: "IANA zone of timestamps written without an offset.",
   },
   "validation.max_kwh": {
@@ -86,6 +97,7 @@ export const SETTINGS = {
     default: 100_000,
     min: 0,
     max: 1e12,
+    judges: true,
     doc: "A larger value is rejected as TOO_LARGE.",
   },
   "validation.max_future_seconds": {
@@ -93,12 +105,14 @@ export const SETTINGS = {
     default: 3600,
     min: 0,
     max: 31_536_000,
+    judges: true,
     doc: "A reading further ahead of its arrival than this is rejected as FUTURE.",
   },
   "validation.negative": {
     type: "choice",
     default: "reject",
     choices: ["reject", "flag"],
+    judges: true,
     doc: "What becomes of a negative value; flag: accepted as NEGATIVE (export meters).",
   },
   "validation.raw_bytes_max": {
@@ -106,6 +120,7 @@ export const SETTINGS = {
     default: 65_536,
     min: 1024,
     max: 150_000, // written as JSON six times as long, at most: a message is of 1 MiB
+    judges: true,
     doc: "Of a rejected record at most this many bytes are kept.",
   },
   commit_records_max: {
@@ -290,7 +305,7 @@ type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? num
   : S extends { choices: readonly (infer C)[] } ? C
   : string;
 
-/** All settings by their dotted names, and intervals known per meter. */
+/** All settings by their dotted names, and intervals known per meter, in milliseconds. */
 export type Config =
   & { readonly [K in Key]: ValueOf<(typeof SETTINGS)[K]> }
   & {

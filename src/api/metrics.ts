@@ -1,6 +1,7 @@
-import { DISPOSITIONS } from "../core/ledger.ts";
+import { DISPOSITIONS, ledgerDifference } from "../core/ledger.ts";
 import type { LiveStatus, RunState } from "./ports.ts";
-import { GAP_STATES, type GapsByState, type LedgerAnswer } from "../tables/lists.ts";
+import type { LedgerAnswer } from "../tables/ledger.ts";
+import { GAP_STATES, type GapsByState } from "../tables/lists.ts";
 
 const STATES: readonly RunState[] = ["starting", "running", "finished", "stopped", "failed"];
 
@@ -84,8 +85,8 @@ export function formatMetrics(input: MetricsInput): string {
     family(
       "gridwatch_ledger_difference",
       "gauge",
-      "Raw records minus dispositions: 0 when it balances.",
-      ledger === null ? [] : [[{}, ledger.difference]],
+      "Raw records without a disposition, or with more than one, of all partitions.",
+      ledger === null ? [] : [[{}, unaccounted(ledger)]],
     ),
     family(
       "gridwatch_gaps",
@@ -101,6 +102,11 @@ export function formatMetrics(input: MetricsInput): string {
     ),
     family("gridwatch_event_clients", "gauge", "Pages that listen.", [[{}, input.eventClients]]),
   ].join("");
+}
+
+/** One partition's records too few do not make up for another's too many. */
+function unaccounted({ partitions }: LedgerAnswer): number {
+  return partitions.reduce((sum, ledger) => sum + Math.abs(ledgerDifference(ledger)), 0);
 }
 
 function family(

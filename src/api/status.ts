@@ -1,32 +1,31 @@
-import type { Ledger } from "../core/ledger.ts";
+import { type Ledger, ledgerDifference } from "../core/ledger.ts";
 import { type AnswerCache, CHEAP, LIST, RARE_SCAN, SCAN } from "./cache.ts";
 import { type Fleet, readFleet } from "../tables/meters.ts";
 import type { LiveStatus, RunState } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
 import {
-  countGaps,
-  countTables,
-  type GapsByState,
-  type LedgerAnswer,
-  readLedger,
-  type TableCheck,
+  type Balance,
+  type Difference,
+  missingRows,
+  readBalance,
   type TableCounts,
-  tableDifferences,
-} from "../tables/lists.ts";
+} from "../tables/balance.ts";
+import { type LedgerAnswer, readLedger } from "../tables/ledger.ts";
+import { countGaps, type GapsByState } from "../tables/lists.ts";
 import { isoFromMs, percentOf, toMsOrNull } from "../tables/values.ts";
 
-/** A check of the tables against the ledger, and when it was made (wall clock). */
-export type DatedCheck = TableCheck & { readonly checkedAtMs: number };
+/** Whether ledger and tables balanced, and when that was asked (wall clock). */
+export type DatedBalance = Balance & { readonly checkedAtMs: number };
 
 /** The answers several routes share, each kept for a while. */
 export type Answers = {
   readonly ledger: () => Promise<LedgerAnswer>;
-  readonly tableCheck: () => Promise<DatedCheck>;
+  readonly tableCheck: () => Promise<DatedBalance>;
   readonly gaps: () => Promise<GapsByState>;
   /** While commits go on the last known one; it is only waited for when there is none. */
   readonly fleet: () => Promise<Fleet>;
   /** The same without waiting: the last known, or null. */
-  readonly tableCheckNow: () => DatedCheck | null;
+  readonly tableCheckNow: () => DatedBalance | null;
   readonly fleetNow: () => Fleet | null;
 };
 
@@ -40,7 +39,11 @@ export function createAnswers(
   },
 ): Answers {
   const { query, cache, nowMs, live } = options;
-  const check = async () => ({ ...await countTables(query), checkedAtMs: nowMs() });
+  const check = async () => {
+    const checkedAtMs = nowMs();
+    const of = live().source === "database" ? "sinks" : "store";
+    return { ...await readBalance(query, of), checkedAtMs };
+  };
   const load = () => readFleet(query, nowMs());
   const fleetNow = () => cache.peek("fleet", SCAN, load);
   return {
@@ -56,14 +59,30 @@ export function createAnswers(
   };
 }
 
-/** The ledger in one line: what is counted, and whether it adds up. */
-export type LedgerSummary = {
-  readonly total: Ledger;
-  readonly difference: number;
-  readonly balanced: boolean;
+/** What is found of a ledger by the last comparison with the rows, and of when that is. */
+export type BalanceSummary = {
+  /** Null: not compared yet, or not all of it. True holds of `tables_checked_raw` records. */
+  readonly balanced: boolean | null;
   /** Rows missing from the tables (or too many, negative) at the last check; null before it. */
   readonly table_differences: TableCounts | null;
+  /** Each thing that differed, by partition; null before the first check. */
+  readonly differences: readonly Difference[] | null;
+  /** Differences beyond those named. */
+  readonly more_differences: number;
+  /** Partitions that rows are written of without an account. */
+  readonly not_compared: readonly number[];
+  /** When the check began, and the raw records it took in: commits since then are not in it. */
+  readonly tables_checked_at: string | null;
+  readonly tables_checked_raw: number | null;
 };
+
+/** The ledger in one line: what is counted, and whether it balances. */
+export type LedgerSummary = BalanceSummary & {
+  readonly total: Ledger;
+  readonly difference: number;
+};
+
+const DIFFERENCES_MAX = 100;
 
 /** Everything the first line of the page shows; `/api/status` and each `status` event. */
 export type StatusAnswer = {
@@ -170,17 +189,22 @@ export function latestMs(times: readonly (number | null)[]): number | null {
   return times.reduce((a, b) => a === null ? b : b === null ? a : Math.max(a, b), null);
 }
 
-/** The ledger balances when each of its records has one disposition, and the tables have as many. */
-export function summarizeLedger(ledger: LedgerAnswer, check: TableCheck | null): LedgerSummary {
-  const differences = check === null ? null : tableDifferences(check);
-  const found = differences === null || Object.values(differences).every((each) => each === 0);
-  const partitionsBalance = ledger.partitions.every(({ raw, ok, late, too_late, ...rest }) =>
-    raw === ok + late + too_late + rest.duplicate + rest.rejected + rest.tick
-  );
+/**
+ * Whether a ledger balances: it adds up, and at the last check each of its records had its row. A
+ * ledger that does not add up now needs no check to say so.
+ */
+export function summarizeLedger(ledger: LedgerAnswer, check: DatedBalance | null): LedgerSummary {
+  const addsUp = ledger.partitions.every((each) => ledgerDifference(each) === 0);
+  const differences = check?.differences ?? null;
   return {
     total: ledger.total,
     difference: ledger.difference,
-    balanced: ledger.difference === 0 && partitionsBalance && found,
-    table_differences: differences,
+    balanced: addsUp ? check?.balanced ?? null : false,
+    table_differences: check === null ? null : missingRows(check),
+    differences: differences?.slice(0, DIFFERENCES_MAX) ?? null,
+    more_differences: Math.max(0, (differences?.length ?? 0) - DIFFERENCES_MAX),
+    not_compared: check?.notCompared ?? [],
+    tables_checked_at: isoFromMs(check?.checkedAtMs ?? null),
+    tables_checked_raw: check?.ledger.raw ?? null,
   };
 }

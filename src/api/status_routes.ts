@@ -3,7 +3,6 @@ import { createEventHub, type EventHub } from "./events.ts";
 import { readParameters } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import { type Answers, readStatus, statusOfLive, summarizeLedger } from "./status.ts";
-import { isoFromMs } from "../tables/values.ts";
 
 const EVENT_CLIENTS_MAX = 100;
 const EVENT_BEAT_MS = 1000;
@@ -39,14 +38,11 @@ export function addStatusRoutes(
     // The check first: the ledger is then at least as new, and equal once nothing is committed.
     const check = await answers.tableCheck();
     const ledger = await answers.ledger();
-    const { balanced, table_differences } = summarizeLedger(ledger, check);
     return c.json({
       ...ledger,
-      balanced,
+      ...summarizeLedger(ledger, check),
       tables: check.tables,
       tables_ledger: check.ledger,
-      table_differences,
-      tables_checked_at: isoFromMs(check.checkedAtMs),
     });
   });
 

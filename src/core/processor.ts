@@ -5,7 +5,7 @@ import { beginMeter, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
-import { newParsedRecord, parseRecord } from "./reading.ts";
+import { newParsedRecord, parseRecord, type RawRecord } from "./reading.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
@@ -18,6 +18,14 @@ const FLAGS: readonly (readonly string[])[] = [
   Object.freeze(["NEGATIVE", "TIME_SHIFT"]),
 ];
 const NO_BYTES = new Uint8Array(0);
+
+/** A reading that needs no check of its own. */
+export type UsableReading = {
+  readonly meterId: string;
+  readonly timestampMs: number;
+  readonly consumptionKwh: number;
+  readonly offset: number;
+};
 
 /**
  * Folds one partition's records, in order, into state and outputs: a pure function of the records.
@@ -63,21 +71,12 @@ export class Processor {
     return maxMs === -Infinity ? null : maxMs - this.options.outOfOrdernessMs;
   }
 
-  /**
-   * Folds the raw record `bytes[start..end)`. `recordTimeMs` is when the log took it, in epoch
-   * milliseconds; NaN: not known, as any time that no timestamp can say.
-   */
-  record(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    offset: number,
-    recordTimeMs: number,
-  ): void {
+  /** Folds a raw record. */
+  record({ bytes, start, end, offset, timeMs }: Readonly<RawRecord>): void {
     const parsed = this.#parsed;
     parseRecord(bytes, start, end, this.options.zone, parsed);
     this.#begin(offset, bytes, start, end);
-    const loggedMs = recordTimeMs >= 0 && recordTimeMs <= LATEST_MS ? recordTimeMs : NaN;
+    const loggedMs = timeMs >= 0 && timeMs <= LATEST_MS ? timeMs : NaN;
     if (parsed.kind === "tick") return this.#tick(loggedMs);
     const arrival = this.#noteArrival(parsed.receivedMs, loggedMs);
     const reason = parsed.kind === "reading"
@@ -95,15 +94,9 @@ export class Processor {
     this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh);
   }
 
-  /** Folds a reading that is already taken apart and known to be usable; `raw` as in the log. */
-  reading(
-    meterId: string,
-    timestampMs: number,
-    consumptionKwh: number,
-    offset: number,
-    raw: Uint8Array = NO_BYTES,
-  ): void {
-    this.#begin(offset, raw, 0, raw.length);
+  /** Folds a reading that is already taken apart and known to be usable. */
+  reading({ meterId, timestampMs, consumptionKwh, offset }: UsableReading): void {
+    this.#begin(offset, NO_BYTES, 0, 0);
     const i = this.meters.find(meterId);
     this.#fold(i, meterId, timestampMs, consumptionKwh);
   }

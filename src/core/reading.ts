@@ -1,6 +1,25 @@
 import type { RejectReason } from "./outputs.ts";
 import { parseEpochNumber, parseTimestamp, parseTimestampBytes, type Zone } from "./time.ts";
 
+/**
+ * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
+ * caller may fill one of these again and again.
+ */
+export type RawRecord = {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Its place in the log. */
+  offset: number;
+  /** When the log took it, epoch milliseconds; NaN: not known, as any that no timestamp can say. */
+  timeMs: number;
+};
+
+/** A raw record of nothing, to be filled. */
+export function newRawRecord(): RawRecord {
+  return { bytes: new Uint8Array(0), start: 0, end: 0, offset: 0, timeMs: NaN };
+}
+
 /** A raw record as read; one of these is filled again and again, so copy what must last. */
 export type ParsedRecord = {
   kind: "reading" | "tick" | "unusable";

@@ -1,3 +1,4 @@
+import { newRawRecord } from "../core/reading.ts";
 import { LATEST_MS } from "../core/time.ts";
 import { addGauges } from "./commit_metrics.ts";
 import { Pace } from "./pace.ts";
@@ -68,6 +69,8 @@ class Player {
   readonly #options: PipelineOptions;
   /** The offset that each partition's next record has in its log. */
   readonly #offsets: number[];
+  /** The record being folded; its log keeps no times. */
+  readonly #record = newRawRecord();
   #streamRecords = 0;
   #recordsFolded = 0;
   #readingsFolded = 0;
@@ -149,7 +152,12 @@ class Player {
   #fold(partition: number, bytes: Uint8Array, start: number, end: number): boolean {
     const task = this.#tasks[partition];
     if (this.#offsets[partition]++ < task.nextOffset) return false;
-    task.fold(bytes, start, end, NaN);
+    const record = this.#record;
+    record.bytes = bytes;
+    record.start = start;
+    record.end = end;
+    record.offset = task.nextOffset;
+    task.fold(record);
     this.#recordsFolded++;
     return true;
   }

@@ -8,6 +8,7 @@ import {
 } from "../core/codec.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { Processor } from "../core/processor.ts";
+import type { RawRecord } from "../core/reading.ts";
 import type { Commit, CommitStore } from "./ports.ts";
 
 /** Bytes of changelog written before it is folded into a snapshot, at least. */
@@ -67,14 +68,8 @@ export class Task {
   }
 
   /** Folds the next record; in a log with holes its offset may be beyond `nextOffset`. */
-  fold(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    recordTimeMs: number,
-    offset = this.nextOffset,
-  ): void {
-    this.processor.record(bytes, start, end, offset, recordTimeMs);
+  fold(record: Readonly<RawRecord>): void {
+    this.processor.record(record);
   }
 
   /** Takes everything since the last call as one commit; null when nothing was folded. */

@@ -1,11 +1,10 @@
 import { removeLeftRuns } from "../adapters/deno/files.ts";
 import type { SqliteStore, StoredInput } from "../adapters/sqlite/store.ts";
 import type { Config } from "../settings.ts";
-import { processorOptions } from "../judging.ts";
+import { judgingFingerprint, processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
-import { SETTINGS } from "../settings.ts";
 import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
@@ -210,26 +209,26 @@ async function settleInput(
     nowMs,
     finished: false,
   };
-  await store.saveSettings(judgingSettings(options.config));
+  await store.saveSettings(await judgingSettings(options.config));
   await store.beginInput(begun);
   return begun;
 }
 
 /** What readings are judged by: fixed while an input is played, or its parts would not agree. */
-function judgingSettings(config: Config): Record<string, string> {
-  const judging = Object.keys(SETTINGS).filter((key) => JUDGING.test(key));
+async function judgingSettings(config: Config): Promise<Record<string, string>> {
+  const { values } = await judgingFingerprint(config);
   return Object.fromEntries(
-    judging.map((key) => [`judging.${key}`, String(config[key as keyof typeof SETTINGS])]),
+    Object.entries(values).map(([name, value]) => [`${JUDGING_PREFIX}${name}`, value]),
   );
 }
 
-const JUDGING = /interval_minutes|learning|grace|lateness|orderness|tolerance|ttl|timezone|^valid/;
+const JUDGING_PREFIX = "judging.";
 
 async function refuseOtherJudging(store: SqliteStore, options: PlayOptions): Promise<void> {
   const before = await store.settings();
-  for (const [key, value] of Object.entries(judgingSettings(options.config))) {
+  for (const [key, value] of Object.entries(await judgingSettings(options.config))) {
     if (before[key] === undefined || before[key] === value) continue;
-    const name = key.replace("judging.", "");
+    const name = key.slice(JUDGING_PREFIX.length);
     throw new UsageError(
       `Cannot ${verbOf(options.command)} on with ${name}=${value}: it was begun with ${
         before[key]

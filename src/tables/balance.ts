@@ -1,92 +1,21 @@
-import { DISPOSITIONS, emptyLedger, type Ledger, ledgerDifference } from "../core/ledger.ts";
-import type { GapState } from "../core/outputs.ts";
-import type { Dialect } from "./dialect.ts";
-import { dialectOf } from "./query.ts";
+import { emptyLedger, type Ledger } from "../core/ledger.ts";
+import { type Dialect, POSTGRES } from "./dialect.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
+import { toNumber, toNumberOrNull } from "./values.ts";
 
-/** The part of a database client that reading needs. */
-export type Reader = {
-  /** What it speaks; PostgreSQL's unless it says. */
-  readonly dialect?: Dialect;
-  query(sql: string, params?: readonly unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
-};
+/*
+ * The one answer to "does it balance?", for the page, the API, `verify`, `doctor` and the dashboards.
+ * The ledger of a partition is held against the rows that its raw records became, by partition and
+ * offset; what was not compared is named, and is never called balanced.
+ */
 
-/** Gaps of one state, and the slots missing in them. */
-export type GapCount = { gaps: number; missing_intervals: number };
+/**
+ * Who wrote the tables: a store of this process, where a position counts raw records, or sinks from
+ * Kafka, whose offsets have holes.
+ */
+export type TablesOf = "store" | "sinks";
 
-/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
-export type Summary = {
-  readonly ledger: Ledger;
-  readonly meters: number;
-  readonly gaps: Record<GapState, GapCount>;
-};
-
-/** Reads what a store holds. */
-export async function readSummary(reader: Reader): Promise<Summary> {
-  const [{ rows: [{ meters }] }, { rows }] = [
-    await reader.query(dialectOf(reader).countMeters),
-    await reader.query(
-      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
-        "GROUP BY state",
-    ),
-  ];
-  const gaps: Record<string, GapCount> = {};
-  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"]) {
-    const row = rows.find((r) => r.state === state);
-    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
-  }
-  return { ledger: await readLedger(reader), meters: Number(meters), gaps };
-}
-
-/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
-const SUSPECT_SHARE = 0.3;
-
-/** How many accepted readings lie off their slots, or where they are few, at most. */
-export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
-  const { rows: [{ flagged }] } = await reader.query(
-    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
-  );
-  // Readings of any flag, by their days: all readings are read through only where these are many.
-  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
-  const { rows: [{ n }] } = await reader.query(
-    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
-  );
-  return Number(n);
-}
-
-/** What a person should look into: so much is wrong that it may be the settings. */
-export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
-  const { tick, rejected, duplicate, too_late } = ledger;
-  const readings = ledger.raw - tick;
-  if (readings === 0) return [];
-  if (rejected === readings) {
-    return [
-      "warning: every row was rejected",
-      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
-    ];
-  }
-  const accepted = ledger.ok + ledger.late;
-  const missing = gaps.CLOSED.missing_intervals;
-  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
-    missing > (accepted + missing) * SUSPECT_SHARE;
-  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
-  return [
-    "warning: very many readings are missing, twice there or off their slots: do they come as " +
-    "often as expected_interval_minutes says?",
-    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
-  ];
-}
-
-/** The sum of all partitions' ledgers. */
-export async function readLedger(reader: Reader): Promise<Ledger> {
-  const columns = ["raw", ...DISPOSITIONS].map((name) => `sum(${name}) AS ${name}`).join(", ");
-  const { rows: [row] } = await reader.query(`SELECT ${columns} FROM ledger`);
-  const ledger = emptyLedger();
-  ledger.raw = Number(row.raw);
-  for (const disposition of DISPOSITIONS) ledger[disposition] = Number(row[disposition]);
-  return ledger;
-}
-
-/** One thing that does not add up. */
+/** One thing that does not add up: what the ledger says, and what was found. */
 export type Difference = {
   readonly partition: number;
   readonly what: string;
@@ -94,73 +23,213 @@ export type Difference = {
   readonly found: number;
 };
 
-const COUNTS = `
-SELECT source_partition AS partition, 'ok' AS what, count(*) AS found
-  FROM validated_readings WHERE status = 'OK' GROUP BY 1
-UNION ALL SELECT source_partition, 'late', count(*)
-  FROM validated_readings WHERE status = 'LATE' GROUP BY 1
-UNION ALL SELECT source_partition, 'too_late', count(*) FROM late_events GROUP BY 1
-UNION ALL SELECT source_partition, 'duplicate', count(*) FROM rejected_readings
-  WHERE reason IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
-UNION ALL SELECT source_partition, 'rejected', count(*) FROM rejected_readings
-  WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1`;
+/** The dispositions found as rows. Ticks leave none. */
+export type TableCounts = {
+  readonly validated_ok: number;
+  readonly validated_late: number;
+  readonly late_events: number;
+  readonly duplicate: number;
+  readonly rejected: number;
+};
+
+/** Whether the tables balance, at one instant. */
+export type Balance = {
+  /** True: all was compared and is equal. Null: what was compared is equal, but not all was. */
+  readonly balanced: boolean | null;
+  /** By partition. */
+  readonly differences: readonly Difference[];
+  /** How many partitions were compared. */
+  readonly partitions: number;
+  /** Partitions that rows are being written of, and that have no account yet. */
+  readonly notCompared: readonly number[];
+  /** The sum of what was compared: the ledgers, and the rows found. */
+  readonly ledger: Ledger;
+  readonly tables: TableCounts;
+};
+
+/** The rows of a disposition, by the names that the ledger has. */
+const TABLE_OF = {
+  ok: "validated_ok",
+  late: "validated_late",
+  too_late: "late_events",
+  duplicate: "duplicate",
+  rejected: "rejected",
+} as const satisfies Readonly<Record<string, keyof TableCounts>>;
+const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
 
 /**
- * Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
- * row, every row its own raw record. Empty: it balances.
+ * Every comparison as a row: `partition, what, ledger, found`; where the two differ it does not
+ * balance, and where they are null nothing was compared. One statement, so that rows and ledger are
+ * of one instant while commits go on. On PostgreSQL it reads the tables through.
  */
-export async function findDifferences(reader: Reader): Promise<Difference[]> {
-  const differences: Difference[] = [];
-  const { rows: counts } = await reader.query(COUNTS);
-  const { rows: ledgers } = await reader.query(
-    "SELECT l.*, p.next_offset FROM ledger l FULL JOIN positions p USING (partition)",
-  );
-  const known = new Set(ledgers.map((row) => Number(row.partition)));
-  for (const { partition, what, found } of counts) {
-    if (known.has(Number(partition))) continue;
-    differences.push({
-      partition: Number(partition),
-      what: String(what),
-      ledger: 0,
-      found: Number(found),
-    });
-  }
-  for (const row of ledgers) {
-    const partition = Number(row.partition);
-    const ledger = { raw: Number(row.raw) } as Ledger;
-    for (const disposition of DISPOSITIONS) ledger[disposition] = Number(row[disposition]);
-    for (const what of ["ok", "late", "too_late", "duplicate", "rejected"] as const) {
-      const count = counts.find((c) => Number(c.partition) === partition && c.what === what);
-      const found = Number(count?.found ?? 0);
-      if (found !== ledger[what]) {
-        differences.push({ partition, what, ledger: ledger[what], found });
-      }
-    }
-    const sum = ledger.raw - ledgerDifference(ledger);
-    if (sum !== ledger.raw) {
-      differences.push({ partition, what: "sum", ledger: ledger.raw, found: sum });
-    }
-    const position = Number(row.next_offset);
-    if (position !== ledger.raw) {
-      differences.push({ partition, what: "position", ledger: ledger.raw, found: position });
-    }
-  }
-  differences.push(...await findSharedOffsets(reader));
-  return differences;
+export function balanceSql(of: TablesOf, { name }: Pick<Dialect, "name"> = POSTGRES): string {
+  const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
+  const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
+  const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
+  return `WITH ${name === "sqlite" ? COUNTED : CLAIMED}
+), days AS (
+  SELECT source_partition AS partition, sum(readings) AS readings
+  FROM readings_meter_daily GROUP BY source_partition
+), known AS (
+  SELECT partition FROM ledger UNION SELECT partition FROM positions
+  UNION SELECT partition FROM found UNION SELECT partition FROM days
+), held AS (
+  SELECT k.partition, coalesce(l.raw, 0) AS raw, coalesce(l.tick, 0) AS tick,
+         ${ledgers.join(",\n         ")},
+         coalesce(p.next_offset, 0) AS next_offset,
+         ${POSITION[of]} AS read_records,
+         coalesce(f.claims, 0) AS claims, coalesce(f.offsets, 0) AS offsets,
+         coalesce(f.end_offset, 0) AS end_offset,
+         ${founds.join(",\n         ")},
+         coalesce(d.readings, 0) AS day_readings
+  FROM known k
+  LEFT JOIN ledger l ON l.partition = k.partition
+  LEFT JOIN positions p ON p.partition = k.partition
+  LEFT JOIN found f ON f.partition = k.partition
+  LEFT JOIN days d ON d.partition = k.partition
+)
+${ROW_DISPOSITIONS.map(compareDisposition).join("\nUNION ALL\n")}
+UNION ALL
+SELECT partition, 'sum', raw, ${ROW_DISPOSITIONS.join(" + ")} + tick FROM held
+UNION ALL
+SELECT partition, 'position', raw, read_records FROM held
+UNION ALL
+SELECT partition, 'rows with a disposition', claims,
+       ${all} FROM held
+UNION ALL
+SELECT partition, 'raw records with a row', claims, offsets FROM held
+UNION ALL
+SELECT partition, 'end of the rows', next_offset,
+       CASE WHEN end_offset > next_offset THEN end_offset ELSE next_offset END FROM held
+UNION ALL
+SELECT partition, 'readings by day', ok + late, day_readings FROM held${UNREAD[of]}`;
 }
 
-/** Raw records that more than one row claims. */
-async function findSharedOffsets(reader: Reader): Promise<Difference[]> {
-  const { rows } = await reader.query(`
-    SELECT partition, count(*) AS rows, count(DISTINCT source_offset) AS offsets FROM (
-      SELECT source_partition AS partition, source_offset FROM validated_readings
-      UNION ALL SELECT source_partition, source_offset FROM late_events
-      UNION ALL SELECT source_partition, source_offset FROM rejected_readings
-    ) AS claims GROUP BY partition HAVING count(*) <> count(DISTINCT source_offset)`);
-  return rows.map((row) => ({
-    partition: Number(row.partition),
-    what: "raw records with a row",
-    ledger: Number(row.rows),
-    found: Number(row.offsets),
-  }));
+/** The rows that raw records became, one by one. */
+const CLAIMED = `claims AS (
+  SELECT source_partition AS partition, source_offset,
+         CASE status WHEN 'OK' THEN 'ok' WHEN 'LATE' THEN 'late' END AS what
+  FROM validated_readings
+  UNION ALL
+  SELECT source_partition, source_offset, 'too_late' FROM late_events
+  UNION ALL
+  SELECT source_partition, source_offset,
+         CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
+  FROM rejected_readings
+), found AS (
+  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+         max(source_offset) + 1 AS end_offset,
+         ${
+  ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
+    .join(",\n         ")
+}
+  FROM claims GROUP BY partition`;
+
+/**
+ * The same of the embedded store: readings by the sums of their days, and what retention has dropped.
+ * That the readings are there one by one, each with a raw record of its own, is proved by their digests.
+ */
+const COUNTED = `counted AS (
+  SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
+         sum(late_readings) AS late, 0 AS too_late, 0 AS duplicate, 0 AS rejected
+  FROM meter_days GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, count(*), 0, 0 FROM late_events GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, 0,
+         count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
+         count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
+  FROM rejected_readings GROUP BY source_partition
+  UNION ALL
+  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped
+), found AS (
+  SELECT partition, sum(${ROW_DISPOSITIONS.join(" + ")}) AS claims,
+         sum(${ROW_DISPOSITIONS.join(" + ")}) AS offsets, 0 AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM counted GROUP BY partition`;
+
+function compareDisposition(name: string): string {
+  return `SELECT partition, '${name}' AS what, ${name} AS ledger, found_${name} AS found FROM held`;
+}
+
+/** How many raw records a position stands for, at least as many as the ledger where it has holes. */
+const POSITION: Readonly<Record<TablesOf, string>> = {
+  store: "coalesce(p.next_offset, 0)",
+  sinks: "CASE WHEN l.raw <= p.next_offset THEN l.raw ELSE coalesce(p.next_offset, 0) END",
+};
+
+const UNREAD: Readonly<Record<TablesOf, string>> = {
+  store: "",
+  sinks: `
+UNION ALL
+SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigint)
+FROM sink_positions s LEFT JOIN known k ON k.partition = s.partition
+WHERE s.messages > 0 AND k.partition IS NULL`,
+};
+
+/** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
+export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
+  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
+    .sort((a, b) => a.partition - b.partition);
+  const compared = rows.filter((row): row is Difference => row.ledger !== null);
+  const differences = compared.filter(({ ledger, found }) => ledger !== found);
+  const notCompared = rows.filter(({ ledger }) => ledger === null).map(({ partition }) =>
+    partition
+  );
+  return {
+    balanced: outcomeOf(differences, notCompared),
+    differences,
+    partitions: new Set(compared.map(({ partition }) => partition)).size,
+    notCompared,
+    ...sumCompared(compared),
+  };
+}
+
+/** How a comparison came out: null where what was compared is equal, and not all was. */
+export function outcomeOf(
+  differences: readonly unknown[],
+  notCompared: readonly number[],
+): boolean | null {
+  if (differences.length > 0) return false;
+  return notCompared.length > 0 ? null : true;
+}
+
+type Comparison = Omit<Difference, "ledger"> & { readonly ledger: number | null };
+
+function comparisonOf(row: Row): Comparison {
+  return {
+    partition: toNumber(row.partition),
+    what: String(row.what),
+    ledger: toNumberOrNull(row.ledger),
+    found: toNumber(row.found),
+  };
+}
+
+/** The ledger and the rows of all partitions. Ticks are what of the ledger's sum has no row. */
+function sumCompared(compared: readonly Difference[]): { ledger: Ledger; tables: TableCounts } {
+  const ledger = emptyLedger();
+  const tables = { ...NO_ROWS };
+  for (const { what, ledger: counted, found } of compared) {
+    if (what === "sum") {
+      ledger.raw += counted;
+      ledger.tick += found;
+    }
+    const disposition = ROW_DISPOSITIONS.find((name) => name === what);
+    if (disposition === undefined) continue;
+    ledger[disposition] += counted;
+    ledger.tick -= counted;
+    tables[TABLE_OF[disposition]] += found;
+  }
+  return { ledger, tables };
+}
+
+const NO_ROWS = { validated_ok: 0, validated_late: 0, late_events: 0, duplicate: 0, rejected: 0 };
+
+/** Rows missing from the tables (positive) or too many there (negative), all partitions together. */
+export function missingRows({ ledger, tables }: Pick<Balance, "ledger" | "tables">): TableCounts {
+  const missing = { ...NO_ROWS };
+  for (const name of ROW_DISPOSITIONS) {
+    missing[TABLE_OF[name]] = ledger[name] - tables[TABLE_OF[name]];
+  }
+  return missing;
 }

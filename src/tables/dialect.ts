@@ -19,8 +19,6 @@ export type Dialect = {
   hasFlag(flag: string): string;
   /** How many meters there are: a whole statement, of the column `meters`. */
   readonly countMeters: string;
-  /** How many readings there are on time (`rows_ok`) and late (`rows_late`). */
-  readonly countReadings: string;
   /** `meter_id`, `readings`, `late`, `first_at` and `last_at` of meters, by their days. */
   meterSums(where: string): string;
   /** Where late readings come from. */
@@ -54,8 +52,6 @@ export const POSTGRES: Dialect = {
               ORDER BY v.meter_id LIMIT 1)
       FROM meters m WHERE m.meter_id IS NOT NULL
     ) SELECT count(meter_id) AS meters FROM meters`,
-  countReadings: `SELECT count(*) FILTER (WHERE status = 'OK') AS rows_ok,
-      count(*) FILTER (WHERE status = 'LATE') AS rows_late FROM validated_readings`,
   meterSums: (where) =>
     `SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
        min(first_at) AS first_at, max(last_at) AS last_at
@@ -87,8 +83,6 @@ export const SQLITE: Dialect = {
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
   countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_days",
-  countReadings: `SELECT coalesce(sum(readings - late_readings), 0) AS rows_ok,
-      coalesce(sum(late_readings), 0) AS rows_late FROM meter_days`,
   meterSums: (where) =>
     `SELECT meter_id, readings, late,
        strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,

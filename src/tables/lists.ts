@@ -1,4 +1,3 @@
-import { emptyLedger, type Ledger, ledgerDifference, sumLedgers } from "../core/ledger.ts";
 import type { GapState, RejectReason } from "../core/outputs.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialectOf, type ListPage, type Query, type Row } from "./query.ts";
@@ -20,98 +19,6 @@ export const REJECT_REASONS = [
   "DUPLICATE",
   "CONFLICT",
 ] as const satisfies RejectReason[];
-
-const PARTITIONS_MAX = 10_000;
-
-/** A partition's account and how far it is read. */
-export type PartitionLedger = Ledger & {
-  readonly partition: number;
-  readonly next_offset: number | null;
-  readonly watermark: string | null;
-};
-
-/** The accounts as the pipeline keeps them. */
-export type LedgerAnswer = {
-  readonly partitions: PartitionLedger[];
-  readonly total: Ledger;
-  readonly difference: number;
-};
-
-/** Every partition's ledger and position. Cheap: one row a partition. */
-export async function readLedger(query: Query): Promise<LedgerAnswer> {
-  const rows = await query(
-    `SELECT partition, l.raw, l.ok, l.late, l.too_late, l.duplicate, l.rejected, l.tick,
-            p.next_offset, p.watermark
-     FROM ledger l FULL JOIN positions p USING (partition)
-     ORDER BY partition LIMIT ${PARTITIONS_MAX}`,
-  );
-  const partitions = rows.map((row) => ({
-    partition: toNumber(row.partition),
-    ...ledgerFromRow(row),
-    next_offset: toNumberOrNull(row.next_offset),
-    watermark: toIsoOrNull(row.watermark),
-  }));
-  const total = sumLedgers(partitions);
-  return { partitions, total, difference: ledgerDifference(total) };
-}
-
-function ledgerFromRow(row: Row): Ledger {
-  const ledger = emptyLedger();
-  for (const name of Object.keys(ledger) as (keyof Ledger)[]) ledger[name] = toNumber(row[name]);
-  return ledger;
-}
-
-/** The dispositions found as rows. Ticks leave none. */
-export type TableCounts = {
-  readonly validated_ok: number;
-  readonly validated_late: number;
-  readonly late_events: number;
-  readonly duplicate: number;
-  readonly rejected: number;
-};
-
-/** The rows found, and the ledger of the same instant to hold against them. */
-export type TableCheck = { readonly tables: TableCounts; readonly ledger: Ledger };
-
-/**
- * Counts the rows of the tables. On PostgreSQL it scans them: seconds over tens of millions of rows.
- * The embedded store has the readings counted by its days. One statement, so that rows and ledger are of one snapshot even while commits go on.
- */
-export async function countTables(query: Query): Promise<TableCheck> {
-  const { countReadings } = dialectOf(query);
-  const [row] = await query(
-    `SELECT l.*, v.*, e.*, r.*
-     FROM (SELECT sum(raw) AS raw, sum(ok) AS ok, sum(late) AS late, sum(too_late) AS too_late,
-                  sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(tick) AS tick
-           FROM ledger) l,
-          (${countReadings}) v,
-          (SELECT count(*) AS rows_too_late FROM late_events) e,
-          (SELECT count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')) AS rows_duplicate,
-                  count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rows_rejected
-           FROM rejected_readings) r`,
-  );
-  return {
-    ledger: ledgerFromRow(row),
-    tables: {
-      validated_ok: toNumber(row.rows_ok),
-      validated_late: toNumber(row.rows_late),
-      late_events: toNumber(row.rows_too_late),
-      duplicate: toNumber(row.rows_duplicate),
-      rejected: toNumber(row.rows_rejected),
-    },
-  };
-}
-
-/** Rows missing from the tables (positive) or too many there (negative), by disposition. */
-export function tableDifferences({ tables, ledger }: TableCheck): TableCounts {
-  return {
-    validated_ok: ledger.ok - tables.validated_ok,
-    validated_late: ledger.late - tables.validated_late,
-    late_events: ledger.too_late - tables.late_events,
-    duplicate: ledger.duplicate - tables.duplicate,
-    rejected: ledger.rejected - tables.rejected,
-  };
-}
 
 /** How many gaps stand in each state, and the missing intervals as stored. */
 export type GapsByState = Record<GapState, { gaps: number; missing_intervals: number }>;

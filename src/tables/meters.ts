@@ -147,7 +147,7 @@ export async function readGapSpans(
     `SELECT meter_id, missing_from, state, known_to FROM (
        SELECT g.meter_id, g.missing_from, g.state,
          ${dialect.later("g.missing_from", `(${known}) * 60`)} AS known_to,
-         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${known} DESC) AS place
+         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${known} DESC, g.time) AS place
        FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
        WHERE g.state <> 'FILLED'
          AND g.meter_id IN (${dialect.texts("$1")})

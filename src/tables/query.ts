@@ -19,3 +19,17 @@ export function dialectOf({ dialect = POSTGRES }: { readonly dialect?: Dialect }
 
 /** Which rows of a list are wanted. */
 export type ListPage = { readonly limit: number; readonly offset: number };
+
+/** The part of a database client that reading needs. */
+export type Reader = {
+  /** What it speaks; PostgreSQL's unless it says. */
+  readonly dialect?: Dialect;
+  query(sql: string, params?: readonly unknown[]): Promise<{ rows: Row[] }>;
+};
+
+/** A client's answers as rows alone. */
+export function queryOf(reader: Reader): Query {
+  const { dialect } = reader;
+  const query = async (sql: string, params?: unknown[]) => (await reader.query(sql, params)).rows;
+  return Object.assign(query, { dialect });
+}

@@ -64,22 +64,22 @@ export async function openFilled(): Promise<PGlite> {
       ('2013-01-03T05:00Z', 'MAC2', '2013-01-03T05:00Z', '2013-01-03T05:00Z', 0, 0, 0, 'FILLED',
        'MAC2@2013-01-03T05:00:00Z', '2013-01-03T05:45Z', 1, 12);
     INSERT INTO late_events VALUES
-      ('2013-01-02T03:00Z', 'MAC1', '2013-01-01T23:30Z', 0.25, 12600, 0, 60),
-      ('2013-01-03T03:00Z', 'MAC2', '2013-01-02T23:00Z', 0.75, 14400, 1, 70);
+      ('2013-01-02T03:00Z', 'MAC1', '2013-01-01T23:30Z', 0.25, 12600, 0, 99),
+      ('2013-01-03T03:00Z', 'MAC2', '2013-01-02T23:00Z', 0.75, 14400, 1, 33);
     INSERT INTO rejected_readings VALUES
       ('2013-01-02T10:00Z', 'NEGATIVE', 'consumption_kwh is -1', '{"a":"<b>"}', 'utf8', 'BAD',
-       '2013-01-02T10:00Z', -1, 0, 200),
+       '2013-01-02T10:00Z', -1, 0, 100),
       ('2013-01-02T11:00Z', 'MALFORMED', 'not JSON', '<img src=x onerror=alert(1)>', 'utf8', NULL,
-       NULL, NULL, 0, 201),
+       NULL, NULL, 0, 101),
       ('2013-01-02T11:30Z', 'DUPLICATE', 'the same', '{}', 'utf8', 'MAC1', '2013-01-02T11:30Z',
-       0.5, 0, 202);
+       0.5, 0, 102);
     INSERT INTO ledger VALUES (0, 110, 98, 0, 1, 1, 2, 8), (1, 34, 30, 2, 1, 0, 0, 1);
-    INSERT INTO positions VALUES (0, 203, '2013-01-03T12:00Z'), (1, 71, '2013-01-03T11:30Z');
+    INSERT INTO positions VALUES (0, 110, '2013-01-03T12:00Z'), (1, 34, '2013-01-03T11:30Z');
   `);
-  for (const meterId of HOSTILE_IDS) {
+  for (const [n, meterId] of HOSTILE_IDS.entries()) {
     await db.query(
-      "INSERT INTO validated_readings VALUES ('2013-01-03T00:00Z', $1, 1, 'OK', '{}', NULL, 1, 500)",
-      [meterId],
+      "INSERT INTO validated_readings VALUES ('2013-01-03T00:00Z', $1, 1, 'OK', '{}', NULL, 1, $2)",
+      [meterId, 25 + n],
     );
   }
   await runSql(db, "003_summaries.sql"); // sums up what is there

@@ -26,7 +26,9 @@ async function benchObjects(): Promise<void> {
   let validated = 0;
   const timing = await time(() => {
     for (let n = 0, slotMs = START_MS; n < readings; slotMs += SLOT_MS) {
-      for (const id of ids) processor.reading(id, slotMs, 0.219, n++);
+      for (const meterId of ids) {
+        processor.reading({ meterId, timestampMs: slotMs, consumptionKwh: 0.219, offset: n++ });
+      }
       validated += processor.takeOutputs().validated.length;
     }
   });
@@ -45,7 +47,13 @@ async function benchJson(): Promise<void> {
     const { bytes, ends } = rawSlot(ids, START_MS + slot * SLOT_MS);
     const timing = await time(() => {
       for (let r = 0, start = 0; r < ids.length; start = ends[r++]) {
-        processor.record(bytes, start, ends[r], slot * ids.length + r, NaN);
+        processor.record({
+          bytes,
+          start,
+          end: ends[r],
+          offset: slot * ids.length + r,
+          timeMs: NaN,
+        });
       }
       const { validated } = processor.takeOutputs();
       writer.reset();
@@ -80,8 +88,9 @@ async function benchMillion(): Promise<void> {
   const timing = await time(() => {
     for (let slot = 0; slot < 3; slot++) {
       for (let m = 0; m < meters; m++) {
-        const id = `MTR${String(m).padStart(7, "0")}`;
-        processor.reading(id, START_MS + slot * SLOT_MS, 0.219, offset++);
+        const meterId = `MTR${String(m).padStart(7, "0")}`;
+        const timestampMs = START_MS + slot * SLOT_MS;
+        processor.reading({ meterId, timestampMs, consumptionKwh: 0.219, offset: offset++ });
         if (offset % 10_000 === 0) processor.takeOutputs();
       }
     }
@@ -92,7 +101,9 @@ async function benchMillion(): Promise<void> {
   printRate("core: a million meters, three slots each", 3 * meters, timing);
   console.log(`core: state of a million meters${String(stateMib).padStart(26)} MiB  goal 400 MB`);
   const tick = encoder.encode('{"type":"tick","timestamp":"2013-01-01T04:00:00Z"}');
-  const silence = await time(() => processor.record(tick, 0, tick.length, offset, NaN));
+  const silence = await time(() =>
+    processor.record({ bytes: tick, start: 0, end: tick.length, offset, timeMs: NaN })
+  );
   const gaps = processor.takeOutputs().gaps.length;
   if (gaps !== meters) throw new Error(`${gaps} gaps for ${meters} silent meters`);
   console.log(

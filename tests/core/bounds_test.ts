@@ -4,8 +4,7 @@ import { encodeAll, encodeChanges, encodeTask } from "../../src/core/codec.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { BASE_MS, DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS } from "./harness.ts";
-
-const encoder = new TextEncoder();
+import { rawOf } from "../simulation/fold.ts";
 
 /** How much state there is, in things and in bytes. */
 function stateSize(processor: Processor) {
@@ -26,8 +25,12 @@ function stateSize(processor: Processor) {
 }
 
 function record(processor: Processor, text: string): void {
-  const bytes = encoder.encode(text);
-  processor.record(bytes, 0, bytes.length, processor.state.nextOffset, NaN);
+  processor.record(rawOf(text, processor.state.nextOffset));
+}
+
+function reading(processor: Processor, meterId: string, timestampMs: number, kwh: number): void {
+  const { nextOffset: offset } = processor.state;
+  processor.reading({ meterId, timestampMs, consumptionKwh: kwh, offset });
 }
 
 /** One commit, of which only the size of its changelog matters here. */
@@ -45,7 +48,7 @@ function churn(changes: Partial<ProcessorOptions>) {
     for (const slot of [0, 1, 3, 2, 6]) {
       for (let meter = 0; meter < 1000; meter++) {
         const atMs = startMs + slot * 30 * MINUTE_MS;
-        processor.reading(`R${round}-${meter}`, atMs, slot, processor.state.nextOffset);
+        reading(processor, `R${round}-${meter}`, atMs, slot);
       }
     }
     changelogMax = Math.max(changelogMax, commit(processor));
@@ -190,11 +193,11 @@ Deno.test("Processor bounds what it learns from", () => {
   const processor = new Processor({ ...DEFAULTS, expectedIntervalMs: "auto" });
   for (let n = 0; n < 5; n++) {
     for (let repeat = 0; repeat < 2000; repeat++) {
-      processor.reading("M", BASE_MS + n * HOUR_MS, repeat, processor.state.nextOffset);
+      reading(processor, "M", BASE_MS + n * HOUR_MS, repeat);
     }
   }
   const learning = processor.meters.learning.get(processor.meters.find("M"));
   assert.equal(learning?.timesMs.length, 5);
-  processor.reading("M", BASE_MS + 5 * HOUR_MS, 0, processor.state.nextOffset);
+  reading(processor, "M", BASE_MS + 5 * HOUR_MS, 0);
   assert.equal(processor.meters.learning.size, 0);
 });

@@ -91,7 +91,7 @@ export function startHarness(
   const record = (raw: string | Uint8Array, recordTime: At = NaN): string => {
     const bytes = typeof raw === "string" ? encoder.encode(raw) : raw;
     const offset = processor.state.nextOffset;
-    processor.record(bytes, 0, bytes.length, offset, ms(recordTime));
+    processor.record({ bytes, start: 0, end: bytes.length, offset, timeMs: ms(recordTime) });
     const said = processor.takeOutputs();
     outputs.validated.push(...said.validated);
     outputs.gaps.push(...said.gaps);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { HOUR_MS, iso, ms, startHarness } from "./harness.ts";
+import { rawOf } from "../simulation/fold.ts";
 
 /** Metrics of one commit as `type{tags} value`. */
 function showMetrics(core: ReturnType<typeof startHarness>): string[] {
@@ -12,8 +13,7 @@ function showMetrics(core: ReturnType<typeof startHarness>): string[] {
 function fold(core: ReturnType<typeof startHarness>, meterId: string, at: string, kwh = "1"): void {
   const { processor } = core;
   const text = `{"meter_id":"${meterId}","timestamp":"${iso(at)}","consumption_kwh":${kwh}}`;
-  const bytes = new TextEncoder().encode(text);
-  processor.record(bytes, 0, bytes.length, processor.state.nextOffset, ms(at));
+  processor.record(rawOf(text, processor.state.nextOffset, ms(at)));
 }
 
 Deno.test("Processor.takeOutputs() counts each disposition and reason of a commit once", () => {

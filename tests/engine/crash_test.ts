@@ -187,7 +187,8 @@ function foldFrom(task: Task, count: number): void {
   const log = records.filter(({ partition }) => partition === 0 || partition === -1);
   const { bytes, ends } = toChunk(log.slice(0, count));
   for (let r = task.nextOffset; r < Math.min(count, log.length); r++) {
-    task.fold(bytes, r === 0 ? 0 : ends[r - 1], ends[r], NaN);
+    const start = r === 0 ? 0 : ends[r - 1];
+    task.fold({ bytes, start, end: ends[r], offset: task.nextOffset, timeMs: NaN });
   }
 }
 

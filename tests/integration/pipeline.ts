@@ -2,8 +2,14 @@ import { readConfig } from "../../src/config.ts";
 import { processorOptions } from "../../src/judging.ts";
 import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { Processor } from "../../src/core/processor.ts";
+import { newRawRecord } from "../../src/core/reading.ts";
 import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log/ports.ts";
-import { outputRecords, topicNames, type Topics } from "../../src/engine/log/records.ts";
+import {
+  outputRecords,
+  placeRecord,
+  topicNames,
+  type Topics,
+} from "../../src/engine/log/records.ts";
 import { openLog, READER_OPTIONS } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 
@@ -227,12 +233,9 @@ export class Pipeline implements AsyncDisposable {
     const config = readConfig(null, (name) => this.#environment[name]);
     for (const [partition, batches] of (await this.read(topics.raw)).entries()) {
       const processor = new Processor(processorOptions(config, partition, null));
-      for (const { count, bytes, values, offsets, timesMs } of batches) {
-        for (let r = 0; r < count; r++) {
-          const start = Math.max(0, values.starts[r]);
-          const end = values.starts[r] < 0 ? start : values.ends[r];
-          processor.record(bytes, start, end, offsets[r], timesMs[r]);
-        }
+      const record = newRawRecord();
+      for (const batch of batches) {
+        for (let r = 0; r < batch.count; r++) processor.record(placeRecord(record, batch, r));
       }
       const outputs = { ...processor.takeOutputs(), metrics: [] };
       for (const run of outputRecords(outputs, { topics, partition, nowMs: 0 })) {

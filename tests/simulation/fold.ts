@@ -2,6 +2,7 @@ import { gapId } from "../../src/core/json.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
+import type { RawRecord } from "../../src/core/reading.ts";
 import { UTC_ZONE } from "../../src/core/time.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
@@ -12,6 +13,12 @@ export function coreOptions(options: OracleOptions, partition = 0): ProcessorOpt
   return { ...options, partition, zone: UTC_ZONE, rejectedRawBytesMax: 1024 };
 }
 
+/** A record of a raw log; without a time of its own unless one is given. */
+export function rawOf(value: string | Uint8Array, offset: number, timeMs = NaN): RawRecord {
+  const bytes = typeof value === "string" ? encoder.encode(value) : value;
+  return { bytes, start: 0, end: bytes.length, offset, timeMs };
+}
+
 /** Folds raw texts one by one; a record without a time of its own has none. */
 export function foldRecords(
   processor: Processor,
@@ -19,9 +26,7 @@ export function foldRecords(
   recordTimesMs: readonly (number | null)[] | null = null,
 ): void {
   records.forEach((text, r) => {
-    const bytes = encoder.encode(text);
-    const offset = processor.state.nextOffset;
-    processor.record(bytes, 0, bytes.length, offset, recordTimesMs?.[r] ?? NaN);
+    processor.record(rawOf(text, processor.state.nextOffset, recordTimesMs?.[r] ?? NaN));
   });
 }
 

@@ -12,7 +12,7 @@ import { Task } from "../../src/engine/task.ts";
 import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
 import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
-import { coreOptions, foldRecords } from "./fold.ts";
+import { coreOptions, foldRecords, rawOf } from "./fold.ts";
 import type { OracleOptions } from "./oracle.ts";
 import { answerOf, assertSameAnswer, metricSums, outputLines } from "./playback.ts";
 
@@ -198,8 +198,7 @@ async function foldInBatches(
   let task = await open();
   for (let at = 0; at < texts.length; at += batchRecords) {
     for (const text of texts.slice(at, at + batchRecords)) {
-      const bytes = encoder.encode(text);
-      task.fold(bytes, 0, bytes.length, NaN);
+      task.fold(rawOf(text, task.nextOffset));
     }
     await store.commit(task.takeCommit()!);
     if (restores) task = await open();

@@ -12,6 +12,7 @@ import type { Processor } from "../../src/core/processor.ts";
 import type { PipelineOptions } from "../../src/engine/pipeline.ts";
 import type { Clock, CommitStore, RecordChunk } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
+import { rawOf } from "./fold.ts";
 
 /** One record of the raw stream; partition -1: a tick, for every partition. */
 export type RawRecord = { readonly partition: number; readonly text: string };
@@ -72,8 +73,7 @@ export function indexOf(log: readonly LogRecord[], offset: number): number {
 /** Folds records of a partition's log into its task. */
 export function foldLog(task: Task, records: readonly LogRecord[]): void {
   for (const { offset, timeMs, text } of records) {
-    const bytes = encoder.encode(text);
-    task.fold(bytes, 0, bytes.length, timeMs, offset);
+    task.fold(rawOf(text, offset, timeMs));
   }
 }
 

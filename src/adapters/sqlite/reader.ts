@@ -1,5 +1,5 @@
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
-import type { FileCheck } from "./check.ts";
+import type { Finding } from "./check.ts";
 import { type Dialect, SQLITE } from "../../tables/dialect.ts";
 import { SqlError, StoreError } from "./errors.ts";
 import type { ReaderRequest } from "./reader_thread.ts";
@@ -9,6 +9,8 @@ import { type PostedError, Thread } from "./thread.ts";
 export type Moment = {
   readonly dialect: Dialect;
   query(sql: string, params?: readonly unknown[]): Promise<QueryAnswer>;
+  /** Proves the contents. It takes as long as it takes. */
+  check(): Promise<readonly Finding[]>;
 };
 
 export type ReaderOptions = {
@@ -60,6 +62,7 @@ export class StoreReader {
         return await work({
           dialect: SQLITE,
           query: (sql, params = []) => this.#query(thread, sql, params),
+          check: () => thread.ask({ kind: "check" }) as Promise<readonly Finding[]>,
         });
       } finally {
         await thread.ask({ kind: "end" }).catch(() => {}); // a thread given up has ended it
@@ -83,11 +86,6 @@ export class StoreReader {
         take({ columns, rows, isLast });
       }
     });
-  }
-
-  /** Proves the contents, as they are at one moment. It takes as long as it takes. */
-  check(): Promise<FileCheck> {
-    return this.#with((thread) => thread.ask({ kind: "check" }) as Promise<FileCheck>);
   }
 
   async close(): Promise<void> {

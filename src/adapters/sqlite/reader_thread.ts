@@ -1,6 +1,6 @@
 /** A thread that reads a store, and can do nothing else. */
 import { columnsOf, narrowed, prepareOne, readCells } from "./cells.ts";
-import { checkFile, type FileCheck } from "./check.ts";
+import { checkFile } from "./check.ts";
 import { AUTHORIZATION, isForbidden, SqlError } from "./errors.ts";
 import { type Database, openFile, SQLITE } from "./library.ts";
 import { identityOf } from "./schema.ts";
@@ -52,7 +52,7 @@ function handle(request: ReaderRequest): unknown {
     case "page":
       return nextPage(request.rowsMax);
     case "check":
-      return ours(() => check());
+      return ours(() => checkFile(opened()));
     case "close":
       pages?.return?.();
       database?.close();
@@ -120,16 +120,6 @@ function nextPage(rowsMax: number): unknown[][] {
     else rows.push(narrowed(value as unknown[]));
   }
   return rows;
-}
-
-function check(): FileCheck {
-  const on = opened();
-  on.exec("BEGIN");
-  try {
-    return checkFile(on);
-  } finally {
-    on.exec("ROLLBACK");
-  }
 }
 
 answerRequests(answer);

@@ -120,6 +120,11 @@ export class Session {
     return readCells(this.#database, sql, params);
   }
 
+  /** Lets the lock go, as between two transactions: whoever comes now takes the store over. */
+  release(): void {
+    if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+  }
+
   /** Whether anything was ever played into the store. */
   isUsed(): boolean {
     const [{ n }] = this.#database.prepare(
@@ -162,6 +167,7 @@ export class Session {
 
   #transact(work: () => void): void {
     const database = this.#database;
+    if (!database.isTransaction) begin(database);
     if (!this.#isOurs()) throw new TakenError("another process has taken the store over");
     try {
       work();
@@ -207,7 +213,7 @@ function begin(database: Database): void {
 }
 
 function refuseDamage(database: Database, path: string): void {
-  const { findings } = checkFile(database);
+  const findings = checkFile(database);
   if (findings.length === 0) return;
   const { what } = findings[0];
   const more = findings.length === 1 ? "" : `, and ${findings.length - 1} more`;

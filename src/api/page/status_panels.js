@@ -80,7 +80,7 @@ function showFleet(status) {
 
 function showLedger({ ledger }) {
   const total = ledger?.total;
-  const differences = ledger?.table_differences;
+  const differences = ledger?.differences ?? null;
   reconcile(byId("equation"), [{ name: "raw", label: "Raw records" }, ...TERMS], {
     key: ({ name }) => name,
     create: ({ name, label }) =>
@@ -96,14 +96,9 @@ function showLedger({ ledger }) {
       const check = term.children[2];
       if (name === "raw") return setText(check, "each counted once");
       if (table === null) return setText(check, "leave no row");
-      const off = differences?.[table];
-      const text = off === undefined
-        ? "tables not counted"
-        : off === 0
-        ? "tables agree"
-        : `${formatCount(Math.abs(off))} ${off > 0 ? "not in" : "too many in"} the tables`;
-      setText(check, text);
-      setAttribute(check, "data-off", off === undefined || off === 0 ? null : "true");
+      const off = offOf(differences, name);
+      setText(check, tablesText(off));
+      setAttribute(check, "data-off", off === null || off.sum === 0 ? null : "true");
     },
   });
   const raw = total?.raw ?? 0;
@@ -117,7 +112,7 @@ function showLedger({ ledger }) {
 
 function showSeal(ledger) {
   const seal = byId("seal");
-  if (ledger === null || ledger.total.raw === 0) {
+  if (ledger === null || (ledger.total.raw === 0 && ledger.balanced !== false)) {
     seal.dataset.seal = "wait";
     setText(seal.querySelector("b"), "Not counted");
     setText(
@@ -126,16 +121,45 @@ function showSeal(ledger) {
     );
     return;
   }
-  if (ledger.balanced) {
-    seal.dataset.seal = "yes";
-    setText(byId("seal-text"), "Balances");
-    const checked = ledger.table_differences !== null;
-    setText(byId("seal-detail"), checked ? "Nothing lost, tables agree" : "Tables not counted yet");
+  if (ledger.balanced === false) {
+    seal.dataset.seal = "no";
+    const worst = Math.abs(ledger.difference) || (offOf(ledger.differences, null)?.sum ?? 0);
+    setText(byId("seal-text"), worst > 0 ? `Off by ${formatCount(worst)}` : "Does not balance");
+    setText(byId("seal-detail"), "Run gridwatch verify");
     return;
   }
-  seal.dataset.seal = "no";
-  const off = Object.values(ledger.table_differences ?? {}).reduce((a, b) => a + Math.abs(b), 0);
-  const worst = Math.max(Math.abs(ledger.difference), off);
-  setText(byId("seal-text"), worst > 0 ? `Off by ${formatCount(worst)}` : "Does not balance");
-  setText(byId("seal-detail"), "Run gridwatch verify");
+  seal.dataset.seal = ledger.balanced ? "yes" : "wait";
+  setText(byId("seal-text"), ledger.balanced ? "Balances" : "Not compared");
+  setText(byId("seal-detail"), sealDetail(ledger));
+}
+
+/** Of how many records it is known: those that came since the last check are not in it. */
+function sealDetail(
+  { balanced, total, tables_checked_raw: checked, tables_checked_at: at, not_compared: none },
+) {
+  if (checked === null) return "The rows are not counted yet";
+  if (balanced === null) return `Partition ${none.join(", ")} has no account yet`;
+  if (checked === total.raw) return "Nothing lost, tables agree";
+  return `As of ${formatCount(checked)} records, ${formatInstant(at)}`;
+}
+
+/** How far rows and ledger of a disposition (null: of any) are apart; null: not compared. */
+function offOf(differences, name) {
+  if (differences === null) return null;
+  const off = { sum: 0, missing: 0 };
+  for (const { what, ledger, found } of differences) {
+    if (name === null ? !TERMS.some((term) => term.name === what) : what !== name) continue;
+    off.sum += Math.abs(ledger - found);
+    off.missing += Math.max(0, ledger - found);
+  }
+  return off;
+}
+
+function tablesText(off) {
+  if (off === null) return "tables not counted";
+  const { sum, missing } = off;
+  if (sum === 0) return "tables agree";
+  if (missing === 0) return `${formatCount(sum)} too many in the tables`;
+  if (missing === sum) return `${formatCount(sum)} not in the tables`;
+  return `${formatCount(missing)} not in the tables, ${formatCount(sum - missing)} too many`;
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../../settings.ts";
 import { processorOptions } from "../../judging.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
+import type { LogAdmin } from "../../engine/log/ports.ts";
 import { type PartitionVerified, verifyPartition } from "../../engine/verify/partition.ts";
 import {
   checkTopics,
@@ -10,7 +11,7 @@ import {
   reachKafka,
 } from "../../setup/kafka.ts";
 import { formatCount } from "../../console/progress.ts";
-import type { Difference } from "../../tables/balance.ts";
+import { type Difference, outcomeOf } from "../../tables/balance.ts";
 import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../../console/shell.ts";
 
@@ -57,7 +58,9 @@ export async function verifyKafka(
       results.push(result);
     }
     progress.clear();
-    return report(results, tables === null ? null : compare(tables, results), isJson);
+    const unread = await findUnread(results, setup.topics.raw, admin);
+    const compared = tables === null ? null : compare(tables, results);
+    return report(results, { compared, unread, isJson });
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
     throw error;
@@ -72,25 +75,48 @@ function compare(tables: Tables, results: readonly PartitionVerified[]): TablesC
   return { tables, differences: [...tables.differences, ...compareTables(tables, results)] };
 }
 
+/** Partitions that have raw records, of which nothing is processed yet: nothing was compared. */
+export async function findUnread(
+  results: readonly Pick<PartitionVerified, "partition" | "ledger">[],
+  topic: string,
+  admin: Pick<LogAdmin, "listOffsets">,
+): Promise<number[]> {
+  const refs = results.filter(({ ledger }) => ledger === null)
+    .map(({ partition }) => ({ topic, partition }));
+  if (refs.length === 0) return [];
+  const starts = await admin.listOffsets(refs, "start");
+  const ends = await admin.listOffsets(refs, "committedEnd");
+  const startOf = (partition: number) =>
+    starts.find((one) => one.partition === partition)?.offset ?? 0;
+  return ends.filter(({ partition, offset }) => offset > startOf(partition))
+    .map(({ partition }) => partition);
+}
+
 function report(
   results: readonly PartitionVerified[],
-  compared: TablesCompared | null,
-  isJson: boolean,
+  { compared, unread, isJson }: {
+    readonly compared: TablesCompared | null;
+    readonly unread: readonly number[];
+    readonly isJson: boolean;
+  },
 ): number {
   const differences = results.flatMap((result) => result.differences);
   const more = results.reduce((sum, result) => sum + result.moreDifferences, 0);
   const ledgers = results.flatMap(({ ledger }): Ledger[] => ledger === null ? [] : [ledger]);
   const ledger = sumLedgers(ledgers);
-  const areTopicsRight = differences.length === 0 && ledgerDifference(ledger) === 0;
+  const isWrong = ledgers.some((each) => ledgerDifference(each) !== 0);
+  const areTopicsRight = differences.length === 0 && !isWrong;
   const areTablesRight = compared === null || compared.differences.length === 0;
+  const notCompared = [...new Set([...unread, ...compared?.tables.notCompared ?? []])];
   const shared = sharedMeters(results);
   if (isJson) {
     print(JSON.stringify({
-      balanced: areTopicsRight && areTablesRight,
+      balanced: areTopicsRight && areTablesRight ? outcomeOf([], notCompared) : false,
       ledger,
       partitions: results.map(({ partition, rawRecords }) => ({ partition, raw: rawRecords })),
       differences,
       more_differences: more,
+      not_compared: notCompared,
       meters_in_several_partitions: shared.length,
       ...(compared === null ? {} : {
         tables: {
@@ -115,18 +141,22 @@ function report(
         `each judged by itself there: ${named}${shared.length > METERS_SHOWN_MAX ? ", …" : ""}`,
     );
   }
-  say(
-    areTopicsRight
-      ? `verified: ${formatCount(ledger.raw)} raw records, each with one disposition, and every ` +
-        "output as it must be"
-      : "the outputs are not what the raw topic says",
-  );
+  for (const partition of unread) {
+    say(`partition ${partition} is not compared: nothing of it is processed yet`);
+  }
+  say(areTopicsRight ? sealOfTopics(ledger) : "the outputs are not what the raw topic says");
   if (compared !== null) {
     for (const line of describeTables(compared.tables, compared.differences)) say(line);
     const behind = ledger.raw - compared.tables.ledger.raw;
     if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
   }
   return areTopicsRight && areTablesRight ? 0 : 3;
+}
+
+function sealOfTopics({ raw }: Ledger): string {
+  if (raw === 0) return "nothing to verify: no raw record is processed yet";
+  return `verified: ${formatCount(raw)} raw records, each with one disposition, and every output ` +
+    "as it must be";
 }
 
 function sharedMeters(results: readonly PartitionVerified[]): string[] {

@@ -1,16 +1,22 @@
-import { DISPOSITIONS, emptyLedger, type Ledger, sumLedgers } from "../../core/ledger.ts";
+import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import type { GapState } from "../../core/outputs.ts";
 import type { PartitionAccount, PartitionVerified } from "../../engine/verify/partition.ts";
+import { ledgerFromRow } from "../../tables/ledger.ts";
 import { databaseError, openDatabase } from "../../setup/database.ts";
 import { formatCount } from "../../console/progress.ts";
-import { type Difference, findDifferences, type Reader } from "../../tables/balance.ts";
+import { type Difference, readBalance } from "../../tables/balance.ts";
+import { queryOf, type Reader } from "../../tables/query.ts";
 
 /** The tables that sinks have written, as they were at one moment. */
 export type Tables = {
+  /** As `Balance` has it. */
+  readonly balanced: boolean | null;
   readonly ledger: Ledger;
   readonly partitions: ReadonlyMap<number, TablePartition>;
   /** Between rows and ledger. */
   readonly differences: readonly Difference[];
+  /** Partitions that rows are written of, and that have no account to compare them with. */
+  readonly notCompared: readonly number[];
   /** Messages that became no row and are kept in `sink_errors`. */
   readonly refused: number;
 };
@@ -38,13 +44,11 @@ export async function readTables(url: string): Promise<Tables> {
 
 async function readAll(reader: Reader): Promise<Tables> {
   await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  // Offsets have holes on Kafka: a position is not a count of records there.
-  const differences = (await findDifferences(reader)).filter(({ what }) => what !== "position");
-  differences.push(...await findDays(reader));
+  const balance = await readBalance(queryOf(reader), "sinks");
   const partitions = await readPartitions(reader);
   const { rows: [{ refused }] } = await reader.query("SELECT count(*) AS refused FROM sink_errors");
-  const ledger = sumLedgers([...partitions.values()].map((partition) => partition.ledger));
-  return { ledger, partitions, differences, refused: Number(refused) };
+  const { balanced, ledger, differences, notCompared } = balance;
+  return { balanced, ledger, partitions, differences, notCompared, refused: Number(refused) };
 }
 
 /**
@@ -79,7 +83,7 @@ export function compareTables(
 
 /** Lines for people: each difference, what was refused, and how it came out. */
 export function describeTables(
-  { ledger, refused }: Tables,
+  { ledger, notCompared, refused }: Tables,
   differences: readonly Difference[],
 ): string[] {
   const lines = differences.map(({ partition, what, ledger, found }) =>
@@ -88,47 +92,44 @@ export function describeTables(
   if (refused > 0) {
     lines.push(`the database has refused ${formatCount(refused)} messages: see sink_errors`);
   }
+  for (const partition of notCompared) {
+    lines.push(`partition ${partition} is not compared: it has no account in the tables yet`);
+  }
   lines.push(
     differences.length > 0
       ? "the tables do not balance"
-      : `the tables balance: ${formatCount(ledger.raw)} raw records, each with one disposition`,
+      : sealOf("the tables balance", ledger, notCompared),
   );
   return lines;
 }
 
+/** The last line where nothing differs: it says of how many records that is known. */
+export function sealOf(
+  claim: string,
+  { raw }: Ledger,
+  notCompared: readonly number[],
+): string {
+  if (raw === 0) return "nothing to compare: there is no account of a raw record yet";
+  const scope = notCompared.length > 0 ? " as far as they are compared" : "";
+  return `${claim}${scope}: ${formatCount(raw)} raw records, each with one disposition`;
+}
+
 async function readPartitions(reader: Reader): Promise<Map<number, TablePartition>> {
   const { rows } = await reader.query(
-    `SELECT l.*, p.next_offset FROM positions p LEFT JOIN ledger l USING (partition)`,
+    `SELECT p.partition, p.next_offset, l.raw, l.ok, l.late, l.too_late, l.duplicate, l.rejected,
+            l.tick
+     FROM positions p LEFT JOIN ledger l ON l.partition = p.partition`,
   );
   const { rows: gaps } = await reader.query(
     `SELECT source_partition AS partition, state, count(*) AS gaps FROM gap_alerts GROUP BY 1, 2`,
   );
   return new Map(rows.map((row) => {
     const partition = Number(row.partition);
-    const ledger = emptyLedger();
-    for (const name of ["raw", ...DISPOSITIONS] as const) ledger[name] = Number(row[name] ?? 0);
+    const ledger = ledgerFromRow(row);
     const counts = { OPEN: 0, CLOSED: 0, FILLED: 0, EXPIRED: 0 };
     for (const gap of gaps) {
       if (Number(gap.partition) === partition) counts[gap.state as GapState] = Number(gap.gaps);
     }
     return [partition, { nextOffset: Number(row.next_offset), ledger, gaps: counts }];
-  }));
-}
-
-/** The fleet's days against the ledger that counts the same readings. */
-async function findDays(reader: Reader): Promise<Difference[]> {
-  const { rows } = await reader.query(
-    `SELECT partition, coalesce(l.ok + l.late, 0) AS ledger, coalesce(d.readings, 0) AS found
-     FROM ledger l FULL JOIN (
-       SELECT source_partition AS partition, sum(readings) AS readings
-       FROM readings_fleet_daily GROUP BY 1
-     ) AS d USING (partition)
-     WHERE coalesce(l.ok + l.late, 0) <> coalesce(d.readings, 0)`,
-  );
-  return rows.map((row) => ({
-    partition: Number(row.partition),
-    what: "readings by day",
-    ledger: Number(row.ledger),
-    found: Number(row.found),
   }));
 }

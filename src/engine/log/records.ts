@@ -1,6 +1,7 @@
 import { JsonWriter } from "../../core/json.ts";
 import type { Outputs } from "../../core/outputs.ts";
-import type { LogRecords } from "./ports.ts";
+import type { RawRecord } from "../../core/reading.ts";
+import type { LogBatch, LogRecords } from "./ports.ts";
 
 /** The topics of one pipeline. */
 export type Topics = {
@@ -24,6 +25,17 @@ export function topicNames(prefix: string): Topics {
     metrics: `${prefix}metrics`,
     changelog: `${prefix}state_changelog`,
   };
+}
+
+/** Places record r of a batch of the raw topic for the core; a null value is an empty record. */
+export function placeRecord(record: RawRecord, batch: LogBatch, r: number): RawRecord {
+  const { bytes, values, offsets, timesMs } = batch;
+  record.bytes = bytes;
+  record.start = Math.max(0, values.starts[r]);
+  record.end = values.starts[r] < 0 ? record.start : values.ends[r];
+  record.offset = offsets[r];
+  record.timeMs = timesMs[r];
+  return record;
 }
 
 type Said = { readonly offset: number; readonly meterId: string | null };

@@ -1,6 +1,7 @@
 import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import type { WorkerEvent } from "../event.ts";
 import type { Clock } from "../ports.ts";
+import { newRawRecord } from "../../core/reading.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
 import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
@@ -18,7 +19,7 @@ import {
   OffsetGoneError,
   type PartitionRef,
 } from "./ports.ts";
-import type { Topics } from "./records.ts";
+import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
 import { LogStore } from "./store.ts";
 
@@ -97,6 +98,8 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #holdings: Holdings<WorkerPartition>;
   readonly #ticks: TickSender;
+  /** The record being folded. */
+  readonly #record = newRawRecord();
 
   constructor(log: WorkerLog, options: WorkerOptions) {
     const { clock, random, signal, onEvent } = options;
@@ -243,12 +246,10 @@ export class Worker {
     const { task } = held;
     if (task === null) return;
     const nowMs = this.#options.clock.nowMs();
-    const { bytes, values, offsets, timesMs, count } = batch;
+    const { offsets, timesMs, count } = batch;
     for (let r = 0; r < count; r++) {
       if (offsets[r] < task.nextOffset) continue;
-      const start = Math.max(0, values.starts[r]);
-      const end = values.starts[r] < 0 ? start : values.ends[r];
-      task.fold(bytes, start, end, timesMs[r], offsets[r]);
+      task.fold(placeRecord(this.#record, batch, r));
       held.foldedRecords++;
     }
     if (count > 0) {

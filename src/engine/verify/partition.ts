@@ -1,10 +1,11 @@
 import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import type { GapState, Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
+import { newRawRecord } from "../../core/reading.ts";
 import type { TaskAccount } from "../../core/task_state.ts";
 import { gapId } from "../../core/json.ts";
 import { readAccounts } from "../log/changelog.ts";
-import { outputRecords } from "../log/records.ts";
+import { outputRecords, placeRecord } from "../log/records.ts";
 import { MetricSums, parseMetric } from "./metric_sums.ts";
 import {
   Differences,
@@ -128,16 +129,15 @@ async function* foldRaw(
   const ref = { topic: topics.raw, partition };
   let mark = options.accountAt ?? Infinity;
   let held = 0;
+  const record = newRawRecord();
   for await (const batch of readCommittedRecords(ref, options, end)) {
-    const { bytes, values, offsets, timesMs } = batch;
+    const { offsets } = batch;
     for (let r = 0; r < batch.count && offsets[r] < end; r++) {
       if (offsets[r] >= mark) {
         yield { outputs: processor.takeOutputs(), nextOffset: mark };
         mark = Infinity;
       }
-      const start = Math.max(0, values.starts[r]);
-      const valueEnd = values.starts[r] < 0 ? start : values.ends[r];
-      processor.record(bytes, start, valueEnd, offsets[r], timesMs[r]);
+      processor.record(placeRecord(record, batch, r));
       if (++held % FOLD_RECORDS > 0) continue;
       yield { outputs: processor.takeOutputs(), nextOffset: offsets[r] + 1 };
     }

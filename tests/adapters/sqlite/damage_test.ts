@@ -129,7 +129,7 @@ function findingsOf(path: string): readonly Pick<Finding, "what" | "table" | "da
   try {
     database = openFile(path, { readOnly: true, busyMs: 0 });
     identityOf(database, path);
-    return checkFile(database).findings;
+    return checkFile(database);
   } catch (error) {
     if (!(error instanceof StoreError) && codeOf(error) === null) throw error;
     return [{ what: (error as Error).message, table: null, day: null }];

@@ -5,6 +5,7 @@ import { batchOf } from "../../../src/adapters/sqlite/batch.ts";
 import { namedRows } from "../../../src/adapters/sqlite/cells.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
 import { Session } from "../../../src/adapters/sqlite/session.ts";
+import { rawOf } from "../../simulation/fold.ts";
 import { logOf, OPTIONS } from "../fleet_log.ts";
 
 /** The start of the machine that tests run under, unless they say another. */
@@ -42,7 +43,7 @@ export class SessionStore implements CommitStore {
 /** Commits the fleet's log from where it stands, partition by turns, up to `recordsMax` of each. */
 export async function playFleet(
   store: CommitStore,
-  { commitsMax = Infinity, recordsMax = Infinity } = {},
+  { commitsMax = Infinity, recordsMax = Infinity, commitRecords = COMMIT_RECORDS } = {},
 ): Promise<void> {
   const tasks: Task[] = [];
   for (const options of OPTIONS) {
@@ -53,12 +54,12 @@ export async function playFleet(
     isDone = true;
     for (const task of tasks) {
       // Batches end at whole multiples: where a run was cut off makes no difference.
-      const end = (Math.floor(task.nextOffset / COMMIT_RECORDS) + 1) * COMMIT_RECORDS;
+      const end = (Math.floor(task.nextOffset / commitRecords) + 1) * commitRecords;
       const batch = logOf(task.partition).slice(task.nextOffset, Math.min(end, recordsMax));
       if (batch.length === 0) continue;
       if (commits++ >= commitsMax) return;
       isDone = false;
-      for (const bytes of batch) task.fold(bytes, 0, bytes.length, NaN);
+      for (const bytes of batch) task.fold(rawOf(bytes, task.nextOffset));
       await store.commit(task.takeCommit()!);
     }
   }

@@ -219,8 +219,19 @@ Deno.test("databaseChecks() hold the ledger's rows and the clock against it", as
     await migrate(client);
     await client.script(sql);
   };
+  /** A row of each disposition, and one of the day, of five raw records and a tick. */
+  const rows = (partition: number) => `
+    INSERT INTO validated_readings VALUES
+      (now(), 'A', 1, 'OK', '{}', NULL, ${partition}, 0),
+      (now(), 'A', 1, 'LATE', '{}', 9, ${partition}, 1);
+    INSERT INTO readings_meter_daily VALUES
+      (now(), 'A', ${partition}, 2, 1, 0, 2, now(), now());
+    INSERT INTO late_events VALUES (now(), 'A', now(), 1, 9999, ${partition}, 2);
+    INSERT INTO rejected_readings (time, reason, detail, raw, source_partition, source_offset)
+      VALUES (now(), 'CONFLICT', '', '', ${partition}, 3), (now(), 'FUTURE', '', '', ${partition}, 4);
+    INSERT INTO positions VALUES (${partition}, 20, now());`;
   const good = await checkPglite(
-    fill("INSERT INTO ledger VALUES (0, 6, 1, 1, 1, 1, 1, 1)"),
+    fill(`INSERT INTO ledger VALUES (0, 6, 1, 1, 1, 1, 1, 1); ${rows(0)}`),
     { migrations: APPLIED },
   );
   assert.deepEqual(
@@ -229,14 +240,30 @@ Deno.test("databaseChecks() hold the ledger's rows and the clock against it", as
   );
   assert.doesNotMatch(JSON.stringify(good), /secret/);
   const bad = await checkPglite(
-    fill("INSERT INTO ledger VALUES (3, 9, 1, 1, 1, 1, 1, 1)"),
+    fill(`INSERT INTO ledger VALUES (3, 9, 1, 1, 1, 1, 1, 1); ${rows(3)}`),
     { migrations: APPLIED, skewMs: 60_000 },
   );
   const ledger = stateOf(bad, "ledger");
   assert.deepEqual([ledger?.state, ledger?.found], [
     "failed",
-    "out of balance: partition 3 by 3",
+    "out of balance: partition 3: sum: ledger 9, found 6",
   ]);
+  const lost = await checkPglite(
+    fill(`INSERT INTO ledger VALUES (0, 6, 1, 1, 1, 1, 1, 1); ${rows(0)}
+      DELETE FROM late_events`),
+    { migrations: APPLIED },
+  );
+  assert.equal(
+    stateOf(lost, "ledger")?.found,
+    "out of balance: partition 0: too_late: ledger 1, found 0",
+  );
+  const unread = await checkPglite(
+    fill(`INSERT INTO ledger VALUES (0, 6, 1, 1, 1, 1, 1, 1); ${rows(0)}
+      INSERT INTO sink_positions VALUES ('smartmeter_metrics', 7, 5, 5)`),
+    { migrations: APPLIED },
+  );
+  assert.equal(stateOf(unread, "ledger")?.state, "warning");
+  assert.match(stateOf(unread, "ledger")?.found ?? "", /^not compared: partition 7 has no account/);
   assert.match(stateOf(bad, "clock skew, database")?.found ?? "", /clock is 60\.\d s behind/);
 });
 

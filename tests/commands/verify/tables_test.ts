@@ -7,7 +7,7 @@ const LEDGER: Ledger = { ...emptyLedger(), raw: 5, ok: 4, tick: 1 };
 
 function tablesOf(ledger: Ledger, refused = 0): Tables {
   const partitions = new Map([[1, { nextOffset: 6, ledger, gaps: GAPS }]]);
-  return { ledger, partitions, differences: [], refused };
+  return { balanced: true, ledger, partitions, differences: [], notCompared: [], refused };
 }
 
 Deno.test("compareTables() finds nothing where ledger and gaps are those of the topics", () => {
@@ -48,4 +48,14 @@ Deno.test("describeTables() says what was refused, and how it came out", () => {
     describeTables(tablesOf(LEDGER), [{ partition: 1, what: "ok", ledger: 4, found: 1234 }]),
     ["partition 1: ok: 4, tables: 1,234", "the tables do not balance"],
   );
+});
+
+Deno.test("describeTables() never says of what was not compared that it balances", () => {
+  assert.deepEqual(describeTables({ ...tablesOf(LEDGER), notCompared: [7] }, []), [
+    "partition 7 is not compared: it has no account in the tables yet",
+    "the tables balance as far as they are compared: 5 raw records, each with one disposition",
+  ]);
+  assert.deepEqual(describeTables(tablesOf(emptyLedger()), []), [
+    "nothing to compare: there is no account of a raw record yet",
+  ]);
 });

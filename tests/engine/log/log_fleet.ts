@@ -11,7 +11,7 @@ import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
 import { createRandom } from "../../../src/generate/random.ts";
 import { fleetStream } from "../../simulation/fleet_stream.ts";
-import { coreOptions } from "../../simulation/fold.ts";
+import { coreOptions, rawOf } from "../../simulation/fold.ts";
 import type { OracleOptions } from "../../simulation/oracle.ts";
 import { metricSums, stateLines, toLogs } from "../../simulation/playback.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
@@ -209,8 +209,7 @@ export function expectedLines(fleet: Fleet): string[] {
   for (const partition of partitionsOf(fleet)) {
     const processor = new Processor(fleet.options(partition));
     for (const entry of fleet.log.committed({ topic: TOPICS.raw, partition }, 0).entries) {
-      const value = entry.value ?? new Uint8Array(0);
-      processor.record(value, 0, value.length, entry.offset, entry.timeMs);
+      processor.record(rawOf(entry.value ?? "", entry.offset, entry.timeMs));
     }
     const outputs = processor.takeOutputs();
     const topics = TOPICS;

@@ -6,9 +6,13 @@ import { benchOptions } from "../../bench/options.ts";
 
 const AT = { offset: 7, timestampMs: Date.UTC(2024, 0, 1) };
 
+const readingOf = (meterId: string, offset: number) => ({
+  ...{ meterId, offset, timestampMs: AT.timestampMs, consumptionKwh: 1 },
+});
+
 async function partitionOf(partition: number, ...ids: string[]): Promise<PartitionTask> {
   const task = await Task.open({ ...benchOptions(), partition }, new MemoryStore());
-  ids.forEach((id, offset) => task.processor.reading(id, AT.timestampMs, 1, offset));
+  ids.forEach((id, offset) => task.processor.reading(readingOf(id, offset)));
   task.takeCommit();
   return { partition, task };
 }
@@ -23,7 +27,8 @@ Deno.test("sharedMeterMetrics() tells of a meter once, when it begins where anot
     value: 2,
     tags: { partitions: "1,4" },
   }]);
-  own.task?.processor.reading("M1", AT.timestampMs + 1_800_000, 1, 2);
+  const { timestampMs } = AT;
+  own.task?.processor.reading({ ...readingOf("M1", 2), timestampMs: timestampMs + 1_800_000 });
   own.task?.takeCommit();
   assert.deepEqual(sharedMeterMetrics(own, held, AT), []);
 });

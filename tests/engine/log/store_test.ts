@@ -17,21 +17,22 @@ import {
 } from "./log_fleet.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
 import { textOf } from "./memory_log.ts";
+import { rawOf } from "../../simulation/fold.ts";
 
 const CHANGELOG = { topic: TOPICS.changelog, partition: 0 };
 const CHANGELOG_BYTES_MIN = 800;
 
 /** The raw records of partition 0. */
-function rawOf({ log }: Fleet) {
+function recordsOf({ log }: Fleet) {
   return log.committed({ topic: TOPICS.raw, partition: 0 }, 0).entries;
 }
 
 type Folds = Pick<Task, "fold" | "nextOffset">;
 
 function foldUpTo(fleet: Fleet, task: Folds, count: number): void {
-  for (const { value, timeMs, offset } of rawOf(fleet).slice(0, count)) {
+  for (const { value, timeMs, offset } of recordsOf(fleet).slice(0, count)) {
     if (offset < task.nextOffset) continue;
-    task.fold(value ?? new Uint8Array(0), 0, value?.length ?? 0, timeMs, offset);
+    task.fold(rawOf(value ?? "", offset, timeMs));
   }
 }
 
@@ -40,8 +41,7 @@ function expectedState(fleet: Fleet, count: number): string[] {
   const processor = new Processor(fleet.options(0));
   const { state } = processor;
   foldUpTo(fleet, {
-    fold: (bytes, start, end, timeMs, offset = 0) =>
-      processor.record(bytes, start, end, offset, timeMs),
+    fold: (record) => processor.record(record),
     get nextOffset() {
       return state.nextOffset;
     },
@@ -57,7 +57,7 @@ for (const compacts of [false, true]) {
       changelogBytesMin: CHANGELOG_BYTES_MIN,
     });
     let snapshots = 0;
-    for (let count = 10; count <= rawOf(fleet).length; count += 10) {
+    for (let count = 10; count <= recordsOf(fleet).length; count += 10) {
       foldUpTo(fleet, task, count);
       const commit = task.takeCommit();
       if (commit === null) continue;
@@ -84,7 +84,7 @@ function readOnlyStore(fleet: Fleet) {
 
 Deno.test("load() reads a changelog that was compacted between and within its snapshots", async () => {
   const fleet = filledFleet({ seed: 6, partitions: 1, records: 300 });
-  for (let count = 10; count <= rawOf(fleet).length; count += 10) {
+  for (let count = 10; count <= recordsOf(fleet).length; count += 10) {
     const store = openStore(fleet, 0);
     const task = await Task.open(fleet.options(0), store, {
       changelogBytesMin: CHANGELOG_BYTES_MIN,
@@ -104,8 +104,7 @@ Deno.test("load() does not bring back meters that only an older snapshot knows",
   const processorOf = (meter: string, timestamp: string) => {
     const processor = new Processor(fleet.options(0));
     const text = JSON.stringify({ meter_id: meter, timestamp, consumption_kwh: 1 });
-    const bytes = encoder.encode(text);
-    processor.record(bytes, 0, bytes.length, 0, NaN);
+    processor.record(rawOf(text, 0));
     processor.takeOutputs();
     return processor;
   };
@@ -136,14 +135,12 @@ Deno.test("load() goes on numbering changes where its predecessor stopped", asyn
 
 Deno.test("a change larger than a record is cut into several, and restored", async () => {
   const fleet = emptyFleet(1);
-  const encoder = new TextEncoder();
   const store = openStore(fleet, 0);
   const task = await Task.open(fleet.options(0), store);
   for (let m = 0; m < 12_000; m++) {
     const meter = `meter-with-a-rather-long-name-${m}`;
     const text = `{"meter_id":"${meter}","timestamp":"2024-01-01T00:00:00Z","consumption_kwh":1}`;
-    const bytes = encoder.encode(text);
-    task.fold(bytes, 0, bytes.length, NaN);
+    task.fold(rawOf(text, task.nextOffset));
   }
   const commit = task.takeCommit()!;
   assert.ok(commit.changelog[0].length > fleet.log.recordBytesMax, "not larger than a record");

@@ -1,3 +1,4 @@
+import { rawOf } from "../../simulation/fold.ts";
 import assert from "node:assert/strict";
 import { Processor } from "../../../src/core/processor.ts";
 import type { TaskAccount } from "../../../src/core/task_state.ts";
@@ -178,8 +179,7 @@ async function untilWritten(
 function watermarkOf(fleet: Fleet, partition: number): number | null {
   const processor = new Processor(fleet.options(partition));
   for (const entry of fleet.log.committed({ topic: TOPICS.raw, partition }, 0).entries) {
-    const value = entry.value ?? new Uint8Array(0);
-    processor.record(value, 0, value.length, entry.offset, entry.timeMs);
+    processor.record(rawOf(entry.value ?? "", entry.offset, entry.timeMs));
   }
   return processor.watermarkMs;
 }

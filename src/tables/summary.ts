@@ -1,0 +1,71 @@
+import type { Ledger } from "../core/ledger.ts";
+import type { GapState } from "../core/outputs.ts";
+import { readLedger } from "./ledger.ts";
+import { dialectOf, queryOf, type Reader } from "./query.ts";
+
+/** Gaps of one state, and the slots missing in them. */
+export type GapCount = { gaps: number; missing_intervals: number };
+
+/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
+export type Summary = {
+  readonly ledger: Ledger;
+  readonly meters: number;
+  readonly gaps: Record<GapState, GapCount>;
+};
+
+/** Reads what a store holds. */
+export async function readSummary(reader: Reader): Promise<Summary> {
+  const [{ rows: [{ meters }] }, { rows }] = [
+    await reader.query(dialectOf(reader).countMeters),
+    await reader.query(
+      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
+        "GROUP BY state",
+    ),
+  ];
+  const gaps: Record<string, GapCount> = {};
+  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"]) {
+    const row = rows.find((r) => r.state === state);
+    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
+  }
+  const { total } = await readLedger(queryOf(reader));
+  return { ledger: total, meters: Number(meters), gaps };
+}
+
+/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
+const SUSPECT_SHARE = 0.3;
+
+/** How many accepted readings lie off their slots, or where they are few, at most. */
+export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
+  const { rows: [{ flagged }] } = await reader.query(
+    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
+  );
+  // Readings of any flag, by their days: all readings are read through only where these are many.
+  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
+  const { rows: [{ n }] } = await reader.query(
+    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
+  );
+  return Number(n);
+}
+
+/** What a person should look into: so much is wrong that it may be the settings. */
+export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
+  const { tick, rejected, duplicate, too_late } = ledger;
+  const readings = ledger.raw - tick;
+  if (readings === 0) return [];
+  if (rejected === readings) {
+    return [
+      "warning: every row was rejected",
+      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
+    ];
+  }
+  const accepted = ledger.ok + ledger.late;
+  const missing = gaps.CLOSED.missing_intervals;
+  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
+    missing > (accepted + missing) * SUSPECT_SHARE;
+  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
+  return [
+    "warning: very many readings are missing, twice there or off their slots: do they come as " +
+    "often as expected_interval_minutes says?",
+    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
+  ];
+}
