@@ -88,6 +88,15 @@ export class StoreReader {
     });
   }
 
+  /**
+   * Copies the store as it is at one moment into a file that is not there yet.
+   *
+   * @throws {SqlError} when it cannot be written
+   */
+  async copyInto(path: string): Promise<void> {
+    await this.#with((thread) => thread.ask({ kind: "copy", into: path }));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     const closed = new Error("the store is closed");

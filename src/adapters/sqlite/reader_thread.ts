@@ -15,6 +15,8 @@ export type ReaderRequest =
   | { readonly kind: "pages"; readonly sql: string }
   | { readonly kind: "page"; readonly rowsMax: number }
   | { readonly kind: "check" }
+  /** A copy of the store, of one moment, into a file that is not there yet. */
+  | { readonly kind: "copy"; readonly into: string }
   | { readonly kind: "close" };
 
 /** A reader that waits no longer than this for another that puts a broken-off WAL in order. */
@@ -53,6 +55,8 @@ function handle(request: ReaderRequest): unknown {
       return nextPage(request.rowsMax);
     case "check":
       return ours(() => checkFile(opened()));
+    case "copy":
+      return ours(() => copyInto(opened(), request.into));
     case "close":
       pages?.return?.();
       database?.close();
@@ -84,6 +88,16 @@ function ours<T>(work: () => T): T {
     return work();
   } finally {
     isOurs = false;
+  }
+}
+
+/** The copy is a file of its own: only to make it does the connection do more than read. */
+function copyInto(database: Database, path: string): void {
+  database.exec("PRAGMA query_only = OFF");
+  try {
+    database.prepare("VACUUM INTO ?").run(path);
+  } finally {
+    database.exec("PRAGMA query_only = ON");
   }
 }
 
