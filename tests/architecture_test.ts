@@ -109,10 +109,7 @@ function importFault({ path }: Source, specifier: string): string | null {
   const other = target.slice("src/".length);
   if (!arrow.from.includes(homeOf(other))) return refused;
   if (home === "adapters" && homeOf(other) === home && vendorOf(path) !== vendorOf(other)) {
-    // PGlite's store locks its own directory, until SQLite takes its place.
-    return other === "adapters/deno/directory_lock.ts" && vendorOf(path) === "pglite"
-      ? null
-      : refused;
+    return refused;
   }
   return null;
 }
@@ -272,7 +269,7 @@ const SAMPLES: [path: string, text: string, refused: boolean][] = [
   ["core/a.ts", `// import { x } from "node:fs";\n/* import "npm:y"; */`, false],
   ["formats/a.ts", `import { x } from "../core/time.ts";`, false],
   ["formats/a.ts", `import { x } from "../replay/block.ts";`, true],
-  ["engine/a.ts", `import { x } from "../adapters/pglite/store.ts";`, true],
+  ["engine/a.ts", `import { x } from "../adapters/sqlite/store.ts";`, true],
   ["replay/a.ts", `import { x } from "../engine/ports.ts";`, false],
   ["replay/a.ts", `import { x } from "../adapters/memory/store.ts";`, true],
   ["api/a.ts", `import { Hono } from "hono";`, false],
@@ -281,17 +278,21 @@ const SAMPLES: [path: string, text: string, refused: boolean][] = [
   ["api/a.ts", `import { x } from "../formats/csv.ts";`, true],
   ["api/a.ts", `import { x } from "../../sql/001_init.sql";`, true],
   ["api/a.ts", `import css from "./page/page.css" with { type: "text" };`, false],
-  ["adapters/pglite/store.ts", `import { x } from "./client.ts";`, false],
-  ["adapters/pglite/store.ts", `import { x } from "../../tables/migrations.ts";`, false],
-  ["adapters/pglite/store.ts", `import { x } from "../kafka/log.ts";`, true],
-  ["adapters/kafka/log.ts", `new Worker(import.meta.resolve("../pglite/worker.ts"))`, true],
-  ["adapters/kafka/log.ts", `new Worker(new URL("../pglite/worker.ts", import.meta.url))`, true],
+  ["adapters/sqlite/store.ts", `import { x } from "./client.ts";`, false],
+  ["adapters/sqlite/store.ts", `import { x } from "../../tables/migrations.ts";`, false],
+  ["adapters/sqlite/store.ts", `import { x } from "../kafka/log.ts";`, true],
+  ["adapters/kafka/log.ts", `new Worker(import.meta.resolve("../sqlite/writer_thread.ts"))`, true],
+  [
+    "adapters/kafka/log.ts",
+    `new Worker(new URL("../sqlite/writer_thread.ts", import.meta.url))`,
+    true,
+  ],
   ["adapters/kafka/log.ts", `import { x } from "../../api/app.ts";`, true],
   ["tables/a.ts", `import x from "../../sql/001_init.sql" with { type: "text" };`, false],
   ["tables/a.ts", `import { x } from "../api/ports.ts";`, true],
   ["generate/a.ts", `import { x } from "../replay/block.ts";`, true],
   ["engine/a.ts", `import x from "../../sql/001_init.sql" with { type: "text" };`, true],
-  ["adapters/pglite/store.ts", `import { x } from "../../config.ts";`, true],
+  ["adapters/sqlite/store.ts", `import { x } from "../../config.ts";`, true],
   ["judging.ts", `import { x } from "./config.ts";`, true],
   ["console/a.ts", `import { x } from "../setup/kafka.ts";`, true],
   ["setup/a.ts", `import { x } from "../commands/run.ts";`, true],

@@ -1,5 +1,6 @@
 import { emptyLedger, type Ledger } from "../core/ledger.ts";
-import type { Query, Row } from "./query.ts";
+import { type Dialect, POSTGRES } from "./dialect.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -59,30 +60,13 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
 /**
  * Every comparison as a row: `partition, what, ledger, found`; where the two differ it does not
  * balance, and where they are null nothing was compared. One statement, so that rows and ledger are
- * of one instant while commits go on. It reads the tables through.
+ * of one instant while commits go on. On PostgreSQL it reads the tables through.
  */
-export function balanceSql(of: TablesOf): string {
-  const counts = ROW_DISPOSITIONS.map((name) =>
-    `count(*) FILTER (WHERE what = '${name}') AS ${name}`
-  );
+export function balanceSql(of: TablesOf, { name }: Pick<Dialect, "name"> = POSTGRES): string {
   const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
   const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
-  return `WITH claims AS (
-  SELECT source_partition AS partition, source_offset,
-         CASE status WHEN 'OK' THEN 'ok' WHEN 'LATE' THEN 'late' END AS what
-  FROM validated_readings
-  UNION ALL
-  SELECT source_partition, source_offset, 'too_late' FROM late_events
-  UNION ALL
-  SELECT source_partition, source_offset,
-         CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
-  FROM rejected_readings
-), found AS (
-  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
-         max(source_offset) + 1 AS end_offset,
-         ${counts.join(",\n         ")}
-  FROM claims GROUP BY partition
+  return `WITH ${name === "sqlite" ? COUNTED : CLAIMED}
 ), days AS (
   SELECT source_partition AS partition, sum(readings) AS readings
   FROM readings_meter_daily GROUP BY source_partition
@@ -121,6 +105,49 @@ UNION ALL
 SELECT partition, 'readings by day', ok + late, day_readings FROM held${UNREAD[of]}`;
 }
 
+/** The rows that raw records became, one by one. */
+const CLAIMED = `claims AS (
+  SELECT source_partition AS partition, source_offset,
+         CASE status WHEN 'OK' THEN 'ok' WHEN 'LATE' THEN 'late' END AS what
+  FROM validated_readings
+  UNION ALL
+  SELECT source_partition, source_offset, 'too_late' FROM late_events
+  UNION ALL
+  SELECT source_partition, source_offset,
+         CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
+  FROM rejected_readings
+), found AS (
+  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+         max(source_offset) + 1 AS end_offset,
+         ${
+  ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
+    .join(",\n         ")
+}
+  FROM claims GROUP BY partition`;
+
+/**
+ * The same of the embedded store: readings by the sums of their days, and what retention has dropped.
+ * That the readings are there one by one, each with a raw record of its own, is proved by their digests.
+ */
+const COUNTED = `counted AS (
+  SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
+         sum(late_readings) AS late, 0 AS too_late, 0 AS duplicate, 0 AS rejected
+  FROM meter_days GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, count(*), 0, 0 FROM late_events GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, 0,
+         count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
+         count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
+  FROM rejected_readings GROUP BY source_partition
+  UNION ALL
+  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped
+), found AS (
+  SELECT partition, sum(${ROW_DISPOSITIONS.join(" + ")}) AS claims,
+         sum(${ROW_DISPOSITIONS.join(" + ")}) AS offsets, 0 AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM counted GROUP BY partition`;
+
 function compareDisposition(name: string): string {
   return `SELECT partition, '${name}' AS what, ${name} AS ledger, found_${name} AS found FROM held`;
 }
@@ -142,7 +169,7 @@ WHERE s.messages > 0 AND k.partition IS NULL`,
 
 /** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
 export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
-  const rows = (await query(balanceSql(of))).map(comparisonOf)
+  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
     .sort((a, b) => a.partition - b.partition);
   const compared = rows.filter((row): row is Difference => row.ledger !== null);
   const differences = compared.filter(({ ledger, found }) => ledger !== found);
