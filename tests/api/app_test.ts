@@ -4,6 +4,11 @@ import { createBench, HOSTILE_IDS, NOW_MS, openEmpty, openFilled } from "./fixtu
 const filled = await openFilled();
 const empty = await openEmpty();
 
+Deno.test.afterAll(async () => {
+  await filled.close();
+  await empty.close();
+});
+
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
   "/api/meters",
@@ -71,16 +76,16 @@ Deno.test("/api/ledger gives every partition, the total, and the same counts out
 Deno.test("/api/ledger does not balance when a row or a record is lost", async () => {
   const db = await openFilled();
   const bench = createBench(db);
-  await db.exec("DELETE FROM validated_readings WHERE meter_id = '$1'");
+  await db.script("DELETE FROM validated_readings WHERE meter_id = '$1'");
   const lost = (await bench.get("/api/ledger")).body;
   assert.equal(lost.balanced, false);
   assert.equal(lost.difference, 0);
   assert.equal(lost.table_differences.validated_ok, 1);
-  await db.exec("UPDATE ledger SET ok = ok - 1, tick = tick + 1 WHERE partition = 1");
+  await db.script("UPDATE ledger SET ok = ok - 1, tick = tick + 1 WHERE partition = 1");
   bench.nowMs += 60_000;
   assert.equal((await bench.get("/api/ledger")).body.balanced, true);
   // Two wrong partitions whose differences cancel out are still wrong.
-  await db.exec("UPDATE ledger SET raw = raw + CASE partition WHEN 0 THEN 1 ELSE -1 END");
+  await db.script("UPDATE ledger SET raw = raw + CASE partition WHEN 0 THEN 1 ELSE -1 END");
   bench.nowMs += 60_000;
   const { body } = await bench.get("/api/ledger");
   assert.equal(body.difference, 0);

@@ -3,6 +3,8 @@ import { createEventHub } from "../../src/api/events.ts";
 import { createBench, openFilled } from "./fixture.ts";
 
 const filled = await openFilled();
+
+Deno.test.afterAll(() => filled.close());
 const decoder = new TextDecoder();
 
 /** Reads up to the first event or comment of a stream. */

@@ -1,6 +1,6 @@
 /** A small store with known rows, and the app over it under a clock that the test moves. */
 import type { Hono } from "hono";
-import { PGlite } from "@electric-sql/pglite";
+import { PgliteClient } from "../../src/adapters/pglite_client.ts";
 import { createApp } from "../../src/api/app.ts";
 import type { LiveStatus, Query, StatusPorts } from "../../src/api/ports.ts";
 
@@ -20,20 +20,20 @@ export const HOSTILE_IDS = [
 ];
 
 /** A store with the tables and nothing in them. */
-export async function openEmpty(): Promise<PGlite> {
+export async function openEmpty(): Promise<PgliteClient> {
   const db = await openTables();
   await runSql(db, "003_summaries.sql");
   return db;
 }
 
-async function openTables(): Promise<PGlite> {
-  const db = new PGlite("memory://");
+async function openTables(): Promise<PgliteClient> {
+  const db = await PgliteClient.open(null);
   await runSql(db, "001_init.sql");
   return db;
 }
 
-async function runSql(db: PGlite, file: string): Promise<void> {
-  await db.exec(await Deno.readTextFile(new URL(`../../sql/${file}`, import.meta.url)));
+async function runSql(db: PgliteClient, file: string): Promise<void> {
+  await db.script(await Deno.readTextFile(new URL(`../../sql/${file}`, import.meta.url)));
 }
 
 /**
@@ -41,9 +41,9 @@ async function runSql(db: PGlite, file: string): Promise<void> {
  * 4 (known: 10 hours); MAC2 is complete and has a filled gap; BAD has only rejected records; each
  * hostile id has one reading.
  */
-export async function openFilled(): Promise<PGlite> {
+export async function openFilled(): Promise<PgliteClient> {
   const db = await openTables();
-  await db.exec(`
+  await db.script(`
     INSERT INTO validated_readings
     SELECT t, 'MAC1', 0.5, 'OK', '{}', NULL, 0, row_number() OVER () FROM generate_series(
       timestamptz '2013-01-01T00:00Z', '2013-01-03T01:30Z', interval '30 minutes') t
@@ -100,7 +100,7 @@ export type Bench = {
 
 /** A finished run of 144 rows over `db`. */
 export function createBench(
-  db: PGlite,
+  db: PgliteClient,
   change: Partial<LiveStatus> = {},
   ports: Partial<StatusPorts> = {},
 ): Bench {
@@ -108,7 +108,7 @@ export function createBench(
   const query: Query = async (sql, params) => {
     bench.queries++;
     if (bench.fail) throw new Error("connection to server at 10.0.0.7 refused: password of admin");
-    return (await db.query(sql, params)).rows as Record<string, unknown>[];
+    return (await db.query(sql, params)).rows;
   };
   const app = createApp({
     query,

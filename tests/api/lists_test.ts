@@ -3,6 +3,8 @@ import { createBench, HOSTILE_IDS, openFilled } from "./fixture.ts";
 
 const filled = await openFilled();
 
+Deno.test.afterAll(() => filled.close());
+
 Deno.test("/api/meters gives the least complete first, those without a reading last", async () => {
   const { body } = await createBench(filled).get("/api/meters");
   assert.deepEqual(body.meters[0], {

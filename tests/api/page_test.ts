@@ -15,6 +15,8 @@ import {
 import { createBench, openEmpty } from "./fixture.ts";
 
 const empty = await openEmpty();
+
+Deno.test.afterAll(() => empty.close());
 const DAY_MS = 86_400_000;
 
 Deno.test("every file of the page is served with its type, a policy and no sniffing", async () => {
