@@ -41,16 +41,17 @@ async function lackOfJars(): Promise<string | null> {
   });
 }
 
-/** Whether a program that comes with the system's packages is missing. */
+/** The same of a program that the system's packages have. */
 export async function lackOfProgram(name: keyof typeof SYSTEM_PACKAGES): Promise<string | null> {
-  const version = name === "openssl" ? "version" : "-version";
-  const command = new Deno.Command(name, { args: [version], stdout: "null", stderr: "null" });
-  const runs = await command.output().then(({ success }) => success, (error) => {
-    if (error instanceof Deno.errors.NotFound) return false;
+  const lack = `no ${name}: apt-get install -y ${Object.values(SYSTEM_PACKAGES).join(" ")}`;
+  const args = [name === "openssl" ? "version" : "-version"];
+  try {
+    const command = new Deno.Command(name, { args, stdout: "null", stderr: "null" });
+    return (await command.output()).success ? null : lack;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return lack;
     throw error;
-  });
-  const missing = Object.values(SYSTEM_PACKAGES).join(" ");
-  return runs ? null : `no ${name}: apt-get install -y ${missing}`;
+  }
 }
 
 export type ServerTests = {
