@@ -6,11 +6,13 @@ import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./
 import { freePort } from "./ports.ts";
 import { assertServedAlike } from "./served.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
+import { serverTests } from "./servers.ts";
 
+const { serverTest, beforeAll } = await serverTests("kafka", "postgres");
 let kafka: Kafka;
 let server: Postgres;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   [kafka, server] = await Promise.all([startKafka(), startPostgres()]);
 });
 
@@ -44,7 +46,7 @@ function sinkTest(
   test: (site: Site) => Promise<void>,
   { owned = false, meters = 40, days = 4, ...options }: SinkTestOptions = {},
 ): void {
-  Deno.test(name, async () => {
+  serverTest(name, async () => {
     if (owned) {
       await using own = await startPostgres({ owned });
       await runOn(own);
@@ -393,31 +395,37 @@ sinkTest("SIGTERM ends a sink in time while its database hangs", async (site) =>
   await holder;
 });
 
-Deno.test("gridwatch migrate applies each step once, whoever else does, and says how they stand", async () => {
-  await withPipeline(kafka.brokers, {}, async (pipeline) => {
-    const url = await server.createDatabase();
-    const database = ["--database", url];
-    const status = () => pipeline.run("migrate", "--status", "--json", ...database);
-    const before = await status();
-    assert.equal(before.code, 1);
-    assert.deepEqual(JSON.parse(before.stdout).current, false);
-    assert.deepEqual(await rowsOf(url, "SELECT to_regclass('schema_migrations')::text AS t"), [
-      { t: null },
-    ], "--status changes nothing");
-    const runs = [1, 2, 3].map(() => pipeline.run("migrate", "--json", ...database));
-    const applied = (await Promise.all(runs)).flatMap(({ stdout }) => JSON.parse(stdout).applied);
-    assert.deepEqual(applied, ["001_init", "003_summaries"]);
-    assert.equal((await status()).code, 0);
-    await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
-    assert.equal((await status()).code, 1);
-    const refused = await pipeline.run("migrate", ...database);
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /^error: Cannot migrate: migration 001_init was applied with ano/);
-    const sink = await pipeline.run("sink", ...database, "--brokers", kafka.brokers.join());
-    assert.match(sink.stderr, /error: Cannot use the (topics|database)/);
-    const nowhere = await pipeline.run("migrate", "--database", "postgres://x@127.0.0.1:1/y");
-    assert.equal(nowhere.code, 1);
-    assert.match(nowhere.stderr, /error: Cannot migrate the database: .*REFUSED/);
-    assert.equal((await pipeline.run("migrate", "--database", "mysql://x")).code, 2);
-  });
-});
+serverTest(
+  "gridwatch migrate applies each step once, whoever else does, and says how they stand",
+  async () => {
+    await withPipeline(kafka.brokers, {}, async (pipeline) => {
+      const url = await server.createDatabase();
+      const database = ["--database", url];
+      const status = () => pipeline.run("migrate", "--status", "--json", ...database);
+      const before = await status();
+      assert.equal(before.code, 1);
+      assert.deepEqual(JSON.parse(before.stdout).current, false);
+      assert.deepEqual(await rowsOf(url, "SELECT to_regclass('schema_migrations')::text AS t"), [
+        { t: null },
+      ], "--status changes nothing");
+      const runs = [1, 2, 3].map(() => pipeline.run("migrate", "--json", ...database));
+      const applied = (await Promise.all(runs)).flatMap(({ stdout }) => JSON.parse(stdout).applied);
+      assert.deepEqual(applied, ["001_init", "003_summaries"]);
+      assert.equal((await status()).code, 0);
+      await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
+      assert.equal((await status()).code, 1);
+      const refused = await pipeline.run("migrate", ...database);
+      assert.equal(refused.code, 1);
+      assert.match(
+        refused.stderr,
+        /^error: Cannot migrate: migration 001_init was applied with ano/,
+      );
+      const sink = await pipeline.run("sink", ...database, "--brokers", kafka.brokers.join());
+      assert.match(sink.stderr, /error: Cannot use the (topics|database)/);
+      const nowhere = await pipeline.run("migrate", "--database", "postgres://x@127.0.0.1:1/y");
+      assert.equal(nowhere.code, 1);
+      assert.match(nowhere.stderr, /error: Cannot migrate the database: .*REFUSED/);
+      assert.equal((await pipeline.run("migrate", "--database", "mysql://x")).code, 2);
+    });
+  },
+);
