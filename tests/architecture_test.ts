@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 
 const ROOT = new URL("../", import.meta.url);
 const LINES_MAX = 400;
+const FUNCTION_LINES_MAX = 70;
 
 /** Which rooms under src/ each may import, and which packages; null: any package. */
 const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
@@ -238,6 +239,31 @@ Deno.test("No file under src/ is longer than 400 lines", () => {
   const long = SOURCES.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }))
     .filter(({ lines }) => lines > LINES_MAX);
   assert.deepEqual(long, []);
+});
+
+/** Functions and methods longer than the limit; the formatter puts their ends under their starts. */
+function longFunctions({ path, text }: Source): string[] {
+  if (!path.endsWith(".ts")) return [];
+  const lines = text.split("\n");
+  const head =
+    /^( *)(?:export |async |static |private |get |set )*(?:function\b|(?<= )[#*\w]+\(.*$)/;
+  return lines.flatMap((line, first) => {
+    const indent = head.exec(line)?.[1];
+    if (indent === undefined || !/[({]$/.test(line) || /^ *(if|for|while|switch)\b/.test(line)) {
+      return [];
+    }
+    const last = lines.indexOf(`${indent}}`, first);
+    return last - first + 1 > FUNCTION_LINES_MAX
+      ? [`${path}:${first + 1}: ${last - first + 1} lines`]
+      : [];
+  });
+}
+
+Deno.test(`No function under src/ is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+  const body = "  a;\n".repeat(FUNCTION_LINES_MAX);
+  const sample = { path: "a.ts", text: `export function f(): void {\n${body}}\n` };
+  assert.equal(longFunctions(sample).length, 1);
+  assert.deepEqual(SOURCES.flatMap(longFunctions), []);
 });
 
 Deno.test("No file under src/ is a barrel or a drawer of utilities", () => {
