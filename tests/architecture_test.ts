@@ -245,15 +245,14 @@ Deno.test("No file under src/ is longer than 400 lines", () => {
 function longFunctions({ path, text }: Source): string[] {
   if (!path.endsWith(".ts")) return [];
   const lines = text.split("\n");
-  const head =
-    /^( *)(?:export |async |static |private |get |set )*(?:function\b|(?<= )[#*\w]+\(.*$)/;
+  const head = /^( *)(?:export |async |static |private |get |set )*(?:function\b|(?<= )[#*\w]+\()/;
   return lines.flatMap((line, first) => {
-    const indent = head.exec(line)?.[1];
-    if (indent === undefined || !/[({]$/.test(line) || /^ *(if|for|while|switch)\b/.test(line)) {
-      return [];
-    }
-    const last = lines.indexOf(`${indent}}`, first);
-    return last - first + 1 > FUNCTION_LINES_MAX
+    const indent = head.exec(line)?.[1].length;
+    if (indent === undefined) return [];
+    const last = lines.findIndex((each, n) =>
+      n > first && each.search(/\S/) >= 0 && each.search(/\S/) <= indent && !/^ *\)/.test(each)
+    );
+    return last - first + 1 > FUNCTION_LINES_MAX && lines[last].trim() === "}"
       ? [`${path}:${first + 1}: ${last - first + 1} lines`]
       : [];
   });
