@@ -60,13 +60,27 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
 /**
  * Every comparison as a row: `partition, what, ledger, found`; where the two differ it does not
  * balance, and where they are null nothing was compared. One statement, so that rows and ledger are
- * of one instant while commits go on. On PostgreSQL it reads the tables through.
+ * of one instant while commits go on.
+ *
+ * By rows it reads PostgreSQL's tables through. By days the readings are counted by the sums of their
+ * days, which are written in the transaction of the rows: milliseconds, for dashboards; a row that
+ * somebody took out or doubled by hand is seen by rows alone. The embedded store is always counted by
+ * days, for `verify` proves its rows by their digests.
  */
-export function balanceSql(of: TablesOf, { name }: Pick<Dialect, "name"> = POSTGRES): string {
+export function balanceSql(
+  of: TablesOf,
+  { name = POSTGRES.name, by = "rows" }: { name?: Dialect["name"]; by?: "rows" | "days" } = {},
+): string {
   const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
   const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
-  return `WITH ${name === "sqlite" ? COUNTED : CLAIMED}
+  return `WITH ${
+    name === "sqlite"
+      ? `${counted("meter_days")}${DROPPED}${FOUND}`
+      : by === "days"
+      ? `${counted("readings_meter_daily")}${FOUND}`
+      : CLAIMED
+  }
 ), days AS (
   SELECT source_partition AS partition, sum(readings) AS readings
   FROM readings_meter_daily GROUP BY source_partition
@@ -125,23 +139,26 @@ const CLAIMED = `claims AS (
 }
   FROM claims GROUP BY partition`;
 
-/**
- * The same of the embedded store: readings by the sums of their days, and what retention has dropped.
- * That the readings are there one by one, each with a raw record of its own, is proved by their digests.
- */
-const COUNTED = `counted AS (
+/** The same, with the readings counted by the sums of their days. */
+const counted = (days: string) =>
+  `counted AS (
   SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
          sum(late_readings) AS late, 0 AS too_late, 0 AS duplicate, 0 AS rejected
-  FROM meter_days GROUP BY source_partition
+  FROM ${days} GROUP BY source_partition
   UNION ALL
   SELECT source_partition, 0, 0, count(*), 0, 0 FROM late_events GROUP BY source_partition
   UNION ALL
   SELECT source_partition, 0, 0, 0,
          count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
          count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
-  FROM rejected_readings GROUP BY source_partition
+  FROM rejected_readings GROUP BY source_partition`;
+
+/** What retention has dropped from the embedded store. */
+const DROPPED = `
   UNION ALL
-  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped
+  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped`;
+
+const FOUND = `
 ), found AS (
   SELECT partition, sum(${ROW_DISPOSITIONS.join(" + ")}) AS claims,
          sum(${ROW_DISPOSITIONS.join(" + ")}) AS offsets, 0 AS end_offset,
