@@ -1,8 +1,10 @@
 import { LockedError } from "./src/adapters/deno/directory_lock.ts";
 import { RunError, UsageError } from "./src/console/errors.ts";
+import { quoteWord } from "./src/console/quote.ts";
 import { print, say } from "./src/console/shell.ts";
 import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
+import { nearest } from "./src/core/nearest.ts";
 import { LogError } from "./src/engine/log/ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
 
@@ -105,12 +107,22 @@ export async function main(args: string[]): Promise<number> {
   }
   try {
     if (!Object.hasOwn(COMMANDS, name)) {
-      throw new UsageError(`Unknown command "${name}"`, "gridwatch --help lists them");
+      throw new UsageError(`Unknown command "${name}"`, hintFor(name, rest));
     }
     return await (await COMMANDS[name].load())(rest);
   } catch (error) {
     return fail(error);
   }
+}
+
+/** A word that is no command: a slip of the fingers, or a file to be played. */
+function hintFor(name: string, rest: readonly string[]): string {
+  const meant = nearest(name, Object.keys(COMMANDS));
+  if (meant !== null) return `did you mean ${meant}? gridwatch --help lists them`;
+  const isFile = /[./\\]/.test(name) && !name.startsWith("-");
+  return isFile
+    ? `to play files: gridwatch run ${[name, ...rest].map(quoteWord).join(" ")}`
+    : "gridwatch --help lists them";
 }
 
 /** Says an error to a person. Only a broken invariant of our own shows its stack. */

@@ -2,7 +2,7 @@ import { SqlError } from "../adapters/pglite/client.ts";
 import { readArguments, refuseTogether } from "../console/arguments.ts";
 import { openStore } from "../setup/embedded.ts";
 import { RunError, UsageError } from "../console/errors.ts";
-import { loadConfig, print } from "../console/shell.ts";
+import { loadConfig, print, stdoutColumns } from "../console/shell.ts";
 import { formatCsv, formatJson, formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
@@ -54,8 +54,7 @@ export async function query(args: string[]): Promise<number> {
     if (values.json) print(formatJson(columns, rows));
     else if (values.csv) print(formatCsv(columns, rows, { areNumbers, isRaw: values.raw }));
     else {
-      const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-      print(formatTable(columns, rows, { widthMax }));
+      print(formatTable(columns, rows, { widthMax: stdoutColumns() }));
     }
     return 0;
   } catch (error) {

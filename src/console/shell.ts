@@ -1,4 +1,4 @@
-import { readConfig } from "../config.ts";
+import { readConfig, unknownVariables } from "../config.ts";
 import type { Config } from "../settings.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
@@ -10,7 +10,7 @@ const DEFAULT_CONFIG_PATH = "config/config.yaml";
 
 /**
  * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
- * from the environment.
+ * from the environment. Names there that are no setting's are warned of.
  *
  * @throws {ConfigError} for a setting that cannot be used
  * @throws {RunError} when the file named cannot be read
@@ -18,6 +18,10 @@ const DEFAULT_CONFIG_PATH = "config/config.yaml";
 export async function loadConfig(path: string | undefined): Promise<Config> {
   const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
   const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
+  for (const { name, meant } of unknownVariables()) {
+    const way = meant === null ? "`gridwatch config` lists them" : `did you mean ${meant}?`;
+    say(`warning: ${name} is no setting: ${way}`);
+  }
   return readConfig(yaml, (name) => Deno.env.get(name));
 }
 
@@ -59,6 +63,14 @@ function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string):
   }
 }
 
+/** How many columns of a terminal stdout has; undefined: it is none. */
+export function stdoutColumns(): number | undefined {
+  if (!Deno.stdout.isTerminal()) return undefined;
+  return Deno.consoleSize().columns || COLUMNS; // one that does not know its width says 0
+}
+
+const COLUMNS = 80;
+
 /** A progress line on this process's stderr. */
 export function shellProgress(
   options: Pick<ProgressOptions, "verb" | "rowsTotal" | "isSilent">,
@@ -68,7 +80,7 @@ export function shellProgress(
     nowMs: () => performance.now(),
     write: draw,
     isTerminal: Deno.stderr.isTerminal(),
-    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : COLUMNS,
   });
 }
 
