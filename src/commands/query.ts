@@ -1,9 +1,10 @@
 import { SqlError } from "../adapters/pglite/client.ts";
 import { readArguments, refuseTogether } from "../console/arguments.ts";
 import { openStore } from "../setup/embedded.ts";
-import { RunError, UsageError } from "../console/errors.ts";
+import { type Hint, RunError, UsageError } from "../console/errors.ts";
 import { loadConfig, print, stdoutColumns } from "../console/shell.ts";
 import { formatCsv, formatJson, formatTable } from "../console/table.ts";
+import { catalogueLines } from "../tables/catalogue.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 
@@ -19,8 +20,11 @@ EXPLAIN, as a role that may read every table and change nothing.
   --raw          with --csv: every text as it is, without that apostrophe
   --config FILE  settings
 
+Tables and views:
+${catalogueLines().join("\n")}
+
 Examples:
-  gridwatch query "SELECT * FROM gap_alerts ORDER BY gap_minutes DESC LIMIT 10"
+  gridwatch query "SELECT * FROM gap_status ORDER BY known_minutes DESC LIMIT 10"
   gridwatch query "SELECT reason, count(*) FROM rejected_readings GROUP BY 1" --csv
 `;
 
@@ -66,14 +70,13 @@ export async function query(args: string[]): Promise<number> {
 }
 
 /** SQLSTATE 25006: read-only transaction; 42501: no privilege; 42P01: no such table. */
-function hintFor({ code, message }: SqlError): string | undefined {
+function hintFor({ code, message }: SqlError): Hint | undefined {
   switch (code) {
     case "25006":
     case "42501":
       return "`gridwatch query` only reads the store's tables";
     case "42P01":
-      return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, " +
-        "metrics, ledger, positions";
+      return ["the tables and views:", ...catalogueLines()];
     default:
       return /multiple commands/.test(message) ? "one statement at a time" : undefined;
   }

@@ -1,3 +1,6 @@
+/** A way out, in one line or several. */
+export type Hint = string | readonly string[];
+
 /**
  * The command line was wrong: exit code 2.
  *
@@ -7,7 +10,7 @@
 export class UsageError extends Error {
   override name = "UsageError";
 
-  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+  constructor(message: string, readonly hint?: Hint, options?: ErrorOptions) {
     super(message, options);
   }
 }
@@ -16,7 +19,7 @@ export class UsageError extends Error {
 export class RunError extends Error {
   override name = "RunError";
 
-  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+  constructor(message: string, readonly hint?: Hint, options?: ErrorOptions) {
     super(message, options);
   }
 }
