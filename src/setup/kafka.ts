@@ -38,7 +38,8 @@ export const KAFKA_OPTIONS = {
 export function withBrokers(config: Config, brokers: string | undefined): Config {
   if (brokers === undefined) return config;
   if (brokers.split(",").every((broker) => broker.trim() !== "")) {
-    return { ...config, "kafka.brokers": brokers };
+    const given = new Set(config.given).add("kafka.brokers");
+    return { ...config, "kafka.brokers": brokers, given };
   }
   throw new UsageError(
     `Cannot use --brokers="${brokers}": must be host:port, with commas between several`,

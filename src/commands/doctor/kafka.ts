@@ -7,11 +7,13 @@ import type {
 } from "../../engine/log/ports.ts";
 import type { Topics } from "../../engine/log/records.ts";
 import type { Clock } from "../../engine/ports.ts";
-import { type Chain, counted, failed, type Finding, ok } from "./checks.ts";
+import { type Chain, counted, failed, type Finding, notUsed, ok } from "./checks.ts";
 
 /** What the checks of Kafka look at. */
 export type KafkaPorts = {
   readonly brokers: string;
+  /** Whether a person named the brokers: at the default's address there need not be one. */
+  readonly areBrokersGiven: boolean;
   readonly group: string;
   readonly topics: Topics;
   /** Rejects when no broker answers. */
@@ -42,7 +44,13 @@ export function kafkaChecks(ports: KafkaPorts): Chain {
       limitMs: 8_000,
       fix: `is a broker at ${ports.brokers}? kafka.brokers (GRIDWATCH_KAFKA_BROKERS) names another`,
       run: async (signal) => {
-        await ports.reach(signal);
+        try {
+          await ports.reach(signal);
+        } catch (error) {
+          if (ports.areBrokersGiven) throw error;
+          const way = "--brokers LIST, or GRIDWATCH_KAFKA_BROKERS";
+          return notUsed(`none is configured, and none is at ${ports.brokers}`, way);
+        }
         return ok(ports.brokers);
       },
     },
