@@ -132,10 +132,8 @@ function fail(error: unknown): number {
     error instanceof LockedError || error instanceof LogError;
   if (isKnown) {
     say(`error: ${error.message}`);
-    if ("hint" in error && error.hint !== undefined) {
-      const [first, ...more] = [error.hint].flat();
-      [`hint: ${first}`, ...more].forEach(say);
-    }
+    if ("hint" in error && error.hint !== undefined) say(`hint: ${error.hint}`);
+    if ("more" in error) error.more.forEach((line) => say(line));
     return isUsage ? 2 : 1;
   }
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { formatSeconds } from "../core/duration.js";
 import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
 import {
   DEFECT_KINDS,
@@ -232,7 +233,7 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
     `${formatCount(meters)} ${
       meters === 1 ? "meter" : "meters"
     }, every ${intervalMinutes} min from ` +
-    `${formatTimestamp(startMs)}, in ${seconds.toFixed(1)} s`,
+    `${formatTimestamp(startMs)}, in ${formatSeconds(seconds)}`,
     listed.length === 0
       ? "without defects"
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,

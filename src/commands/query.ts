@@ -1,7 +1,7 @@
 import { SqlError } from "../adapters/pglite/client.ts";
 import { readArguments, refuseTogether } from "../console/arguments.ts";
 import { openStore } from "../setup/embedded.ts";
-import { type Hint, RunError, UsageError } from "../console/errors.ts";
+import { RunError, UsageError } from "../console/errors.ts";
 import { loadConfig, print, stdoutColumns } from "../console/shell.ts";
 import { formatCsv, formatJson, formatTable } from "../console/table.ts";
 import { catalogueLines } from "../tables/catalogue.ts";
@@ -63,20 +63,23 @@ export async function query(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    throw new RunError(`Cannot query: ${error.message}`, hintFor(error), { cause: error });
+    const more = error.code === NO_SUCH_TABLE ? catalogueLines() : [];
+    throw new RunError(`Cannot query: ${error.message}`, hintFor(error), { cause: error, more });
   } finally {
     await store.close();
   }
 }
 
-/** SQLSTATE 25006: read-only transaction; 42501: no privilege; 42P01: no such table. */
-function hintFor({ code, message }: SqlError): Hint | undefined {
+const NO_SUCH_TABLE = "42P01";
+
+/** SQLSTATE 25006: read-only transaction; 42501: no privilege. */
+function hintFor({ code, message }: SqlError): string | undefined {
   switch (code) {
     case "25006":
     case "42501":
       return "`gridwatch query` only reads the store's tables";
-    case "42P01":
-      return ["the tables and views:", ...catalogueLines()];
+    case NO_SUCH_TABLE:
+      return "the tables and views:";
     default:
       return /multiple commands/.test(message) ? "one statement at a time" : undefined;
   }

@@ -1,6 +1,3 @@
-/** A way out, in one line or several. */
-export type Hint = string | readonly string[];
-
 /**
  * The command line was wrong: exit code 2.
  *
@@ -10,7 +7,7 @@ export type Hint = string | readonly string[];
 export class UsageError extends Error {
   override name = "UsageError";
 
-  constructor(message: string, readonly hint?: Hint, options?: ErrorOptions) {
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
     super(message, options);
   }
 }
@@ -18,8 +15,15 @@ export class UsageError extends Error {
 /** The command line was right and the work failed (no such file, disk full, …): exit code 1. */
 export class RunError extends Error {
   override name = "RunError";
+  /** Lines below the hint. */
+  readonly more: readonly string[];
 
-  constructor(message: string, readonly hint?: Hint, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    readonly hint?: string,
+    { more = [], ...options }: ErrorOptions & { readonly more?: readonly string[] } = {},
+  ) {
     super(message, options);
+    this.more = more;
   }
 }

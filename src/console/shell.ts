@@ -100,6 +100,16 @@ export const systemClock: Clock = {
     }),
 };
 
+const CLOSE_MS_MAX = 1_000;
+
+/** Waits for what is being closed, but not for what hangs: the process ends with its command. */
+export async function closeInTime(closing: readonly Promise<void>[]): Promise<void> {
+  const patience = new AbortController();
+  const waited = systemClock.sleep(CLOSE_MS_MAX, patience.signal);
+  await Promise.race([Promise.allSettled(closing), waited]);
+  patience.abort();
+}
+
 /** Exit code of a process that was asked to stop before its work was done. */
 export const STOPPED_EXIT_CODE = 130;
 

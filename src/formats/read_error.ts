@@ -5,7 +5,7 @@
 export class ReadError extends Error {
   override name = "ReadError";
 
-  constructor(message: string, readonly hint?: string | readonly string[], options?: ErrorOptions) {
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
     super(message, options);
   }
 }

@@ -3,6 +3,7 @@ import { type readArguments, readNumber, readRate, withScope } from "../console/
 import { RunError, UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
@@ -155,7 +156,7 @@ async function report(
   if (!isSilent) {
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
     for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
   }
 }

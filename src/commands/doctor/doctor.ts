@@ -21,7 +21,7 @@ import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./grafana.ts"
 import { kafkaChecks, type KafkaPorts, readProcessed } from "./kafka.ts";
 import { openDatabase } from "../../setup/database.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
-import { loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
+import { closeInTime, loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
 import { formatTable } from "../../console/table.ts";
 
 export const usage = `Usage: gridwatch doctor [options]
@@ -50,7 +50,6 @@ const DENO_VERSION_MIN = [2, 6] as const;
 const KAFKA_DEADLINE_MS = 5_000;
 /** A broker that nobody named is not waited for. */
 const GUESS_MS_MAX = 500;
-const CLOSE_MS_MAX = 1_000;
 const DENO_FIX = "deno upgrade, or npx -y deno@2.9.6";
 
 /** The world outside, for tests to replace. */
@@ -137,12 +136,7 @@ async function lookAround(
     const refused = toResult("Kafka reachable", failed(messageOf(kafka.error), hint));
     return [refused, ...await runChecks(chains)];
   } finally {
-    // What hangs is not waited for: the process ends with this command.
-    const closing = [database.close(), ...("error" in kafka ? [] : [kafka.close()])];
-    const patience = new AbortController();
-    const waited = systemClock.sleep(CLOSE_MS_MAX, patience.signal);
-    await Promise.race([Promise.allSettled(closing), waited]);
-    patience.abort();
+    await closeInTime([database.close(), ...("error" in kafka ? [] : [kafka.close()])]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { formatSeconds } from "../../core/duration.js";
 import type {
   LogAdmin,
   LogReader,
@@ -202,7 +203,7 @@ async function checkRecordClock(ports: KafkaPorts, signal: AbortSignal): Promise
       "run chrony or systemd-timesyncd on the producers, the brokers and here",
     );
   }
-  return ok(`the newest raw record is ${ageText(-aheadMs)} old`);
+  return ok(`the newest raw record is ${formatSeconds(Math.max(0, -aheadMs) / 1000)} old`);
 }
 
 async function newestRecordMs(ports: KafkaPorts, signal: AbortSignal): Promise<number | null> {
@@ -217,13 +218,4 @@ async function newestRecordMs(ports: KafkaPorts, signal: AbortSignal): Promise<n
     }
   }
   return newestMs;
-}
-
-/** How long ago, in the largest unit that says it: `3 s`, `2 h`, `730 days`. */
-function ageText(ms: number): string {
-  const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 120) return `${seconds.toFixed(0)} s`;
-  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
-  if (seconds < 172_800) return `${(seconds / 3600).toFixed(0)} h`;
-  return `${(seconds / 86_400).toFixed(0)} days`;
 }
