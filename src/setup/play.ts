@@ -80,10 +80,20 @@ function readNow(command: string, text: string): number {
   );
 }
 
+type RunOptions = {
+  /** Null: no page. */
+  readonly port: number | null;
+  /** Whether the page stays when all is played. */
+  readonly staysUp: boolean;
+  readonly isJson: boolean;
+  /** Said at the end: what a person may do next. */
+  readonly next?: readonly string[];
+};
+
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson }: { port: number | null; staysUp: boolean; isJson: boolean },
+  { port, staysUp, isJson, next = [] }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -108,6 +118,7 @@ export async function runPipeline(
       live.end(result.isFinished ? "finished" : "stopped");
       await report(store, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
+      else if (!play.isSilent) next.forEach(say);
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
