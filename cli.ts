@@ -151,7 +151,21 @@ export function sayUncaught(): void {
   globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
 }
 
+/**
+ * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word, in
+ * INIT_CWD, of where it was started; files and folders are named from there. A binary stands there
+ * already, and so does who ran cli.ts from elsewhere.
+ */
+export function standWithUser(): void {
+  const isAllowed = () =>
+    Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" }).state === "granted";
+  if (Deno.build.standalone || Deno.cwd() !== import.meta.dirname || !isAllowed()) return;
+  const start = Deno.env.get("INIT_CWD");
+  if (start) Deno.chdir(start);
+}
+
 if (import.meta.main) {
   sayUncaught();
+  standWithUser();
   Deno.exit(await main(Deno.args));
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { readConfig, unknownVariables } from "../config.ts";
 import type { Config } from "../settings.ts";
 import type { Clock } from "../engine/ports.ts";
@@ -7,17 +8,21 @@ import { createProgress, type Progress, type ProgressOptions } from "./progress.
 import { visible } from "./visible.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
+/** The checkout's own; inside a binary there is none. */
+const CHECKOUT_CONFIG_PATH = resolve(import.meta.dirname ?? ".", "../..", DEFAULT_CONFIG_PATH);
 
 /**
- * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
+ * Reads the settings from `--config`, or else from `config/config.yaml` where there is one: of the
+ * folder where the user stands, or else of the checkout; and
  * from the environment. Names there that are no setting's are warned of.
  *
  * @throws {ConfigError} for a setting that cannot be used
  * @throws {RunError} when the file named cannot be read
  */
 export async function loadConfig(path: string | undefined): Promise<Config> {
-  const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
-  const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
+  const yaml = path === undefined
+    ? await readYaml(DEFAULT_CONFIG_PATH) ?? await readYaml(CHECKOUT_CONFIG_PATH)
+    : await readYaml(path, true);
   for (const { name, meant } of unknownVariables()) {
     const way = meant === null ? "`gridwatch config` lists them" : `did you mean ${meant}?`;
     say(`warning: ${name} is no setting: ${way}`);
@@ -25,8 +30,11 @@ export async function loadConfig(path: string | undefined): Promise<Config> {
   return readConfig(yaml, (name) => Deno.env.get(name));
 }
 
-async function readText(path: string, isWanted: boolean): Promise<string | null> {
-  return await attempt(`read ${path}`, () => Deno.readTextFile(path)).catch((error) => {
+type Yaml = { readonly path: string; readonly text: string };
+
+async function readYaml(path: string, isWanted = false): Promise<Yaml | null> {
+  const reading = attempt(`read ${path}`, () => Deno.readTextFile(path));
+  return await reading.then((text) => ({ path, text })).catch((error) => {
     if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
     if (!isWanted) return null;
     throw new RunError(`Cannot read ${path}: no such file`, undefined, { cause: error.cause });
