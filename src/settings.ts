@@ -313,9 +313,13 @@ type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? num
   : S extends { choices: readonly (infer C)[] } ? C
   : string;
 
-/** All settings by their dotted names, and intervals known per meter, in milliseconds. */
+/**
+ * All settings by their dotted names, intervals known per meter, in milliseconds, and which settings
+ * a person gave: a default says nothing about what is in use.
+ */
 export type Config =
   & { readonly [K in Key]: ValueOf<(typeof SETTINGS)[K]> }
   & {
     readonly meters: ReadonlyMap<string, number>;
+    readonly given: ReadonlySet<Key>;
   };

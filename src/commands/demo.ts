@@ -5,6 +5,7 @@ import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
 import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
+import { quoteWord } from "../console/quote.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "../setup/play.ts";
 
@@ -72,7 +73,23 @@ export async function demo(args: string[]): Promise<number> {
     columns: {},
     nowMs: null,
     isSilent: values.quiet,
-  }, { port: port ?? (values.exit ? null : 8000), staysUp: !values.exit, isJson: values.json });
+  }, {
+    port: port ?? (values.exit ? null : 8000),
+    staysUp: !values.exit,
+    isJson: values.json,
+    next: nextSteps(directory),
+  });
+}
+
+/** What to do after the demo, ready to paste: a look into its store, and one's own files. */
+function nextSteps(directory: string): string[] {
+  const gridwatch = Deno.build.standalone ? "gridwatch" : "deno task gridwatch";
+  const sql = "SELECT * FROM completeness_daily ORDER BY completeness_percent LIMIT 5";
+  return [
+    "next, the worst days in it, and your own files:",
+    `  ${gridwatch} query "${sql}" --data ${quoteWord(directory)}`,
+    `  ${gridwatch} run YOUR_FILE.csv`,
+  ];
 }
 
 /**
@@ -102,7 +119,7 @@ async function prepareFolder(
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
     const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
-    const code = await generate([...fleet, "--output", fleetPath, "--quiet"]);
+    const code = await generate([...fleet, "--output", fleetPath, "--force", "--quiet"]);
     return code === 0 ? [samplePath, fleetPath] : null;
   } finally {
     lock.release();

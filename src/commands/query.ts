@@ -4,8 +4,9 @@ import { readArguments, readNumber, refuseTogether } from "../console/arguments.
 import { formatCount } from "../console/progress.ts";
 import { openStoreReader } from "../setup/store.ts";
 import { RunError, UsageError } from "../console/errors.ts";
-import { loadConfig, print, say } from "../console/shell.ts";
+import { loadConfig, print, say, stdoutColumns } from "../console/shell.ts";
 import { formatCsv, formatJson, formatTable, jsonObjects } from "../console/table.ts";
+import { catalogueLines } from "../tables/catalogue.ts";
 
 export const usage = `Usage: gridwatch query "SELECT …" [options]
 
@@ -22,8 +23,11 @@ WITH, VALUES, EXPLAIN, and PRAGMA table_list or table_info(NAME).
   --raw          with --csv: every text as it is, without that apostrophe
   --config FILE  settings
 
+Tables and views:
+${catalogueLines().join("\n")}
+
 Examples:
-  gridwatch query "SELECT * FROM gap_alerts ORDER BY gap_minutes DESC LIMIT 10"
+  gridwatch query "SELECT * FROM gap_status ORDER BY known_minutes DESC LIMIT 10"
   gridwatch query "SELECT reason, count(*) FROM rejected_readings GROUP BY 1" --csv
 `;
 
@@ -65,7 +69,8 @@ export async function query(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    throw new RunError(`Cannot query: ${error.message}`, hintFor(error), { cause: error });
+    const more = isNoTable(error) ? catalogueLines() : [];
+    throw new RunError(`Cannot query: ${error.message}`, hintFor(error), { cause: error, more });
   } finally {
     await reader.close();
   }
@@ -86,8 +91,7 @@ async function printTable(
     columns = page.columns;
     for (const row of page.rows) rows.push(row);
   });
-  const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-  print(formatTable(columns, rows.slice(0, wanted), { widthMax }));
+  print(formatTable(columns, rows.slice(0, wanted), { widthMax: stdoutColumns() }));
   if (rows.length <= wanted || rowsMax !== null) return;
   say(`note: there are more than these ${formatCount(wanted)} rows: --limit N, --csv or --json`);
 }
@@ -117,11 +121,10 @@ async function printJson(reader: StoreReader, sql: string, rowsMax: number): Pro
   });
 }
 
+/** SQLite has one code for whatever is wrong with a statement. */
+const isNoTable = ({ message }: SqlError) => /^no such table/.test(message);
+
 function hintFor(error: SqlError): string | undefined {
   if (isForbidden(error)) return "`gridwatch query` only reads the store's tables";
-  if (/^no such table/.test(error.message)) {
-    return "the tables: validated_readings, gap_alerts, late_events, rejected_readings, " +
-      "metrics, ledger, positions; or ask PRAGMA table_list";
-  }
-  return undefined;
+  return isNoTable(error) ? "the tables and views:" : undefined;
 }

@@ -1,3 +1,4 @@
+import { formatSeconds } from "../core/duration.js";
 import { playIntoLog, storedReplay } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "../console/errors.ts";
@@ -48,7 +49,7 @@ export async function replayIntoKafka(play: Play, isJson: boolean): Promise<numb
       if (played.resumedAfter > 0) {
         say(`${formatCount(played.resumedAfter)} records were in ${topic} already`);
       }
-      say(`${formatCount(played.sent)} records sent to ${topic} in ${seconds.toFixed(1)} s`);
+      say(`${formatCount(played.sent)} records sent to ${topic} in ${formatSeconds(seconds)}`);
     }
     return played.isFinished ? 0 : STOPPED_EXIT_CODE;
   } catch (error) {

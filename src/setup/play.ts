@@ -2,6 +2,7 @@ import { type readArguments, readNumber, readRate, withScope } from "../console/
 import { UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
@@ -82,10 +83,20 @@ function readNow(command: string, text: string): number {
   );
 }
 
+type RunOptions = {
+  /** Null: no page. */
+  readonly port: number | null;
+  /** Whether the page stays when all is played. */
+  readonly staysUp: boolean;
+  readonly isJson: boolean;
+  /** Said at the end: what a person may do next. */
+  readonly next?: readonly string[];
+};
+
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson }: { port: number | null; staysUp: boolean; isJson: boolean },
+  { port, staysUp, isJson, next = [] }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -110,6 +121,7 @@ export async function runPipeline(
       live.end(result.isFinished ? "finished" : "stopped");
       await report(store.reader, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
+      else if (!play.isSilent) next.forEach(say);
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
@@ -144,7 +156,7 @@ async function report(
   if (!isSilent) {
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
     for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
   }
 }

@@ -111,14 +111,22 @@ Deno.test("run and demo --fresh leave a person's files in the folder of --data a
       await assertKept();
       assert.deepEqual(namesIn(`${folder}/.gridwatch-tmp`), ["notes"]);
     });
-    await t.step("demo --fresh, and forgets what the store held", async () => {
-      const args = ["--fresh", "--data", folder, "--exit", "--json", "--quiet", "--rate", "max"];
-      const { code, stdout, stderr } = await gridwatch("demo", ...args);
-      assert.equal(code, 0, stderr);
-      assert.equal(JSON.parse(stdout).meters, 201);
-      await assertKept();
-      assert.equal(await Deno.readTextFile(csv), CSV);
-    });
+    await t.step(
+      "demo --fresh, and forgets what the store held; it ends with what to do next",
+      async () => {
+        const args = ["--fresh", "--data", folder, "--exit", "--json", "--rate", "max"];
+        const { code, stdout, stderr } = await gridwatch("demo", ...args);
+        assert.equal(code, 0, stderr);
+        assert.equal(JSON.parse(stdout).meters, 201);
+        await assertKept();
+        assert.equal(await Deno.readTextFile(csv), CSV);
+        const next =
+          /\n {2}deno task gridwatch query "([^"]+)" --data (\S+)\n.* run YOUR_FILE.csv\n$/;
+        const [, sql, directory] = next.exec(stderr) ?? assert.fail(stderr);
+        const answer = await gridwatch("query", sql, "--data", directory, "--csv");
+        assert.equal(answer.stdout.split("\n").length, 1 + 5 + 1, answer.stderr);
+      },
+    );
   });
 });
 
@@ -170,15 +178,24 @@ Deno.test("replay --output gives a file its name when it is whole", async (t) =>
     await t.step("what failed leaves the file of before", async () => {
       const bad = `${folder}/bad.csv`;
       await Deno.writeTextFile(bad, "nothing,here\n1,2\n");
-      const { code } = await gridwatch("replay", bad, "--output", path, "--quiet");
+      const { code } = await gridwatch("replay", bad, "--output", path, "--force", "--quiet");
       assert.equal(code, 1);
       assert.equal(await Deno.readTextFile(path), "before");
       assert.deepEqual(namesIn(folder), ["bad.csv", "raw.jsonl"]);
     });
+    const csv = `${folder}/a.csv`;
+    await Deno.writeTextFile(csv, CSV);
+    await t.step("what is there stays without --force, the input itself too", async () => {
+      for (const there of [path, csv]) {
+        const { code, stderr } = await gridwatch("replay", csv, "--output", there, "--quiet");
+        assert.equal(code, 1);
+        assert.match(stderr, /it is there already\nhint: --force /);
+      }
+      assert.equal(await Deno.readTextFile(path), "before");
+      assert.equal(await Deno.readTextFile(csv), CSV);
+    });
     await t.step("what ended is there, and counted", async () => {
-      const csv = `${folder}/a.csv`;
-      await Deno.writeTextFile(csv, CSV);
-      const args = ["--output", path, "--json", "--quiet"];
+      const args = ["--output", path, "--force", "--json", "--quiet"];
       const { code, stdout } = await gridwatch("replay", csv, ...args);
       assert.equal(code, 0);
       assert.deepEqual(JSON.parse(stdout), { output: path, readings: 1, rows: 1 });

@@ -74,6 +74,7 @@ function fakeKafka(
   };
   return {
     brokers: "broker:9092",
+    areBrokersGiven: true,
     group: "gridwatch",
     topics,
     reach: () => Promise.resolve(),
@@ -405,7 +406,40 @@ Deno.test("doctor() exits with 0 when nothing failed, though not all is configur
   assert.equal(code, 0);
   const { ok, checks } = JSON.parse(printed) as { ok: boolean; checks: CheckResult[] };
   assert.equal(ok, true);
-  assert.equal(stateOf(checks, "database reachable")?.state, "skipped");
+  assert.equal(stateOf(checks, "database reachable")?.state, "not used");
+  assert.equal(stateOf(checks, "migrations"), undefined);
+});
+
+Deno.test("doctor() calls a Kafka that nobody named and that is not there not used, not failed", async () => {
+  const away = (areBrokersGiven: boolean) => ({
+    openKafka: () =>
+      Promise.resolve({
+        ...fakeKafka(),
+        areBrokersGiven,
+        reach: () => Promise.reject(new Error("connection refused")),
+      }),
+  });
+  const guessed = await run([], { ...away(false), widthMax: 80 });
+  assert.equal(guessed.code, 0);
+  assert.match(guessed.printed, /^Kafka reachable +not used +none is configured/m);
+  assert.doesNotMatch(guessed.printed, /consumer lag|failed/);
+  const given = await run([], { ...away(true), widthMax: 80 });
+  assert.equal(given.code, 1);
+  assert.match(given.printed, /^Kafka reachable +failed +connection refused/m);
+  assert.match(given.printed, /^consumer lag +skipped/m);
+});
+
+Deno.test("doctor() keeps to a terminal of 80 columns, with each fix whole", async () => {
+  const args = ["--database", "postgres://u:p@db/x", "--grafana", "http://g"];
+  const { printed } = await run(args, { widthMax: 80 });
+  const lines = printed.trimEnd().split("\n");
+  assert.match(lines[0], /^check +state +found +fix$/);
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  const fix = printed.split("\n").map((line) => line.slice(lines[0].indexOf("fix"))).join(" ");
+  assert.match(
+    fix.replace(/ +/g, " "),
+    /is Grafana there\? grafana\.url \(GRIDWATCH_GRAFANA_URL\)/,
+  );
 });
 
 Deno.test("doctor() exits with 1 and gives a fix for each thing that failed", async () => {
