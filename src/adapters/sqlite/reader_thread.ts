@@ -2,6 +2,7 @@
 import { columnsOf, narrowed, prepareOne, readCells } from "./cells.ts";
 import { checkFile } from "./check.ts";
 import { AUTHORIZATION, isForbidden, SqlError } from "./errors.ts";
+import { backup } from "node:sqlite";
 import { type Database, openFile, SQLITE } from "./library.ts";
 import { identityOf } from "./schema.ts";
 import { answerRequests } from "./thread.ts";
@@ -23,6 +24,9 @@ export type ReaderRequest =
 const BUSY_MS = 5000;
 /** PRAGMAs that tell of the tables; no other is answered. */
 const PRAGMAS = ["table_list", "table_info", "table_xinfo", "index_list", "index_info"];
+
+/** More pages than a file can have: a copy in one step is of one moment. */
+const PAGES_MAX = 2 ** 31 - 1;
 
 let database: Database | null = null;
 let pages: Iterator<unknown> | null = null;
@@ -56,7 +60,7 @@ function handle(request: ReaderRequest): unknown {
     case "check":
       return ours(() => checkFile(opened()));
     case "copy":
-      return ours(() => copyInto(opened(), request.into));
+      return copyInto(opened(), request.into);
     case "close":
       pages?.return?.();
       database?.close();
@@ -91,14 +95,10 @@ function ours<T>(work: () => T): T {
   }
 }
 
-/** The copy is a file of its own: only to make it does the connection do more than read. */
-function copyInto(database: Database, path: string): void {
-  database.exec("PRAGMA query_only = OFF");
-  try {
-    database.prepare("VACUUM INTO ?").run(path);
-  } finally {
-    database.exec("PRAGMA query_only = ON");
-  }
+/** By the online backup: ATTACH, which VACUUM INTO needs, is not for a process with few permissions. */
+async function copyInto(database: Database, path: string): Promise<null> {
+  await backup(database, path, { rate: PAGES_MAX });
+  return null;
 }
 
 /** Whether a statement may do this. https://www.sqlite.org/c3ref/set_authorizer.html */

@@ -84,10 +84,13 @@ const scope = globalThis as unknown as {
 
 /** In a thread: answers each request by `handle`. */
 export function answerRequests<Request>(handle: (request: Request) => unknown): void {
-  scope.onmessage = (event) => {
+  scope.onmessage = async (event) => {
     const { id, request } = event.data as Posted<Request>;
     try {
-      scope.postMessage({ id, ok: true, value: handle(request) });
+      const answer = handle(request);
+      // Awaited only where there is something to wait for: requests are answered in their order.
+      const value = answer instanceof Promise ? await answer : answer;
+      scope.postMessage({ id, ok: true, value });
     } catch (error) {
       scope.postMessage({ id, ok: false, error: postedOf(error) });
     }
