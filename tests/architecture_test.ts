@@ -247,6 +247,13 @@ Deno.test("No file under src/ is a barrel or a drawer of utilities", () => {
   assert.deepEqual(drawers.map(({ path }) => path), []);
 });
 
+Deno.test("The fields of raw records are written out as JSON in src/core/wire alone", () => {
+  const field = /"(type|meter_id|timestamp|consumption_kwh|received_at|final)\\?":/;
+  const found = wordsIn(SOURCES, [field]).filter((fault) => !fault.startsWith("core/wire/"));
+  assert.deepEqual(found, []);
+  assert.ok(wordsIn(SOURCES, [field]).some((fault) => fault.startsWith("core/wire/raw_record.ts")));
+});
+
 Deno.test("Every export of src/core has a JSDoc comment", () => {
   assert.deepEqual(inFolder("core").flatMap(undocumentedExports), []);
 });

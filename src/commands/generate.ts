@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import { formatTimestamp, parseTimestamp } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
 import {
   DEFECT_KINDS,
   type DefectKind,

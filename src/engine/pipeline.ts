@@ -1,10 +1,9 @@
-import { newRawRecord } from "../core/reading.ts";
+import { encodeTick, isFinalTick, newRawRecord } from "../core/wire/raw_record.ts";
 import { LATEST_MS } from "../core/time.ts";
 import { addGauges } from "./commit_metrics.ts";
 import { Pace } from "./pace.ts";
 import type { Clock, CommitStore, RecordChunk } from "./ports.ts";
 import type { Task } from "./task.ts";
-import { encodeTick, isFinalTick } from "./tick.ts";
 
 /** How far a pipeline is. `readings` counts what was folded in this run, ticks and all. */
 export type Progress = {

@@ -2,7 +2,8 @@ import { type readArguments, readNumber, readRate, withScope } from "../console/
 import { UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
-import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import { parseTimestamp } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";

@@ -1,5 +1,8 @@
-import type { RejectReason } from "./outputs.ts";
-import { parseEpochNumber, parseTimestamp, parseTimestampBytes, type Zone } from "./time.ts";
+import type { RejectReason } from "../outputs.ts";
+import { asciiBytes, writeBytes } from "../text.ts";
+import { parseEpochNumber, parseTimestamp, parseTimestampBytes, writeTimestamp } from "../time.ts";
+import type { Zone } from "../zone.ts";
+import { decimalEnd, parseDecimal } from "./decimal.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
@@ -64,14 +67,73 @@ export const METER_ID_LENGTH_MAX = 256;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
-const METER = ascii('{"meter_id":"');
-const TIMESTAMP = ascii('","timestamp":"');
-const VALUE = ascii('","consumption_kwh":');
-const RECEIVED = ascii(',"received_at":"');
-const TICK = ascii('{"type":"tick","timestamp":"');
-const FINAL = ascii(',"final":true}');
+const METER = asciiBytes('{"meter_id":"');
+const TIMESTAMP = asciiBytes('","timestamp":"');
+const VALUE = asciiBytes('","consumption_kwh":');
+const RECEIVED = asciiBytes(',"received_at":"');
+const TICK = asciiBytes('{"type":"tick","timestamp":"');
+const FINAL = asciiBytes(',"final":true}');
+const TIMESTAMP_BYTES_MAX = 24;
+
+/** The fields of a reading as whoever writes one begins them, up to the value. */
+export const METER_FIELD = asciiBytes('"meter_id":');
+/** The same of its event time. */
+export const TIMESTAMP_FIELD = asciiBytes('"timestamp":');
+/** The same of its energy. */
+export const VALUE_FIELD = asciiBytes('"consumption_kwh":');
+/** The most bytes that `writeReceivedAt` writes. */
+export const RECEIVED_BYTES_MAX = RECEIVED.length + TIMESTAMP_BYTES_MAX + 1;
+/** The most bytes that `writeTick` writes. */
+export const TICK_BYTES_MAX = TICK.length + TIMESTAMP_BYTES_MAX + 1 + FINAL.length;
+/** Where the meter's id begins in a record that Gridwatch wrote: see `ownMeterEnd`. */
+export const OWN_METER_START = METER.length;
+
+/** Writes `received_at` as the next field of a record that is still open; returns where it ends. */
+export function writeReceivedAt(receivedMs: number, bytes: Uint8Array, at: number): number {
+  const isFirst = bytes[at - 1] === OPEN;
+  const timeAt = writeBytes(isFirst ? RECEIVED.subarray(1) : RECEIVED, bytes, at);
+  const end = writeTimestamp(receivedMs, bytes, timeAt);
+  bytes[end] = QUOTE;
+  return end + 1;
+}
+
+/** Writes a tick at `at`; returns where it ends. `isFinal`: the last of a replay. */
+export function writeTick(
+  timestampMs: number,
+  isFinal: boolean,
+  bytes: Uint8Array,
+  at: number,
+): number {
+  let end = writeTimestamp(timestampMs, bytes, writeBytes(TICK, bytes, at));
+  bytes[end++] = QUOTE;
+  if (isFinal) return writeBytes(FINAL, bytes, end);
+  bytes[end] = CLOSE;
+  return end + 1;
+}
+
+/** A tick as a raw record; `isFinal`: the last of a replay. */
+export function encodeTick(timestampMs: number, isFinal = false): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(TICK_BYTES_MAX);
+  return bytes.subarray(0, writeTick(timestampMs, isFinal, bytes, 0));
+}
+
+/** Whether the tick that ends at `end` is written as the last of a replay. */
+export function isFinalTick(bytes: Uint8Array, end: number): boolean {
+  return end >= FINAL.length && hasAt(bytes, end - FINAL.length, end, FINAL);
+}
+
+/** Where the meter's id ends in a reading that Gridwatch wrote without escapes in it; else 0. */
+export function ownMeterEnd(bytes: Uint8Array, start: number, end: number): number {
+  if (!hasAt(bytes, start, end, METER)) return 0;
+  for (let p = start + METER.length; p < end; p++) {
+    if (bytes[p] === BACKSLASH) return 0;
+    if (bytes[p] === QUOTE) return p;
+  }
+  return 0;
+}
 
 /**
  * Reads a raw record: the shape Gridwatch writes straight from the bytes, any other JSON through
@@ -116,8 +178,9 @@ function parseOwnReading(
   const timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, zone);
   if (Number.isNaN(timestampMs)) return false;
   const valueStart = timeEnd + VALUE.length;
-  const valueEnd = parseDecimal(bytes, valueStart, end);
-  if (valueEnd < 0) return false;
+  const valueEnd = decimalEnd(bytes, valueStart, end);
+  const consumptionKwh = parseDecimal(bytes, valueStart, valueEnd);
+  if (Number.isNaN(consumptionKwh)) return false;
   if (bytes[valueEnd] === CLOSE) {
     if (valueEnd + 1 !== end) return false;
   } else {
@@ -133,7 +196,7 @@ function parseOwnReading(
   into.idStart = idStart;
   into.idEnd = idEnd;
   into.timestampMs = timestampMs;
-  into.consumptionKwh = decimal;
+  into.consumptionKwh = consumptionKwh;
   return true;
 }
 
@@ -284,43 +347,6 @@ function isHighSurrogate(text: string, at: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }
 
-const POWERS_OF_TEN = Array.from({ length: 23 }, (_, power) => 10 ** power);
-/** The number `parseDecimal` read: a second result without an object. */
-let decimal = 0;
-
-/**
- * Reads a plain JSON number (no exponent, at most 15 digits) into `decimal` and returns its end;
- * -1: not of this form. Exact: integers below 2^53 divided by a power of ten up to 22 are rounded
- * once (Clinger 1990, "How to read floating point numbers accurately").
- */
-function parseDecimal(bytes: Uint8Array, start: number, end: number): number {
-  let p = start;
-  const negative = bytes[p] === 0x2d;
-  if (negative) p++;
-  const firstDigit = p;
-  let mantissa = 0;
-  while (p < end && isDigit(bytes[p])) mantissa = mantissa * 10 + bytes[p++] - 0x30;
-  const whole = p - firstDigit;
-  if (whole === 0 || (whole > 1 && bytes[firstDigit] === 0x30)) return -1;
-  let decimals = 0;
-  if (p < end && bytes[p] === 0x2e) {
-    const point = ++p;
-    while (p < end && isDigit(bytes[p])) mantissa = mantissa * 10 + bytes[p++] - 0x30;
-    decimals = p - point;
-    if (decimals === 0) return -1;
-  }
-  if (whole + decimals > 15 || p >= end) return -1;
-  const byte = bytes[p];
-  if (byte !== CLOSE && byte !== COMMA) return -1;
-  const value = mantissa / POWERS_OF_TEN[decimals];
-  decimal = negative ? -value : value;
-  return p;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39;
-}
-
 /** End of a JSON string of printable ASCII without escapes, at its closing quote; -1: another. */
 function plainTextEnd(bytes: Uint8Array, start: number, end: number): number {
   for (let p = start; p < end; p++) {
@@ -335,8 +361,4 @@ function hasAt(bytes: Uint8Array, at: number, end: number, expected: Uint8Array)
   if (at + expected.length > end) return false;
   for (let p = 0; p < expected.length; p++) if (bytes[at + p] !== expected[p]) return false;
   return true;
-}
-
-function ascii(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { gapId, JsonWriter, rawText } from "../../src/core/json.ts";
+import { gapId, JsonWriter, rawText } from "../../../src/core/wire/output_json.ts";
 import type {
   GapAlert,
   LateEvent,
   Metric,
   RejectedReading,
   ValidatedReading,
-} from "../../src/core/outputs.ts";
+} from "../../../src/core/outputs.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { METER_ID_LENGTH_MAX, newParsedRecord, parseRecord } from "../../src/core/reading.ts";
-import { buildZone, UTC_ZONE } from "../../src/core/time.ts";
+import {
+  encodeTick,
+  isFinalTick,
+  METER_ID_LENGTH_MAX,
+  newParsedRecord,
+  OWN_METER_START,
+  ownMeterEnd,
+  parseRecord,
+} from "../../../src/core/wire/raw_record.ts";
+import { buildZone, UTC_ZONE } from "../../../src/core/zone.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -265,5 +273,43 @@ Deno.test("parseRecord() reads a number, also one written as text, and refuses a
     assert.ok("consumptionKwh" in parsed && Object.is(parsed.consumptionKwh, kwh), json);
     if ("reason" in parsed) assert.equal(parsed.reason, "BAD_VALUE", json);
     assert.equal(parsed.kind, Number.isNaN(kwh) ? "unusable" : "reading", json);
+  }
+});
+
+Deno.test("encodeTick() writes what parseRecord() reads, and isFinalTick() tells the last of a replay", () => {
+  const times = fc.integer({ min: -30_610_224_000_000, max: 253_402_300_799_999 });
+  fc.assert(fc.property(times, fc.boolean(), (timestampMs, isFinal) => {
+    const bytes = encodeTick(timestampMs, isFinal);
+    const { type, timestamp, final = false, ...rest } = JSON.parse(decoder.decode(bytes));
+    assert.deepEqual([type, Date.parse(timestamp), final, rest], [
+      "tick",
+      timestampMs,
+      isFinal,
+      {},
+    ]);
+    const parsed = newParsedRecord();
+    parseRecord(bytes, 0, bytes.length, UTC_ZONE, parsed);
+    assert.deepEqual([parsed.kind, parsed.timestampMs, parsed.final], [
+      "tick",
+      timestampMs,
+      isFinal,
+    ]);
+    assert.equal(isFinalTick(bytes, bytes.length), isFinal);
+    assert.equal(isFinalTick(bytes, bytes.length - 1), false);
+  }));
+  assert.equal(isFinalTick(new Uint8Array(0), 0), false);
+});
+
+Deno.test("ownMeterEnd() ends at the id's closing quote, and is 0 where the id is written otherwise", () => {
+  const end = (text: string) => {
+    const bytes = encoder.encode(text);
+    return ownMeterEnd(bytes, 0, bytes.length);
+  };
+  assert.equal(end(`{"meter_id":"M1","timestamp":0}`), OWN_METER_START + 2);
+  assert.equal(end(`{"meter_id":"é"}`), OWN_METER_START + 2);
+  for (
+    const text of [`{"meter_id":"a\\"b"}`, `{"meter_id":"a`, `{"meter_id":7}`, `{ "meter_id":"a"}`]
+  ) {
+    assert.equal(end(text), 0, text);
   }
 });
