@@ -43,6 +43,18 @@ CREATE TABLE meter_days (
   PRIMARY KEY (day, meter_id, channel, source_partition)
 ) STRICT, WITHOUT ROWID;
 
+-- The accepted readings that came late, once more: they are few, and asked for by themselves.
+CREATE TABLE late_readings (
+  time             TEXT    NOT NULL,
+  meter_id         TEXT    NOT NULL,
+  consumption_kwh  REAL    NOT NULL,
+  delay_seconds    REAL    NOT NULL,
+  source_partition INTEGER NOT NULL,
+  source_offset    INTEGER NOT NULL,
+  channel          TEXT    NOT NULL DEFAULT '',
+  PRIMARY KEY (source_partition, source_offset)
+) STRICT, WITHOUT ROWID;
+
 -- One row a gap, as it stands now. time is the gap's first missing_from and never changes.
 CREATE TABLE gap_alerts (
   time               TEXT    NOT NULL,
@@ -170,6 +182,7 @@ CREATE TABLE dropped (
   rejected  INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX late_readings_meter ON late_readings (meter_id);
 CREATE INDEX gap_alerts_open ON gap_alerts (missing_from) WHERE state = 'OPEN';
 -- Times are put in order without their Z, see 002_views.sql.
 CREATE INDEX late_events_time ON late_events (rtrim(time, 'Z'));

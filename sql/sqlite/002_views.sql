@@ -121,34 +121,38 @@ FROM (
   )
 );
 
--- A day is the seconds before its midnight and before the next; how many of a gap's slots begin before
--- each is a quotient rounded up. Gaps of several days are spread over theirs.
+-- Each slot counts on the day in which it begins. Most gaps lie within a day; the others are spread over
+-- theirs. Of those a day is the seconds before its midnight and before the next one, and how many slots
+-- begin before each is a quotient rounded up.
 CREATE VIEW missing_daily AS
 WITH RECURSIVE gap AS (
-  SELECT meter_id, missing_from, known_intervals,
+  SELECT meter_id, substr(missing_from, 1, 10) AS first_day, known_intervals,
          gap_minutes * 60 / missing_intervals AS step_seconds,
          round((julianday(missing_from) - julianday(substr(missing_from, 1, 10))) * 86400, 3)
            AS first_second
   FROM gap_status WHERE missing_intervals > 0 AND gap_minutes > 0
-), gap_day (meter_id, first_day, number, days, known_intervals, step_seconds, first_second) AS (
-  SELECT meter_id, substr(missing_from, 1, 10), 0,
+), spread (meter_id, first_day, number, days, known_intervals, step_seconds, first_second) AS (
+  SELECT meter_id, first_day, 0,
          CAST((first_second + (known_intervals - 1) * step_seconds) / 86400 AS INTEGER),
          known_intervals, step_seconds, first_second
-  FROM gap
+  FROM gap WHERE first_second + (known_intervals - 1) * step_seconds >= 86400
   UNION ALL
   SELECT meter_id, first_day, number + 1, days, known_intervals, step_seconds, first_second
-  FROM gap_day WHERE number < days
+  FROM spread WHERE number < days
 ), edges AS (
   SELECT meter_id, first_day, number, known_intervals,
          max(0, (number * 86400 - first_second) / step_seconds)  AS before,
          ((number + 1) * 86400 - first_second) / step_seconds    AS after
-  FROM gap_day
+  FROM spread
 )
 SELECT bucket, meter_id, sum(n) AS missing_intervals
 FROM (
-  SELECT strftime('%Y-%m-%dT00:00:00Z', first_day, number || ' days') AS bucket, meter_id,
+  SELECT first_day || 'T00:00:00Z' AS bucket, meter_id, known_intervals AS n
+  FROM gap WHERE first_second + (known_intervals - 1) * step_seconds < 86400
+  UNION ALL
+  SELECT strftime('%Y-%m-%dT00:00:00Z', first_day, number || ' days'), meter_id,
          min(known_intervals, CAST(after AS INTEGER) + (after > CAST(after AS INTEGER)))
-         - (CAST(before AS INTEGER) + (before > CAST(before AS INTEGER))) AS n
+         - (CAST(before AS INTEGER) + (before > CAST(before AS INTEGER)))
   FROM edges
 )
 GROUP BY 1, 2;

@@ -90,10 +90,7 @@ export const SQLITE: Dialect = {
      FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
              min(day * 86400000 + first_ms) AS first_ms, max(day * 86400000 + last_ms) AS last_ms
            FROM meter_days ${where} GROUP BY meter_id)`,
-  lateReadings: `(SELECT r.* FROM meter_days m CROSS JOIN readings_by_day r
-      ON r.day = m.day AND r.meter_id = m.meter_id AND r.source_partition = m.source_partition
-        AND r.channel = m.channel
-      WHERE m.late_readings > 0)`,
+  lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}
         AND rtrim(time, 'Z') >= rtrim(${from}, 'Z') AND rtrim(time, 'Z') < rtrim(${to}, 'Z'))`,

@@ -66,29 +66,34 @@ export async function readMeter(query: Query, meterId: string): Promise<MeterSum
 }
 
 function meterAccounts({ meterSums }: Dialect, where: string): string {
-  return `WITH v AS (
-      ${meterSums(where)}
-    ), g AS (
-      SELECT meter_id, sum(missing_intervals) AS missing,
-        count(*) FILTER (WHERE state <> 'FILLED') AS gaps,
-        count(*) FILTER (WHERE state = 'OPEN') AS open_gaps
+  // Of each table its meters' sums, one below the other; a meter that a table does not know is not in it.
+  return `WITH part AS (
+      SELECT meter_id, readings, late, first_at, last_at, 0 AS missing, 0 AS gaps, 0 AS open_gaps,
+        0 AS too_late, 0 AS duplicates, 0 AS rejected
+      FROM (${meterSums(where)}) AS sums
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, sum(missing_intervals),
+        count(*) FILTER (WHERE state <> 'FILLED'), count(*) FILTER (WHERE state = 'OPEN'), 0, 0, 0
       FROM gap_alerts ${where} GROUP BY meter_id
-    ), l AS (
-      SELECT meter_id, count(*) AS too_late FROM late_events ${where} GROUP BY meter_id
-    ), r AS (
-      SELECT meter_id,
-        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')) AS duplicates,
-        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rejected
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, count(*), 0, 0
+      FROM late_events ${where} GROUP BY meter_id
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, 0,
+        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
+        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
       FROM rejected_readings ${where} GROUP BY meter_id
+    ), account AS (
+      SELECT meter_id, sum(readings) AS readings, sum(late) AS late, min(first_at) AS first_at,
+        max(last_at) AS last_at, sum(missing) AS missing_intervals, sum(gaps) AS gaps,
+        sum(open_gaps) AS open_gaps, sum(too_late) AS too_late, sum(duplicates) AS duplicates,
+        sum(rejected) AS rejected
+      FROM part WHERE meter_id IS NOT NULL GROUP BY meter_id
     )
-    SELECT meter_id, v.readings, v.late, v.first_at, v.last_at,
-      coalesce(g.missing, 0) AS missing_intervals, g.gaps, g.open_gaps,
-      l.too_late, r.duplicates, r.rejected,
-      count(*) OVER () AS fleet_meters, sum(v.readings) OVER () AS fleet_readings,
-      sum(g.missing) OVER () AS fleet_missing,
-      min(v.first_at) OVER () AS fleet_first_at, max(v.last_at) OVER () AS fleet_last_at
-    FROM v FULL JOIN g USING (meter_id) FULL JOIN l USING (meter_id) FULL JOIN r USING (meter_id)
-    WHERE meter_id IS NOT NULL`;
+    SELECT account.*, count(*) OVER () AS fleet_meters, sum(readings) OVER () AS fleet_readings,
+      sum(missing_intervals) OVER () AS fleet_missing,
+      min(first_at) OVER () AS fleet_first_at, max(last_at) OVER () AS fleet_last_at
+    FROM account`;
 }
 
 function meterFromRow(row: Row): MeterSummary {

@@ -32,6 +32,10 @@ export type PlainRow = HashedValue[];
 
 /** The tables whose rows are stored as they are. */
 export const PLAIN_COLUMNS = {
+  late_readings: [
+    ...["time", "meter_id", "consumption_kwh", "delay_seconds"],
+    ...["source_partition", "source_offset", "channel"],
+  ],
   gap_alerts: [
     ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
     ...["rejected_intervals", "state", "gap_id", "detected_at"],
@@ -133,12 +137,20 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
 function plainRows(outputs: Outputs, partition: number): CommitBatch["rows"] {
   // A gap that a commit tells of several times stands as it was told last.
   const gaps = new Map(outputs.gaps.map((gap) => [gapId(gap), gap]));
+  const late = outputs.validated.filter(({ status }) => status === "LATE");
   return {
+    late_readings: late.map((reading) => lateReadingRow(reading, partition)),
     gap_alerts: [...gaps.values()].map((gap) => gapRow(gap, partition)),
     late_events: outputs.late.map((late) => lateRow(late, partition)),
     rejected_readings: outputs.rejected.map((rejected) => rejectedRow(rejected, partition)),
     metrics: outputs.metrics.map((metric) => metricRow(metric, partition)),
   };
+}
+
+function lateReadingRow(reading: ValidatedReading, partition: number): PlainRow {
+  const { timestampMs, meterId, consumptionKwh, delayMs, offset } = reading;
+  const time = formatTimestamp(timestampMs);
+  return [time, meterId, consumptionKwh, delayMs / 1000, partition, offset, NO_CHANNEL];
 }
 
 function gapRow(gap: GapAlert, partition: number): PlainRow {

@@ -58,15 +58,15 @@ export function isBusy(error: unknown): boolean {
   return codeOf(error) === BUSY;
 }
 
+/** Whether the disk has no room. */
+export function isFull(error: unknown): boolean {
+  return codeOf(error) === FULL;
+}
+
 /** Whether a statement wanted more than to read. */
 export function isForbidden(error: unknown): boolean {
   return [AUTHORIZATION, READ_ONLY].includes(codeOf(error) ?? OK) ||
     (error instanceof Error && error.message.startsWith("not authorized"));
-}
-
-/** Whether the file is not what SQLite left there. */
-export function isDamage(error: unknown): boolean {
-  return [CORRUPT, NOT_A_DATABASE].includes(codeOf(error) ?? -1);
 }
 
 /** What to do about damage, for people. */

@@ -1,7 +1,7 @@
 import type { CommitBatch } from "./batch.ts";
 import { checkFile } from "./check.ts";
 import { DigestBook, NONE } from "./digest_book.ts";
-import { DAMAGE_HINT, isBusy, SqlError, StoreError } from "./errors.ts";
+import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
 import { checkMigrations, identityOf, migrateFile } from "./schema.ts";
@@ -133,13 +133,15 @@ export class Session {
     return Number(n) > 0;
   }
 
-  /** Says in the file that it was closed, and closes it. */
+  /** Says in the file that it was closed, and closes it; on a full disk it is closed unsaid. */
   close(): void {
     try {
       if (this.#isOurs()) {
         this.#database.exec("UPDATE store SET boot = NULL");
         this.#database.exec("COMMIT");
       }
+    } catch (error) {
+      if (!isFull(error)) throw error;
     } finally {
       this.#database.close();
     }

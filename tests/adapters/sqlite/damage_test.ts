@@ -142,6 +142,12 @@ function findingsOf(path: string): readonly Pick<Finding, "what" | "table" | "da
 const SOME_ROW = "rowid = (SELECT min(rowid) FROM";
 const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[] = [
   [
+    "DELETE FROM late_readings WHERE source_offset = (SELECT min(source_offset) FROM late_readings)",
+    "late_readings",
+    true,
+  ],
+  ["UPDATE late_readings SET delay_seconds = 1", "late_readings", true],
+  [
     "DELETE FROM reading_days WHERE day = (SELECT min(day) FROM reading_days)",
     "validated_readings",
     true,
