@@ -5,7 +5,7 @@ import type { Clock } from "../engine/ports.ts";
 import { readArguments, readNumber, verbOf } from "../console/arguments.ts";
 import {
   DATABASE_OPTIONS,
-  databaseUrl,
+  databaseMeant,
   openDatabase,
   type ReadDatabase,
 } from "../setup/database.ts";
@@ -73,8 +73,7 @@ export async function dashboards(args: string[]): Promise<number> {
     ? null
     : readNumber("dashboards", "watch", values.watch, { min: 1, max: 86_400 });
   const config = await loadConfig(values.config);
-  const isNamed = values.database !== undefined || config["database.url"] !== "";
-  const url = isNamed ? databaseUrl(verbOf("dashboards"), config, values.database) : null;
+  const url = databaseMeant(verbOf("dashboards"), config, { database: values.database });
   const newest = async () => url === null ? null : await readNewest(url);
   if (watchSeconds === null) {
     say(await writeDashboards(output, rangeOf(await newest(), Date.now())));

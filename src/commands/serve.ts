@@ -1,5 +1,5 @@
 import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
-import { databaseError, databaseUrl, openDatabase } from "../setup/database.ts";
+import { databaseError, databaseMeant, openDatabase } from "../setup/database.ts";
 import { LiveTracker } from "../setup/live.ts";
 import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
 import { type ApiStore, serveApi } from "../setup/serve_api.ts";
@@ -36,10 +36,8 @@ export async function serve(args: string[]): Promise<number> {
   const port = readNumber("serve", "port", values.port, { min: 0, max: 65_535, whole: true });
   refuseTogether("serve", values, ["data", "database"]);
   const config = await loadConfig(values.config);
-  const { database } = values;
-  if (database !== undefined || (values.data === undefined && config["database.url"] !== "")) {
-    return await serveDatabase(databaseUrl("serve", config, database), config["api.host"], port);
-  }
+  const url = databaseMeant("serve", config, values);
+  if (url !== null) return await serveDatabase(url, config["api.host"], port);
   return await serveStore(values.data ?? config.data_directory, config["api.host"], port);
 }
 

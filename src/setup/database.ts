@@ -44,6 +44,21 @@ export function databaseUrl(command: string, config: Config, given: string | und
   );
 }
 
+/**
+ * The URL of the database that is meant, given or by the setting; null: none is, or a store is named
+ * by `data`, which goes before the setting.
+ *
+ * @throws {UsageError} when it is no URL of PostgreSQL
+ */
+export function databaseMeant(
+  command: string,
+  config: Config,
+  { database, data }: { readonly database?: string; readonly data?: string },
+): string | null {
+  const isMeant = database !== undefined || (data === undefined && config["database.url"] !== "");
+  return isMeant ? databaseUrl(command, config, database) : null;
+}
+
 /** A database's address without its password. */
 export function shownUrl(url: string): string {
   if (!URL.canParse(url)) return "(not a URL)";

@@ -7,7 +7,7 @@ const SPILL_PREFIX = "gridwatch-replay-";
 /** The files of this machine. */
 export const denoFiles: ReplayFiles = {
   open: openFile,
-  createSpill: createSpill,
+  createSpill,
   makeSpillDirectory,
   removeSpillDirectory: removeDirectory,
 };

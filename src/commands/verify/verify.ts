@@ -1,5 +1,5 @@
 import { readArguments, refuseTogether, withScope } from "../../console/arguments.ts";
-import { databaseUrl } from "../../setup/database.ts";
+import { databaseMeant } from "../../setup/database.ts";
 import { DAMAGE_HINT, SqlError } from "../../adapters/sqlite/errors.ts";
 import { openStoreReader } from "../../setup/store.ts";
 import { UsageError } from "../../console/errors.ts";
@@ -15,8 +15,9 @@ import { queryOf } from "../../tables/query.ts";
 export const usage =
   `Usage: gridwatch verify [--data DIR | --database URL | --kafka [--database URL]] [--json]
 
-Recomputes the ledger from the rows: every raw record has one disposition, every disposition its
-row. Exit code 0: it balances; 3: it does not, and the differences are listed.
+Holds the ledger against the rows: every raw record has one disposition, every disposition its row.
+Of the embedded store it proves the rows, too: none is lost, doubled or altered. Exit code 0: it
+balances; 3: it does not, and the differences are listed.
 
 On Kafka it recomputes every output from the raw topic, as far as the processors have committed,
 and compares it with what the output topics hold, byte for byte; with a database, the tables that
@@ -59,9 +60,8 @@ export async function verify(args: string[]): Promise<number> {
     );
   }
   const config = await loadConfig(values.config);
-  const { data, database, json } = values;
-  const isNamed = database !== undefined || (data === undefined && config["database.url"] !== "");
-  const url = isNamed ? databaseUrl("verify", config, database) : null;
+  const { data, json } = values;
+  const url = databaseMeant("verify", config, values);
   if (isKafka) {
     const scoped = withScope("verify", config, values.scope);
     return await verifyKafka(withBrokers(scoped, values.brokers), { url, isJson: json });

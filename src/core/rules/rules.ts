@@ -1,7 +1,6 @@
 import type { MeterTable } from "../meters.ts";
 import type { ProcessorOptions } from "../options.ts";
 import type { ValidatedReading } from "../outputs.ts";
-import type { Processor } from "../processor.ts";
 import { negative } from "./negative.ts";
 import type { Placing, Rule, RuleMemory } from "./rule.ts";
 import { timeShift } from "./time_shift.ts";
@@ -19,7 +18,11 @@ export function rulesOf(options: ProcessorOptions): readonly Rule[] {
 
 /** Judges an accepted reading of meter i by every rule; returns the names of those it fails. */
 export function flagReading(
-  { meters, rules, options }: Pick<Processor, "meters" | "rules" | "options">,
+  { meters, rules, options }: {
+    readonly meters: MeterTable;
+    readonly rules: readonly Rule[];
+    readonly options: ProcessorOptions;
+  },
   i: number,
   reading: ValidatedReading,
   placing: Readonly<Placing>,
