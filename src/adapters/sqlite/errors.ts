@@ -92,7 +92,8 @@ export function storeError(error: unknown, directory: string): unknown {
     case READ_ONLY:
     case CANNOT_OPEN:
       return new StoreError(`Cannot use the store in ${directory}: ${message}`, {
-        hint: "look at its disk and at who may write there; what was committed is kept",
+        hint: "see whether its disk has space and who may write there, and run the same command " +
+          "again; what was committed is kept",
         cause: error,
       });
     default:

@@ -1,7 +1,7 @@
 /** A thread that reads a store, and can do nothing else. */
 import { columnsOf, narrowed, prepareOne, readCells } from "./cells.ts";
 import { checkFile } from "./check.ts";
-import { AUTHORIZATION, isForbidden, SqlError } from "./errors.ts";
+import { AUTHORIZATION, isForbidden, SqlError, StoreError } from "./errors.ts";
 import { backup } from "node:sqlite";
 import { type Database, openFile, SQLITE } from "./library.ts";
 import { identityOf } from "./schema.ts";
@@ -74,7 +74,11 @@ function handle(request: ReaderRequest): unknown {
 function open(path: string, isImmutable: boolean): null {
   const url = `file:${encodeURI(path).replaceAll("?", "%3F").replaceAll("#", "%23")}?immutable=1`;
   database = openFile(isImmutable ? url : path, { readOnly: true, busyMs: BUSY_MS });
-  if (identityOf(database, path) === "empty") throw new SqlError("the file is empty");
+  if (identityOf(database, path) === "empty") {
+    throw new StoreError(`${path} is empty: nothing was played into it yet`, {
+      hint: "`gridwatch run FILE` makes a store of it",
+    });
+  }
   database.exec("PRAGMA query_only = ON");
   database.exec("PRAGMA cell_size_check = ON");
   database.setAuthorizer(decide);

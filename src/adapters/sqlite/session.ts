@@ -4,7 +4,7 @@ import { DigestBook, NONE } from "./digest_book.ts";
 import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
-import { checkMigrations, identityOf, migrateFile } from "./schema.ts";
+import { checkMigrations, type Identity, identityOf, migrateFile } from "./schema.ts";
 import { Writer } from "./writer.ts";
 
 /** What a session of the writer is told. */
@@ -70,8 +70,9 @@ export class Session {
     const database = openFile(path, { readOnly: false, busyMs: 0 });
     this.#database = database;
     this.#options = options;
+    let identity: Identity | null = null;
     try {
-      const identity = identityOf(database, path);
+      identity = identityOf(database, path);
       if (identity === "empty") database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
       database.exec("PRAGMA journal_mode = WAL");
       for (const setting of SETTINGS) database.exec(setting);
@@ -83,6 +84,9 @@ export class Session {
       this.#writer = new Writer(database);
     } catch (error) {
       database.close();
+      // Whoever holds the lock may be making a store of it at this moment.
+      const isOthers = error instanceof TakenError || isBusy(error);
+      if (identity === "empty" && !isOthers) removeFile(path);
       throw error;
     }
   }
@@ -202,6 +206,17 @@ export class Session {
     const values = rows.map((row) => Object.values(row) as (string | number)[]);
     this.#digests.set({ table, partition: NONE }, values);
     this.#digests.save();
+  }
+}
+
+/** Removes what was begun of a store, with the files that SQLite keeps beside it. */
+function removeFile(path: string): void {
+  for (const end of ["", "-wal", "-shm"]) {
+    try {
+      Deno.removeSync(path + end);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 
