@@ -302,6 +302,41 @@ databaseTest(
   },
 );
 
+databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of", async (site) => {
+  const { url } = site;
+  await migrated(url);
+  const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+  try {
+    const store = await PostgresStore.open(database, OPTIONS);
+    const rejected = [{
+      offset: 0,
+      reason: "BAD_METER_ID" as const,
+      detail: "of a\0b",
+      raw: new Uint8Array([97, 0, 98]),
+      meterId: "a\0b",
+      timestampMs: null,
+      consumptionKwh: null,
+      atMs: 0,
+    }];
+    await store.commit({
+      partition: 0,
+      fromOffset: 0,
+      nextOffset: 1,
+      outputs: { ...emptyOutputs(), rejected },
+      changelog: [],
+      compacts: false,
+      task: new Uint8Array(1),
+      watermarkMs: null,
+      ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
+    });
+    assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [
+      { detail: "of a\ufffdb", meter_id: "a\ufffdb", raw: "YQBi" },
+    ]);
+  } finally {
+    await database.close();
+  }
+});
+
 databaseTest("gridwatch run takes --data or --database", async (site) => {
   const { code, stderr } = await gridwatch(...runArgs(site, site.url), "--data", site.folder);
   assert.equal(code, 2);
