@@ -1,6 +1,8 @@
-import { readArguments, readNumber } from "../console/arguments.ts";
+import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
 import { print } from "../console/shell.ts";
+import { databaseUrl } from "../setup/database.ts";
 import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
+import { openRunDatabase } from "../setup/run_database.ts";
 
 export const usage = `Usage: gridwatch run FILE… [options]
 
@@ -10,6 +12,8 @@ Cut off anywhere, the same command goes on where it stood.
   FILE…                 CSV with a meter, a time and a value column; or .jsonl: a recorded raw
                         topic, played as it stands
   --data DIR            the store (default: .gridwatch)
+  --database URL        a PostgreSQL or TimescaleDB database instead, which is brought to this
+                        version's schema: postgres://user:password@host:5432/name
   --rate X|max          readings a second (default: max)
   --partitions N        partitions of the raw log (default: 1)
   --scope partition|meter
@@ -40,6 +44,7 @@ Examples:
 export async function run(args: string[]): Promise<number> {
   const options = {
     ...PLAY_OPTIONS,
+    database: { type: "string" },
     port: { type: "string" },
     exit: { type: "boolean", default: false },
   } as const;
@@ -48,7 +53,10 @@ export async function run(args: string[]): Promise<number> {
     print(usage);
     return 0;
   }
+  refuseTogether("run", values, ["data", "database"]);
   const play = await readPlayOptions("run", values);
+  const { config, isSilent } = play;
+  const url = values.database === undefined ? null : databaseUrl("run", config, values.database);
   const port = values.port === undefined
     ? null
     : readNumber("run", "port", values.port, { min: 0, max: 65_535, whole: true });
@@ -56,5 +64,6 @@ export async function run(args: string[]): Promise<number> {
     port: port ?? (values.exit ? null : 8000),
     staysUp: !values.exit,
     isJson: values.json,
+    open: url === null ? undefined : () => openRunDatabase(url, { config, isSilent }),
   });
 }

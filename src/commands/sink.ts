@@ -2,7 +2,9 @@ import { PostgresDatabase } from "../adapters/postgres/database.ts";
 import { awayOf } from "../adapters/postgres/errors.ts";
 import { PostgresSink } from "../adapters/postgres/sink.ts";
 import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
+import { OtherLogError } from "../engine/ports.ts";
 import { StoreAwayError } from "../engine/sink/ports.ts";
+import { RunError } from "../console/errors.ts";
 import { readArguments } from "../console/arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
 import { readHealthPort, serveHealth } from "../setup/health.ts";
@@ -77,7 +79,7 @@ export async function sink(args: string[]): Promise<number> {
       status = () => running.status();
     });
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    if (!stop.signal.aborted) throw error instanceof OtherLogError ? otherLog(error) : error;
   } finally {
     await setup.log.close();
     await health?.close();
@@ -85,6 +87,14 @@ export async function sink(args: string[]): Promise<number> {
   }
   logEvent({ level: "info", event: "stopped", fields: {} });
   return 0;
+}
+
+function otherLog(error: OtherLogError): RunError {
+  return new RunError(
+    `Cannot write the database: ${error.message}, and a position belongs to its log`,
+    "--database URL of another database",
+    { cause: error },
+  );
 }
 
 async function runSink(

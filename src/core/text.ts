@@ -33,3 +33,8 @@ export function writeBytes(from: Uint8Array, to: Uint8Array, at: number): number
   for (let i = 0; i < from.length; i++) to[at + i] = from[i];
   return at + from.length;
 }
+
+/** A text as databases can hold it: SQLite's ends at NUL when it is read back, PostgreSQL's has none. */
+export function withoutNul(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text;
+}

@@ -44,6 +44,32 @@ export class FencedError extends Error {
   override name = "FencedError";
 }
 
+/** The tables are written from another log: a position says nothing of a log that it does not count. */
+export class OtherLogError extends Error {
+  override name = "OtherLogError";
+}
+
+/** One replayed input: what was played into a store, from which offsets on. */
+export type StoredInput = {
+  readonly id: number;
+  readonly fingerprint: string;
+  readonly description: string;
+  readonly baseOffsets: readonly number[];
+  readonly nowMs: number;
+  readonly finished: boolean;
+};
+
+/** A store that inputs are played into, and that knows how far each has come. */
+export type InputStore = CommitStore & {
+  /** The input played last, finished or not. */
+  lastInput(): Promise<StoredInput | null>;
+  beginInput(input: StoredInput): Promise<void>;
+  finishInput(inputId: number): Promise<void>;
+  /** What was fixed when the store was first used. */
+  settings(): Promise<Record<string, string>>;
+  saveSettings(settings: Readonly<Record<string, string>>): Promise<void>;
+};
+
 /** Raw records in arrival order, of all partitions. Record i is `bytes[ends[i-1]..ends[i])`. */
 export type RecordChunk = {
   readonly bytes: Uint8Array;

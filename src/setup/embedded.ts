@@ -1,10 +1,11 @@
 import { removeLeftRuns } from "../adapters/deno/files.ts";
-import type { SqliteStore, StoredInput } from "../adapters/sqlite/store.ts";
 import type { Config } from "../settings.ts";
 import { judgingFingerprint, processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
+import type { InputStore, StoredInput } from "../engine/ports.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { Reader } from "../tables/query.ts";
 import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
@@ -24,12 +25,18 @@ import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
 
-/** What a play of files into the embedded store is told. */
+/** What files are played into. */
+export type PlayStore = InputStore & Reader;
+
+/** What a play of files into a store is told. */
 export type PlayOptions = {
   readonly command: string;
   readonly paths: readonly string[];
   readonly config: Config;
+  /** Of the embedded store; of a run into a database, of what is sorted on the way alone. */
   readonly directory: string;
+  /** The database that is played into, as people may see it; none: the embedded store. */
+  readonly database?: string;
   /** Null: as the store was made, or 1. */
   readonly partitions: number | null;
   readonly ratePerSecond: number;
@@ -56,7 +63,7 @@ const TEMPORARY = ".gridwatch-tmp";
  * Plays files through the core into the store. An input that was cut off goes on where it stood; one
  * that was played to its end is not played again.
  */
-export async function playFiles(store: SqliteStore, options: PlayOptions): Promise<PlayResult> {
+export async function playFiles(store: PlayStore, options: PlayOptions): Promise<PlayResult> {
   const startedAtMs = performance.now();
   const partitions = await settlePartitions(store, options);
   const last = await store.lastInput();
@@ -74,7 +81,7 @@ export async function playFiles(store: SqliteStore, options: PlayOptions): Promi
   const named = await nameInput(options.command, options.paths, inputOptions);
   if (last !== null && last.finished && await isPlayed(last, named, options.signal)) {
     if (!options.isSilent) {
-      say(`${named.description} is in ${options.directory} already: nothing to play`);
+      say(`${named.description} is in ${placeOf(options)} already: nothing to play`);
     }
     options.live.begin(named.description, null);
     return { isFinished: true, readings: 0, seconds: 0 };
@@ -117,6 +124,16 @@ export async function playFiles(store: SqliteStore, options: PlayOptions): Promi
   return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
 }
 
+/** Where a store is, for people. */
+function placeOf({ directory, database }: PlayOptions): string {
+  return database ?? directory;
+}
+
+/** How another store is named. */
+function anotherOf({ database }: PlayOptions): string {
+  return database === undefined ? "--data DIR for a new store" : "--database URL of an empty one";
+}
+
 /** Whether the finished input was these files, byte for byte. */
 async function isPlayed(
   last: StoredInput,
@@ -140,9 +157,9 @@ function isInput(
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */
-async function settlePartitions(store: SqliteStore, options: PlayOptions): Promise<number> {
+async function settlePartitions(store: PlayStore, options: PlayOptions): Promise<number> {
   const settings = await store.settings();
-  const { command, directory, config } = options;
+  const { command, config } = options;
   const partitions = options.partitions ?? Number(settings.partitions ?? 1);
   const wanted: Record<string, string> = {
     partitions: String(partitions),
@@ -151,10 +168,10 @@ async function settlePartitions(store: SqliteStore, options: PlayOptions): Promi
   for (const [name, value] of Object.entries(wanted)) {
     if (settings[name] === undefined || settings[name] === value) continue;
     throw new UsageError(
-      `Cannot ${verbOf(command)} with --${name}="${value}": ${directory} was made with ${
+      `Cannot ${verbOf(command)} with --${name}="${value}": ${placeOf(options)} was made with ${
         settings[name]
       }`,
-      `--${name} ${settings[name]}, or --data DIR for a new store`,
+      `--${name} ${settings[name]}, or ${anotherOf(options)}`,
     );
   }
   if (settings.partitions === undefined) await store.saveSettings(wanted);
@@ -163,14 +180,14 @@ async function settlePartitions(store: SqliteStore, options: PlayOptions): Promi
 
 /** Finds or begins the stored input. */
 async function settleInput(
-  store: SqliteStore,
+  store: PlayStore,
   input: Input,
   last: StoredInput | null,
   tasks: readonly Task[],
   nowMs: number,
   options: PlayOptions,
 ): Promise<StoredInput> {
-  const { command, directory, isSilent } = options;
+  const { command, isSilent } = options;
   if (last !== null && isInput(last, input)) {
     await refuseOtherJudging(store, options);
     const base = last.baseOffsets.reduce((sum, offset) => sum + offset, 0);
@@ -180,12 +197,12 @@ async function settleInput(
   }
   if (last !== null && !last.finished) {
     throw new UsageError(
-      `Cannot ${
-        verbOf(command)
-      } ${input.description}: ${last.description} is unfinished in ${directory}, ` +
+      `Cannot ${verbOf(command)} ${input.description}: ${last.description} is unfinished in ${
+        placeOf(options)
+      }, ` +
         "with other options or other bytes in its files",
       "play that to its end first, with the same options and its files as they were, or use " +
-        "--data DIR for a new store",
+        anotherOf(options),
     );
   }
   if (last !== null && !isSilent) {
@@ -197,8 +214,8 @@ async function settleInput(
       heldToMs: toMsOrNull(watermark),
       config: options.config,
     }, {
-      place: directory,
-      wayOut: "name the newer files alone, or all of them with --data DIR for a new store",
+      place: placeOf(options),
+      wayOut: `name the newer files alone, or all of them with ${anotherOf(options)}`,
     }).forEach(say);
   }
   const begun: StoredInput = {
@@ -224,7 +241,7 @@ async function judgingSettings(config: Config): Promise<Record<string, string>> 
 
 const JUDGING_PREFIX = "judging.";
 
-async function refuseOtherJudging(store: SqliteStore, options: PlayOptions): Promise<void> {
+async function refuseOtherJudging(store: PlayStore, options: PlayOptions): Promise<void> {
   const before = await store.settings();
   for (const [key, value] of Object.entries(await judgingSettings(options.config))) {
     if (before[key] === undefined || before[key] === value) continue;
@@ -233,7 +250,7 @@ async function refuseOtherJudging(store: SqliteStore, options: PlayOptions): Pro
       `Cannot ${verbOf(options.command)} on with ${name}=${value}: it was begun with ${
         before[key]
       }`,
-      `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
+      `set ${name} to ${before[key]} until it is played to its end, or use ${anotherOf(options)}`,
     );
   }
 }

@@ -8,10 +8,10 @@ import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
-import { playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
+import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
-import { serveApi } from "./serve_api.ts";
+import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
 
 /** Options that every command playing files has. */
@@ -83,12 +83,41 @@ function readNow(command: string, text: string): number {
   );
 }
 
+/** A store that is open to be played into. */
+export type OpenStore = {
+  readonly writer: PlayStore;
+  /** Reads beside the commits. */
+  readonly reader: ApiStore;
+  /** For what is sorted on the way. */
+  readonly directory: string;
+  /** Its address, where it is a database. */
+  readonly database?: string;
+  /** An error of it as one to people; a fault of our own as it is. */
+  explain(error: unknown): unknown;
+  close(): Promise<void>;
+};
+
+/** The embedded store of a directory. */
+async function openEmbedded(directory: string): Promise<OpenStore> {
+  const store = await openStore(directory);
+  return {
+    writer: store,
+    reader: store.reader,
+    directory,
+    explain: (error) =>
+      error instanceof FencedError ? inUse(error.message, error) : runError(error),
+    close: () => store.close(),
+  };
+}
+
 type RunOptions = {
   /** Null: no page. */
   readonly port: number | null;
   /** Whether the page stays when all is played. */
   readonly staysUp: boolean;
   readonly isJson: boolean;
+  /** Opens what is played into; none: the embedded store. */
+  readonly open?: () => Promise<OpenStore>;
   /** Said at the end: what a person may do next. */
   readonly next?: readonly string[];
 };
@@ -96,7 +125,7 @@ type RunOptions = {
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [] }: RunOptions,
+  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory) }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -107,7 +136,7 @@ export async function runPipeline(
   await lookAtFiles(play.paths);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
-  const store = await openStore(play.directory).catch((error) => {
+  const store = await open().catch((error) => {
     stop.release();
     throw error;
   });
@@ -117,7 +146,9 @@ export async function runPipeline(
     const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
     try {
       if (server !== null) say(`page: ${server.url}`);
-      const result = await playFiles(store, { ...play, signal: stop.signal, live });
+      const { directory, database } = store;
+      const options = { ...play, directory, database, signal: stop.signal, live };
+      const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
       await report(store.reader, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
@@ -131,7 +162,7 @@ export async function runPipeline(
     } catch (error) {
       if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
       live.end("failed", error instanceof Error ? error.message : String(error));
-      throw error instanceof FencedError ? inUse(error.message, error) : runError(error);
+      throw store.explain(error);
     } finally {
       await server?.close();
     }

@@ -5,7 +5,10 @@ import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
 
-/** The numbered files of `sql/`, in order. `embedded` ones are for the embedded store alone. */
+/**
+ * The numbered files of `sql/`, in order. `embedded` ones are for databases alone that `run` plays
+ * files into.
+ */
 export const MIGRATIONS: readonly Migration[] = [
   { name: "001_init", sql: init, embedded: false },
   { name: "002_embedded", sql: embedded, embedded: true },
@@ -27,6 +30,9 @@ export type MigrationClient = {
   query(sql: string, params?: readonly unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
   script(sql: string): Promise<void>;
 };
+
+/** What only asks a database. */
+type Asked = Pick<MigrationClient, "query">;
 
 /** How a migration stands in a database; `unknown`: this build does not have it. */
 export type MigrationState = {
@@ -105,6 +111,26 @@ export async function readMigrations(
     }
   }
   return states;
+}
+
+/** Whether a database has the tables of the embedded pipeline. */
+export async function hasEmbedded(client: Asked): Promise<boolean> {
+  const { rows: [table] } = await client.query(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS found",
+  );
+  if (table?.found !== true) return false;
+  const names = MIGRATIONS.filter(({ embedded }) => embedded).map(({ name }) => `'${name}'`);
+  const { rows } = await client.query(
+    `SELECT name FROM schema_migrations WHERE name IN (${names.join(", ")})`,
+  );
+  return rows.length > 0;
+}
+
+/** Whether files were played into a database: its positions count their records, and none of Kafka. */
+export async function isPlayedInto(client: Asked): Promise<boolean> {
+  if (!await hasEmbedded(client)) return false;
+  const { rows } = await client.query("SELECT id FROM inputs LIMIT 1");
+  return rows.length > 0;
 }
 
 function timeOf({ applied_at: at }: Record<string, unknown>): string {

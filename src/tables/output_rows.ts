@@ -7,6 +7,7 @@ import type {
   RejectedReading,
   ValidatedReading,
 } from "../core/outputs.ts";
+import { withoutNul } from "../core/text.ts";
 import { METER_DAY_COLUMNS, type MeterDayReading, MeterDays } from "./meter_days.ts";
 import { CopyWriter } from "./copy.ts";
 
@@ -94,7 +95,9 @@ export function outputRows(outputs: Outputs, partition: number): TableRows[] {
   for (const event of outputs.late) lateRow(late, event, partition);
   const rejected = new CopyWriter(outputs.rejected.length * 256 + 64);
   for (const reading of outputs.rejected) {
-    rejectedRow(rejected, { ...reading, ...rawText(reading.raw) }, partition);
+    const detail = withoutNul(reading.detail);
+    const meterId = reading.meterId === null ? null : withoutNul(reading.meterId);
+    rejectedRow(rejected, { ...reading, detail, meterId, ...rawText(reading.raw) }, partition);
   }
   const metrics = new CopyWriter(outputs.metrics.length * 128 + 64);
   for (const metric of outputs.metrics) metricRow(metrics, metric, partition);

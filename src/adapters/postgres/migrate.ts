@@ -1,4 +1,5 @@
 import {
+  hasEmbedded,
   migrate,
   type Migration,
   MIGRATIONS,
@@ -33,18 +34,22 @@ export function openForSchema(url: string): PostgresDatabase {
 }
 
 /**
- * Brings a database to the newest schema, and TimescaleDB's jobs to the settings.
+ * Brings a database to the newest schema, and TimescaleDB's jobs to the settings. `embedded`: with the
+ * tables that `run` keeps its own state in, which are not taken away where they are.
  *
  * @throws {MigrationError} when it has another schema than this build knows
  */
 export async function migrateDatabase(
   database: PostgresDatabase,
-  options: TimescaleOptions,
+  { embedded = false, ...options }: TimescaleOptions & { readonly embedded?: boolean },
 ): Promise<string[]> {
   await database.query(`SELECT pg_advisory_lock(${LOCK})`);
   try {
     const timescale = await timescaleEdition(database);
-    const done = await migrate(database, migrationsFor(timescale), {
+    const migrations = migrationsFor(timescale, {
+      embedded: embedded || await hasEmbedded(database),
+    });
+    const done = await migrate(database, migrations, {
       chunk_interval: `${options.chunkDays} days`,
     });
     if (timescale !== null) await applyTimescaleOptions(database, options, timescale);
@@ -58,13 +63,17 @@ export async function migrateDatabase(
 /** How the migrations that belong into this database stand; changes nothing. */
 export async function readSchema(database: PostgresDatabase): Promise<SchemaState> {
   const timescale = await timescaleEdition(database);
-  return { migrations: await readMigrations(database, migrationsFor(timescale)), timescale };
+  const migrations = migrationsFor(timescale, { embedded: await hasEmbedded(database) });
+  return { migrations: await readMigrations(database, migrations), timescale };
 }
 
 /** The migrations that belong into a database of this edition; null: plain PostgreSQL. */
-export function migrationsFor(timescale: TimescaleEdition | null): Migration[] {
+export function migrationsFor(
+  timescale: TimescaleEdition | null,
+  { embedded: isWanted }: { readonly embedded: boolean },
+): Migration[] {
   return [
-    ...MIGRATIONS.filter(({ embedded }) => !embedded),
+    ...MIGRATIONS.filter(({ embedded }) => isWanted || !embedded),
     ...TIMESCALE_MIGRATIONS.filter(({ licensed }) =>
       timescale !== null && (timescale.licensed || !licensed)
     ),

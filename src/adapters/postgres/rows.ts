@@ -1,3 +1,4 @@
+import type { Ledger } from "../../core/ledger.ts";
 import { rawText } from "../../core/wire/output_json.ts";
 import { FencedError } from "../../engine/ports.ts";
 import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
@@ -164,15 +165,7 @@ export async function writeAccount(
   { partition, account }: SinkCommit,
 ): Promise<void> {
   if (account === null) return;
-  const { raw, ok, late, too_late, duplicate, rejected, tick } = account.ledger;
-  await tx.query(
-    `INSERT INTO ledger AS l VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-     ON CONFLICT (partition) DO UPDATE SET raw = excluded.raw, ok = excluded.ok,
-       late = excluded.late, too_late = excluded.too_late, duplicate = excluded.duplicate,
-       rejected = excluded.rejected, tick = excluded.tick
-     WHERE l.raw <= excluded.raw`,
-    [partition, raw, ok, late, too_late, duplicate, rejected, tick],
-  );
+  await writeLedger(tx, partition, account.ledger);
   const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
   await tx.query(
     `INSERT INTO positions AS p VALUES ($1, $2, $3)
@@ -183,7 +176,28 @@ export async function writeAccount(
   );
 }
 
-async function writeTable(tx: Transaction, { table, columns, bytes }: TableRows): Promise<void> {
+/** Writes a partition's ledger; an earlier one changes nothing. */
+export async function writeLedger(
+  tx: Transaction,
+  partition: number,
+  ledger: Readonly<Ledger>,
+): Promise<void> {
+  const { raw, ok, late, too_late, duplicate, rejected, tick } = ledger;
+  await tx.query(
+    `INSERT INTO ledger AS l VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (partition) DO UPDATE SET raw = excluded.raw, ok = excluded.ok,
+       late = excluded.late, too_late = excluded.too_late, duplicate = excluded.duplicate,
+       rejected = excluded.rejected, tick = excluded.tick
+     WHERE l.raw <= excluded.raw`,
+    [partition, raw, ok, late, too_late, duplicate, rejected, tick],
+  );
+}
+
+/** Writes rows of one table: by COPY, and over what is there where they are written over. */
+export async function writeTable(
+  tx: Transaction,
+  { table, columns, bytes }: TableRows,
+): Promise<void> {
   const upsert = UPSERTS[table];
   if (upsert === undefined) return await tx.copy({ table, columns }, bytes);
   const stage = `${table}_stage`;

@@ -1,5 +1,5 @@
 import type { PartitionOffset } from "../../engine/log/ports.ts";
-import { FencedError } from "../../engine/ports.ts";
+import { OtherLogError } from "../../engine/ports.ts";
 import {
   type SinkCommit,
   type SinkCommitted,
@@ -7,8 +7,10 @@ import {
   type SinkStore,
   StoreAwayError,
 } from "../../engine/sink/ports.ts";
+import { isPlayedInto } from "../../tables/migrations.ts";
+import { answered, type Answering, transacted } from "./answered.ts";
 import type { PostgresDatabase, Transaction } from "./database.ts";
-import { awayOf, isConflict, isRefusal } from "./errors.ts";
+import { isRefusal } from "./errors.ts";
 import {
   type EncodedRows,
   encodeRuns,
@@ -28,34 +30,27 @@ import {
 } from "./timescale.ts";
 
 /**
- * TimescaleDB ends a statement that unpacks more than a number of compressed rows; a commit of the
- * same rows would meet that limit again, however often it is sent. Elsewhere nothing reads this.
- */
-const UNPACK_ALL = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0";
-
-/** A commit that lost a deadlock (a new chunk is a lock on its table) is sent again so often. */
-const TRIES_MAX = 5;
-
-/**
  * The tables on PostgreSQL. A commit is one SQL transaction: it moves the positions of its topics on
  * from where they stand, or else changes nothing; so no row can be there twice, and COPY goes
  * straight into the tables. Only gaps and meters' days, which are written over, take a detour.
  */
 export class PostgresSink implements SinkStore {
-  readonly #database: PostgresDatabase;
-  readonly #answerMsMax: number;
+  readonly #to: Answering;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
 
   constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
-    this.#database = database;
-    this.#answerMsMax = answerMsMax;
+    this.#to = { database, answerMsMax };
   }
 
-  /** In the topics' order, which is that of each commit's tables: two commits must not cross. */
+  /**
+   * In the topics' order, which is that of each commit's tables: two commits must not cross.
+   *
+   * @throws {OtherLogError} when `gridwatch run` plays files into this database
+   */
   async load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]> {
-    const { rows } = await this.#within(() =>
-      this.#database.query(
+    const { rows } = await transacted(this.#to, async (tx) => {
+      const answer = await tx.query(
         `WITH given AS (
            SELECT * FROM jsonb_to_recordset($1::text::jsonb)
              AS g (topic text, partition integer, "offset" bigint)
@@ -70,8 +65,12 @@ export class PostgresSink implements SinkStore {
          LEFT JOIN added a USING (topic, partition)
          ORDER BY topic, partition`,
         [JSON.stringify(starts)],
-      )
-    );
+      );
+      if (await isPlayedInto(tx)) {
+        throw new OtherLogError("files are played into the database by `gridwatch run`");
+      }
+      return answer;
+    });
     for (const aggregate of AGGREGATES) touch(this.#touched, aggregate, EVER);
     return rows.map((row) => ({
       topic: String(row.topic),
@@ -95,10 +94,13 @@ export class PostgresSink implements SinkStore {
   /** One window at a time; of those that cannot be computed now the first says why. */
   async settle(): Promise<void> {
     if (this.#touched.size === 0) return;
-    const windows = await this.#within(() => findStaleWindows(this.#database, this.#touched));
+    const windows = await answered(
+      this.#to,
+      (database) => findStaleWindows(database, this.#touched),
+    );
     const troubles: unknown[] = [];
     for (const window of windows) {
-      await this.#within(() => refreshWindow(this.#database, this.#touched, window))
+      await answered(this.#to, (database) => refreshWindow(database, this.#touched, window))
         .catch((trouble) => troubles.push(trouble));
     }
     if (troubles.length > 0) throw troubles[0];
@@ -108,22 +110,12 @@ export class PostgresSink implements SinkStore {
     commit: SinkCommit,
     rows: (tx: Transaction) => Promise<Written>,
   ): Promise<SinkCommitted> {
-    for (let tries = 1;; tries++) {
-      try {
-        return await this.#within(() =>
-          this.#database.transaction(async (tx) => {
-            await tx.query(UNPACK_ALL);
-            await movePositions(tx, commit);
-            const written = await rows(tx);
-            await writeAccount(tx, commit);
-            return written;
-          })
-        );
-      } catch (error) {
-        const isAgain = error instanceof StoreAwayError && isConflict(error.cause);
-        if (!isAgain || tries === TRIES_MAX) throw error;
-      }
-    }
+    return await transacted(this.#to, async (tx) => {
+      await movePositions(tx, commit);
+      const counts = await rows(tx);
+      await writeAccount(tx, commit);
+      return counts;
+    });
   }
 
   #touch(encoded: readonly EncodedRows[]): void {
@@ -131,23 +123,6 @@ export class PostgresSink implements SinkStore {
       const aggregate = AGGREGATES.find((one) => one.kind === kind);
       if (aggregate === undefined || span === null) continue;
       touch(this.#touched, aggregate, span);
-    }
-  }
-
-  /** Runs work on the database, which is to answer in time; its errors as those of a store. */
-  async #within<T>(work: () => Promise<T>): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      reject(new StoreAwayError("The database does not answer"));
-      this.#database.reset().catch(() => {});
-    }, this.#answerMsMax);
-    try {
-      return await Promise.race([work(), late]);
-    } catch (error) {
-      if (error instanceof FencedError || error instanceof StoreAwayError) throw error;
-      throw awayOf(error);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -8,6 +8,7 @@ import type {
   RejectedReading,
   ValidatedReading,
 } from "../../core/outputs.ts";
+import { withoutNul } from "../../core/text.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import type { Commit } from "../../engine/ports.ts";
 import type { HashedValue } from "../../tables/digest.ts";
@@ -200,11 +201,6 @@ function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
     rejected.offset,
     NO_CHANNEL,
   ];
-}
-
-/** A text ends at NUL when it is read back. */
-function withoutNul(text: string): string {
-  return text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text;
 }
 
 function metricRow(metric: Metric, partition: number): PlainRow {

@@ -1,5 +1,11 @@
 import { formatTimestamp } from "../../core/time.ts";
-import { type Commit, type CommitStore, FencedError, type Snapshot } from "../../engine/ports.ts";
+import {
+  type Commit,
+  FencedError,
+  type InputStore,
+  type Snapshot,
+  type StoredInput,
+} from "../../engine/ports.ts";
 import { batchOf } from "./batch.ts";
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
 import { SqlError, StoreError, storeError } from "./errors.ts";
@@ -7,16 +13,6 @@ import { isStoreHeader } from "./schema.ts";
 import { type Moment, StoreReader } from "./reader.ts";
 import { type PostedError, Thread } from "./thread.ts";
 import type { WriterRequest } from "./writer_thread.ts";
-
-/** One replayed input: what was played into this store, from which offsets on. */
-export type StoredInput = {
-  readonly id: number;
-  readonly fingerprint: string;
-  readonly description: string;
-  readonly baseOffsets: readonly number[];
-  readonly nowMs: number;
-  readonly finished: boolean;
-};
 
 /** The store's file in its directory; SQLite keeps two more beside it while it is in use. */
 export const STORE_FILE = "gridwatch.db";
@@ -68,7 +64,7 @@ export async function readLastInput(
 }
 
 /** The embedded store, as its one writer has it: a commit is one SQL transaction, and on the disk. */
-export class SqliteStore implements CommitStore {
+export class SqliteStore implements InputStore {
   readonly #directory: string;
   readonly #thread: Thread<WriterRequest>;
   readonly #lock: Lock;

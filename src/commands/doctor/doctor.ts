@@ -1,4 +1,4 @@
-import { readMigrations } from "../../tables/migrations.ts";
+import { hasEmbedded, type MigrationClient, readMigrations } from "../../tables/migrations.ts";
 import { migrationsFor } from "../../adapters/postgres/migrate.ts";
 import type { Config } from "../../settings.ts";
 import { readArguments } from "../../console/arguments.ts";
@@ -141,11 +141,11 @@ async function lookAround(
 }
 
 async function migrationsOf(database: DoctorDatabase, { version, license }: Edition) {
-  const migrations = migrationsFor(
-    version === null ? null : { version, licensed: license === "timescale" },
-  );
   const script = () => Promise.reject(new Error("the doctor changes nothing"));
-  return await readMigrations({ query: (...args) => database.query(...args), script }, migrations);
+  const client: MigrationClient = { query: (...args) => database.query(...args), script };
+  const timescale = version === null ? null : { version, licensed: license === "timescale" };
+  const migrations = migrationsFor(timescale, { embedded: await hasEmbedded(client) });
+  return await readMigrations(client, migrations);
 }
 
 function checkDeno(version: string): Finding {

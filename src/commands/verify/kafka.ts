@@ -10,6 +10,7 @@ import {
   openKafka,
   reachKafka,
 } from "../../setup/kafka.ts";
+import { UsageError } from "../../console/errors.ts";
 import { formatCount } from "../../console/progress.ts";
 import { type Difference, outcomeOf } from "../../tables/balance.ts";
 import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
@@ -31,6 +32,13 @@ export async function verifyKafka(
   const stop = stopSignal(() => say("stopping"));
   // The tables first: the topics are never behind them.
   const tables = url === null ? null : await readTables(url);
+  if (tables?.of === "store") {
+    stop.release();
+    throw new UsageError(
+      "Cannot verify the topics with this database: files were played into it by `gridwatch run`",
+      "`gridwatch verify --database URL` without --kafka, or the database that the sinks write",
+    );
+  }
   const setup = await openKafka(config);
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {

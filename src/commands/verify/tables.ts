@@ -4,11 +4,14 @@ import type { PartitionAccount, PartitionVerified } from "../../engine/verify/pa
 import { ledgerFromRow } from "../../tables/ledger.ts";
 import { databaseError, openDatabase } from "../../setup/database.ts";
 import { formatCount } from "../../console/progress.ts";
-import { type Difference, readBalance } from "../../tables/balance.ts";
+import { type Difference, readBalance, type TablesOf } from "../../tables/balance.ts";
+import { isPlayedInto } from "../../tables/migrations.ts";
 import { queryOf, type Reader } from "../../tables/query.ts";
 
-/** The tables that sinks have written, as they were at one moment. */
+/** The tables of a database, as they were at one moment. */
 export type Tables = {
+  /** Who has written them. */
+  readonly of: TablesOf;
   /** As `Balance` has it. */
   readonly balanced: boolean | null;
   readonly ledger: Ledger;
@@ -44,11 +47,13 @@ export async function readTables(url: string): Promise<Tables> {
 
 async function readAll(reader: Reader): Promise<Tables> {
   await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  const balance = await readBalance(queryOf(reader), "sinks");
+  const of: TablesOf = await isPlayedInto(reader) ? "store" : "sinks";
+  const balance = await readBalance(queryOf(reader), of);
   const partitions = await readPartitions(reader);
   const { rows: [{ refused }] } = await reader.query("SELECT count(*) AS refused FROM sink_errors");
   const { balanced, ledger, differences, notCompared } = balance;
-  return { balanced, ledger, partitions, differences, notCompared, refused: Number(refused) };
+  const tables = { balanced, ledger, partitions, differences, notCompared };
+  return { of, ...tables, refused: Number(refused) };
 }
 
 /**

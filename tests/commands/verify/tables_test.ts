@@ -7,7 +7,15 @@ const LEDGER: Ledger = { ...emptyLedger(), raw: 5, ok: 4, tick: 1 };
 
 function tablesOf(ledger: Ledger, refused = 0): Tables {
   const partitions = new Map([[1, { nextOffset: 6, ledger, gaps: GAPS }]]);
-  return { balanced: true, ledger, partitions, differences: [], notCompared: [], refused };
+  return {
+    of: "sinks",
+    balanced: true,
+    ledger,
+    partitions,
+    differences: [],
+    notCompared: [],
+    refused,
+  };
 }
 
 Deno.test("compareTables() finds nothing where ledger and gaps are those of the topics", () => {
