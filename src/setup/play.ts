@@ -9,6 +9,7 @@ import { countShifted, readSummary, type Summary, suspicions } from "../tables/s
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
+import { refuseUnread } from "./recognize.ts";
 import { serveApi } from "./serve_api.ts";
 
 /** Options that every command playing files has. */
@@ -102,6 +103,7 @@ export async function runPipeline(
     );
   }
   await lookAtFiles(play.paths);
+  refuseUnread(play.paths, play.columns);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
   const store = await openStore(play.directory, false).catch((error) => {
