@@ -171,9 +171,9 @@ export function sayUncaught(): void {
 }
 
 /**
- * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word, in
- * INIT_CWD, of where it was started; files and folders are named from there. A binary stands there
- * already, and so does who ran cli.ts from elsewhere.
+ * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word,
+ * in INIT_CWD, of where it was started; files and folders are named from there. A binary stands
+ * there already, and so does cli.ts when it was run from elsewhere.
  */
 export function standWithUser(): void {
   const isAllowed = () =>

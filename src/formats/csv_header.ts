@@ -81,7 +81,7 @@ export function missingFields(names: readonly string[], columns: CsvColumns): Cs
   return CSV_FIELDS.filter((field, i) => found[i] === -1 && isNeeded(field));
 }
 
-/** What is missing, and what was found; and a line for each that is missing: what was looked for. */
+/** What is missing, and what was found; and by which names each of the missing is looked for. */
 export function describeMissing(
   names: readonly string[],
   columns: CsvColumns,

@@ -6,7 +6,7 @@ import { latin1Of, recognize } from "./signature.ts";
 import { type Fact, type FileNames, type Look, ROWS, type Unread } from "./unread.ts";
 import { wideOf } from "./wide.ts";
 
-/* What a file is that cannot be read, told by its first bytes before anything is made of it. Pure. */
+/* What a file is that cannot be read, told by its first bytes before anything is made of it. */
 
 /** Says why a file cannot be read, by its first bytes, and what to do; null: it can. */
 export function detect(head: Uint8Array, look: Look): Unread | null {

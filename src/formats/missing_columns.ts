@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<Guessed, readonly ColumnKind[]>> = {
   meter: ["text", "number", "date"],
 };
 
-/** Words of the names that such a column has, in the languages of the countries that export them. */
+/** Words in the names of such columns, in the languages of those who export them. */
 const WORDS: Readonly<Record<Guessed, RegExp>> = {
   meter: new RegExp(
     "meter|nmi|mpan|mprn|mpxn|esi|prm|pdl|pod\\b|cups|ean\\b|serial|device|sensor|account|" +

@@ -1,4 +1,4 @@
-/** How the command that was given will do: with options more, and another file in a file's place. */
+/** How the command that was given will do: with more options, and with `instead` for `file`. */
 export type CommandAgain = {
   readonly add: readonly string[];
   readonly file: string;

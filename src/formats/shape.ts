@@ -25,8 +25,10 @@ const LINES_MAX = 200;
 /** Of a column's cells, so many tell its kind. */
 const KIND_SHARE = 0.8;
 
-const DATE = String
-  .raw`(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/. ](?:\d{1,2}|[a-z]{3,9})[-/. ,]+\d{2,4}|[a-z]{3,9} \d{1,2},? \d{4})`;
+const YEAR_FIRST = String.raw`\d{4}[-/.]\d{1,2}[-/.]\d{1,2}`;
+const DAY_FIRST = String.raw`\d{1,2}[-/. ](?:\d{1,2}|[a-z]{3,9})[-/. ,]+\d{2,4}`;
+const MONTH_FIRST = String.raw`[a-z]{3,9} \d{1,2},? \d{4}`;
+const DATE = `(?:${YEAR_FIRST}|${DAY_FIRST}|${MONTH_FIRST})`;
 const CLOCK = String.raw`\d{1,2}[:h]\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?`;
 const ZONE = String.raw`(?: ?(?:z|utc|gmt|[+-]\d{2}:?\d{2}))?`;
 const DIGITS = String.raw`(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])`;

@@ -100,8 +100,8 @@ const ZIP_STARTS = ["PK\x03\x04", "PK\x05\x06"];
 const MARKS_CHARS_MAX = 65_536;
 
 /**
- * What a file is by what it begins with, given as characters of one byte each, or as its text; null:
- * nothing that is known.
+ * What a file is by what it begins with, given as characters of one byte each, or as its text;
+ * null: nothing that is known.
  */
 export function recognize(start: string, names: FileNames): Unread | null {
   const text = start.slice(0, MARKS_CHARS_MAX).replace(/^(\xef\xbb\xbf|\ufeff)/, "");

@@ -10,8 +10,8 @@ const HEAD_BYTES_MAX = 1 << 20;
 const LF = 0x0a;
 
 /**
- * Looks at the beginning of each file, so that one that cannot be read is named as what it is before
- * anything is made. A recorded raw topic is played as it stands.
+ * Looks at the beginning of each file, so that one that cannot be read is named as what it is
+ * before anything is made. A recorded raw topic is played as it stands.
  *
  * @throws {ReadError} for the first that cannot be read: what it is, and what to do
  */
