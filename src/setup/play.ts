@@ -6,6 +6,7 @@ import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../consol
 import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
+import type { RunAnswer } from "./answers.ts";
 import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
@@ -164,7 +165,8 @@ async function report(
   const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
   const seconds = Math.round(result.seconds * 1000) / 1000;
   if (isJson) {
-    print(JSON.stringify({ ...summary, seconds, readings_per_second: readingsPerSecond }));
+    const answer: RunAnswer = { ...summary, seconds, readings_per_second: readingsPerSecond };
+    print(JSON.stringify(answer));
   }
   if (!isSilent) {
     for (const line of describe(summary)) say(line);

@@ -1,4 +1,5 @@
 import { readArguments, refuseTogether, withScope } from "../../console/arguments.ts";
+import type { StoreVerified, TablesVerified } from "../../setup/answers.ts";
 import { databaseUrl } from "../../setup/database.ts";
 import { openStore } from "../../setup/embedded.ts";
 import { UsageError } from "../../console/errors.ts";
@@ -72,9 +73,14 @@ async function verifyDatabase(url: string, isJson: boolean): Promise<number> {
   const tables = await readTables(url);
   const { balanced, ledger, differences, notCompared, refused } = tables;
   if (isJson) {
-    print(
-      JSON.stringify({ balanced, ledger, differences, not_compared: notCompared, refused }),
-    );
+    const answer: TablesVerified = {
+      balanced,
+      ledger,
+      differences,
+      not_compared: notCompared,
+      refused,
+    };
+    print(JSON.stringify(answer));
   }
   for (const line of describeTables(tables, differences)) say(line);
   return balanced === false ? 3 : 0;
@@ -87,7 +93,9 @@ async function verifyStore(directory: string, isJson: boolean): Promise<number> 
       queryOf(store),
       "store",
     );
-    if (isJson) print(JSON.stringify({ balanced, ledger, differences }));
+    if (isJson) {
+      print(JSON.stringify({ balanced, ledger, differences } satisfies StoreVerified));
+    }
     for (const { partition, what, ledger, found } of differences) {
       say(
         `partition ${partition}: ${what}: ledger ${formatCount(ledger)}, found ${
