@@ -35,6 +35,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "prove that nothing was lost and nothing counted twice",
     load: async () => (await import("./src/commands/verify/verify.ts")).verify,
   },
+  backup: {
+    about: "copy the embedded store, also while it is written",
+    load: async () => (await import("./src/commands/backup.ts")).backup,
+  },
   topics: {
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,

@@ -1,6 +1,6 @@
 import { LineCounter, parseDocument } from "yaml";
 import { nearest } from "./core/nearest.ts";
-import { buildZone } from "./core/time.ts";
+import { buildZone } from "./core/zone.ts";
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */

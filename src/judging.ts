@@ -1,6 +1,7 @@
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
-import { buildZone } from "./core/time.ts";
+import { RULES } from "./core/rules/rules.ts";
+import { buildZone } from "./core/zone.ts";
 
 /** What the core of one partition is told. */
 export function processorOptions(
@@ -24,6 +25,7 @@ export function processorOptions(
     zone: buildZone(config.timezone),
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
+    rules: RULES,
     negative: config["validation.negative"],
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],

@@ -1,6 +1,7 @@
 import { lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
 import { readArguments, readNumber, readRate } from "../console/arguments.ts";
-import { exists, refuseForeign } from "../setup/embedded.ts";
+import { isStoreFile, STORE_FILE } from "../adapters/sqlite/store.ts";
+import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
 import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
@@ -102,13 +103,14 @@ async function prepareFolder(
   { isFresh, isSilent }: { isFresh: boolean; isSilent: boolean },
 ): Promise<string[] | null> {
   const what = `make the demo in ${directory}`;
-  await refuseForeign(directory, isFresh ? "forget" : "open");
+  // Before the lock is taken, which marks a folder as ours.
+  const forgotten = isFresh ? await storeFiles(directory) : [];
   const lock = await attempt(what, () => lockDirectory(directory)).catch((error) => {
     if (!(error.cause instanceof LockedError)) throw error;
     throw new RunError(error.message, "stop it, or use --data DIR", { cause: error });
   });
   try {
-    if (isFresh) await removeStore(directory);
+    await removeFiles(forgotten);
     const played = `${directory}/${PLAYED}`;
     await attempt(what, () => Deno.mkdir(played, { recursive: true }));
     const samplePath = `${played}/london_MAC000002.csv`;
@@ -124,15 +126,26 @@ async function prepareFolder(
   }
 }
 
-/** Removes the store's database, and nothing else that may stand there. */
-async function removeStore(directory: string): Promise<void> {
-  const pg = `${directory}/pg`;
-  if (!await exists(pg)) return;
-  if (!await exists(`${pg}/PG_VERSION`)) {
+/**
+ * The store's files in a folder: of this version, and of an earlier one.
+ *
+ * @throws {RunError} when what bears the store's name is none of ours
+ */
+async function storeFiles(directory: string): Promise<string[]> {
+  const path = `${directory}/${STORE_FILE}`;
+  if (await exists(path) && !await isStoreFile(path)) {
     throw new RunError(
-      `Cannot forget ${pg}: it is no store of Gridwatch`,
+      `Cannot forget ${path}: it is no store of Gridwatch`,
       "move it away, or use --data DIR",
     );
   }
-  await attempt(`remove ${pg}`, () => Deno.remove(pg, { recursive: true }));
+  const earlier = await hasEarlier(directory) ? [`${directory}/${EARLIER}`] : [];
+  return [path, `${path}-wal`, `${path}-shm`, ...earlier];
+}
+
+async function removeFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (!await exists(path)) continue;
+    await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
+  }
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { formatSeconds } from "../core/duration.js";
-import { formatTimestamp, parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import { formatTimestamp, parseTimestamp } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
 import {
   DEFECT_KINDS,
   type DefectKind,

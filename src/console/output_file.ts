@@ -52,7 +52,7 @@ export async function openOutputFile(
   // Of a link the target is replaced, not the link.
   const target = before === null ? path : await Deno.realPath(path);
   const written = isRenamed ? `${target}.${Deno.pid}.tmp` : target;
-  await attempt(what, () => Deno.mkdir(dirname(target), { recursive: true }));
+  if (before === null) await attempt(what, () => Deno.mkdir(dirname(target), { recursive: true }));
   const file = await attempt(
     what,
     () => Deno.open(written, { write: true, create: true, truncate: isRenamed }),

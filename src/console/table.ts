@@ -140,6 +140,8 @@ export type CsvOptions = {
   readonly areNumbers?: readonly boolean[];
   /** Texts go as they are, also those that a spreadsheet would take for a formula. */
   readonly isRaw?: boolean;
+  /** False: the rows go on where others ended. */
+  readonly hasHeader?: boolean;
 };
 
 /**
@@ -150,13 +152,13 @@ export type CsvOptions = {
 export function formatCsv(
   columns: readonly string[],
   rows: Rows,
-  { areNumbers = [], isRaw = false }: CsvOptions = {},
+  { areNumbers = [], isRaw = false, hasHeader = true }: CsvOptions = {},
 ): string {
   const field = (cell: Cell, isNumber = false) => {
     const isText = typeof cell === "string" && !isNumber;
     return csvField(isText && !isRaw ? unrunnable(cell) : cellText(cell));
   };
-  const header = columns.map((column) => field(column)).join(",") + "\n";
+  const header = hasHeader ? columns.map((column) => field(column)).join(",") + "\n" : "";
   const record = (cells: readonly Cell[]) =>
     columns.map((_, i) => field(cells[i], areNumbers[i])).join(",") + "\n";
   return header + rows.map(record).join("");
@@ -183,11 +185,16 @@ function csvField(text: string | null): string {
  * `_2`, `_3`, …: no column is lost.
  */
 export function formatJson(columns: readonly string[], rows: Rows): string {
+  const lines = jsonObjects(columns, rows);
+  return lines.length === 0 ? "[]\n" : `[\n${lines.join(",\n")}\n]\n`;
+}
+
+/** The objects of such an array, for rows that come part by part. */
+export function jsonObjects(columns: readonly string[], rows: Rows): string[] {
   const names = distinct(columns);
-  const lines = rows.map((row) =>
+  return rows.map((row) =>
     `{${names.map((name, i) => `${JSON.stringify(name)}:${jsonText(row[i] ?? null)}`).join(",")}}`
   );
-  return lines.length === 0 ? "[]\n" : `[\n${lines.join(",\n")}\n]\n`;
 }
 
 function distinct(names: readonly string[]): string[] {

@@ -1,34 +1,44 @@
-import type { Hole } from "./meters.ts";
-import type { Processor } from "./processor.ts";
-import type { TaskAccount, TaskState } from "./task_state.ts";
+import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
+import type { Hole, MeterTable } from "./meters.ts";
+import type { Processor } from "./processor.ts";
+import type { Rule } from "./rules/rule.ts";
+import type { TaskAccount, TaskState } from "./task_state.ts";
 
 /**
  * The changelog's bytes. Little endian; every payload starts with the version it was written in, and
- * every version that ever wrote one stays readable: add a version, never change one. Version 2 says
- * the watermark at the end of the task.
+ * every version that ever wrote one stays readable: add a version, never change one.
  *
- * A payload is a run of records: id length u16, id in UTF-8, state length u32 (0: the meter is
- * gone), state.
+ * A payload of version 2 first names its sections, each with a version of its own:
+ *
+ *     version u8, sections u8, for each: name (text), version u8
+ *
+ * That of a task goes on with each section's length u32 and bytes. That of meters is a run of
+ * records: id (text), state length u32 (0: the meter is gone), and in it each section's length and
+ * bytes. The first section is the meter's own, every other the memory of the rule it is named for.
+ * A text is its length u16 and UTF-8.
+ *
+ * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
+ * the section `task` added the watermark at its end.
  */
 export const CODEC_VERSION = 2;
-/** The first that says the watermark. */
-const WATERMARK_VERSION = 2;
+
+/** A part of the state that has a name, and a version of its own. */
+type Section = { readonly name: string; readonly version: number };
+
+const TASK: Section = { name: "task", version: 2 };
+const METER: Section = { name: "meter", version: 1 };
 
 /** The longest interval that fits its column. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
-
-/** Bytes that this build cannot read: a newer version wrote them, or they are damaged. */
-export class CodecError extends Error {
-  override name = "CodecError";
-}
 
 /** Packs the partition's own state, with the watermark that its processor stands at. */
 export function encodeTask(
   { state, watermarkMs }: Pick<Processor, "state" | "watermarkMs">,
 ): Uint8Array {
   const writer = new ByteWriter(160);
-  writer.u8(CODEC_VERSION);
+  writeSections(writer, [TASK]);
+  const part = writer.openPart();
   writer.f64(state.nextOffset);
   writer.f64(state.nextSerial);
   writer.f64(state.readingMaxMs);
@@ -39,6 +49,7 @@ export function encodeTask(
   writer.f64(state.ledger.raw);
   for (const disposition of DISPOSITIONS) writer.f64(state.ledger[disposition]);
   writer.f64(watermarkMs ?? -Infinity);
+  writer.closePart(part);
   return writer.bytes();
 }
 
@@ -55,8 +66,9 @@ export function decodeAccount(bytes: Uint8Array): TaskAccount {
 
 function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | null } {
   const reader = new ByteReader(bytes);
-  const version = reader.u8();
-  checkVersion(version);
+  const { sections, isBare } = readSections(reader, TASK);
+  if (sections.length > 1) throw unknownSection(sections[1]);
+  const end = isBare ? bytes.length : reader.openPart();
   const state: TaskState = {
     nextOffset: reader.f64(),
     nextSerial: reader.f64(),
@@ -69,7 +81,8 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
   };
   state.ledger.raw = reader.f64();
   for (const disposition of DISPOSITIONS) state.ledger[disposition] = reader.f64();
-  const watermarkMs = version < WATERMARK_VERSION ? -Infinity : reader.f64();
+  const watermarkMs = sections[0].version === 1 ? -Infinity : reader.f64();
+  reader.closePart(end, "the state of the task");
   return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
 
@@ -77,45 +90,47 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
 export function encodeChanges(processor: Processor): Uint8Array {
   const { changed, removed } = processor.meters.takeChanges();
   if (changed.length === 0 && removed.length === 0) return new Uint8Array(0);
-  const writer = new ByteWriter(changed.length * 128 + 64);
-  writer.u8(CODEC_VERSION);
+  const writer = newPayload(processor, changed.length * 128 + 64);
   for (const id of removed) {
     writer.text(id);
     writer.u32(0);
   }
-  for (const i of changed) writeMeter(writer, processor, i);
+  for (const i of changed) writeState(writer, processor, i);
   return writer.bytes();
 }
 
 /** Packs every meter, in payloads of about `partBytesMax`; one without meters when there are none. */
 export function* encodeAll(processor: Processor, partBytesMax: number): Generator<Uint8Array> {
-  let writer = new ByteWriter(4096);
-  writer.u8(CODEC_VERSION);
-  for (const i of processor.meters.indexes()) {
-    writeMeter(writer, processor, i);
+  const { meters } = processor;
+  let writer = newPayload(processor, 4096);
+  const emptyLength = writer.length;
+  for (const i of meters.indexes()) {
+    writeState(writer, processor, i);
     if (writer.length < partBytesMax) continue;
     yield writer.bytes();
-    writer = new ByteWriter(partBytesMax + 4096);
-    writer.u8(CODEC_VERSION);
+    writer = newPayload(processor, partBytesMax + 4096);
   }
-  if (writer.length > 1 || processor.meters.count === 0) yield writer.bytes();
+  if (writer.length > emptyLength || meters.count === 0) yield writer.bytes();
 }
 
 /** Applies a payload to a processor that is being restored. Throws `CodecError`. */
-export function applyChanges(payload: Uint8Array, processor: Processor): void {
+export function applyChanges(payload: Uint8Array, { meters, rules }: Processor): void {
   if (payload.length === 0) return;
-  const { meters } = processor;
   const reader = new ByteReader(payload);
-  checkVersion(reader.u8());
+  const { sections, isBare } = readSections(reader, METER);
+  const memories = sections.slice(1).map((section) => memoryOf(section, rules));
   while (!reader.atEnd) {
     const id = reader.text();
-    const length = reader.u32();
+    const end = reader.openPart();
     const known = meters.find(id);
     if (known >= 0) meters.remove(known);
-    if (length === 0) continue;
-    const end = reader.position + length;
-    readMeter(reader, processor, id);
-    if (reader.position !== end) throw new CodecError(`state of "${id}" has another length`);
+    if (reader.isAt(end)) continue;
+    const i = meters.add(id);
+    const ownEnd = isBare ? end : reader.openPart();
+    readMeter(reader, meters, i);
+    reader.closePart(ownEnd, `the state of "${id}"`);
+    for (const memory of memories) readMemory(reader, meters, i, memory);
+    reader.closePart(end, `the state of "${id}"`);
   }
 }
 
@@ -127,16 +142,101 @@ export function finishRestore(processor: Processor): void {
   for (const i of meters.indexes()) processor.resume(i);
 }
 
-function checkVersion(version: number): void {
-  if (version < 1 || version > CODEC_VERSION) {
-    throw new CodecError(`state of version ${version} cannot be read by version ${CODEC_VERSION}`);
+/** A payload that names its sections: the meter's own, and those of the rules that remember. */
+function newPayload({ rules }: Processor, capacity: number): ByteWriter {
+  const writer = new ByteWriter(capacity);
+  const memories = rules.flatMap(({ name, memory }) =>
+    memory === undefined ? [] : { name, version: memory.version }
+  );
+  writeSections(writer, [METER, ...memories]);
+  return writer;
+}
+
+function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
+  writer.u8(CODEC_VERSION);
+  writer.u8(sections.length);
+  for (const { name, version } of sections) {
+    writer.text(name);
+    writer.u8(version);
   }
 }
 
-function writeMeter(writer: ByteWriter, { meters }: Processor, i: number): void {
+/** What a payload says of itself, whose first section must be `own`; bare: without their lengths. */
+function readSections(
+  reader: ByteReader,
+  own: Section,
+): { readonly sections: readonly Section[]; readonly isBare: boolean } {
+  const version = reader.u8();
+  if (version === 1) return { sections: [{ ...own, version: 1 }], isBare: true };
+  if (version !== CODEC_VERSION) {
+    throw new CodecError(`state of version ${version} cannot be read by version ${CODEC_VERSION}`);
+  }
+  const sections: Section[] = [];
+  for (let count = reader.u8(); count > 0; count--) {
+    sections.push({ name: reader.text(), version: reader.u8() });
+  }
+  const [first] = sections;
+  if (first?.name !== own.name) throw new CodecError(`the state does not begin with "${own.name}"`);
+  checkVersion(first, own.version);
+  return { sections, isBare: false };
+}
+
+function checkVersion({ name, version }: Section, versionMax: number): void {
+  if (version >= 1 && version <= versionMax) return;
+  throw new CodecError(
+    `section "${name}" of the state has version ${version}, and is read here up to ${versionMax}`,
+  );
+}
+
+function unknownSection({ name, version }: Section): CodecError {
+  return new CodecError(
+    `the state has a section "${name}" of version ${version}, which nothing here reads: ` +
+      "a newer version wrote it, or its rule is off",
+  );
+}
+
+/** The memory that a section holds, and the place of its rule among the rules. */
+function memoryOf(section: Section, rules: readonly Rule[]) {
+  const r = rules.findIndex(({ name }) => name === section.name);
+  const memory = rules[r]?.memory;
+  if (memory === undefined) throw unknownSection(section);
+  checkVersion(section, memory.version);
+  return { r, memory, section };
+}
+
+/** A meter as a record of a payload: its id, and its sections. */
+function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number): void {
   writer.text(meters.idOf(i));
-  const lengthAt = writer.length;
-  writer.u32(0);
+  const state = writer.openPart();
+  const own = writer.openPart();
+  writeMeter(writer, meters, i);
+  writer.closePart(own);
+  for (let r = 0; r < rules.length; r++) {
+    const { memory } = rules[r];
+    if (memory === undefined) continue;
+    const part = writer.openPart();
+    const remembered = meters.memories.get(i)?.[r];
+    if (remembered !== undefined) memory.write(writer, remembered);
+    writer.closePart(part);
+  }
+  writer.closePart(state);
+}
+
+/** Reads what a rule remembers of a meter; no bytes: nothing yet. */
+function readMemory(
+  reader: ByteReader,
+  meters: MeterTable,
+  i: number,
+  { r, memory, section }: ReturnType<typeof memoryOf>,
+): void {
+  const end = reader.openPart();
+  if (reader.isAt(end)) return;
+  meters.remember(i, r, memory.read(reader, section.version));
+  reader.closePart(end, `what ${section.name} remembers of "${meters.idOf(i)}"`);
+}
+
+/** Section `meter`: clocks, and either what is being learned or ring, holes and marks. */
+function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): void {
   writer.f64(meters.serial[i]);
   writer.f64(meters.lastMs[i]);
   writer.f64(meters.maxMs[i]);
@@ -166,11 +266,9 @@ function writeMeter(writer: ByteWriter, { meters }: Processor, i: number): void 
     writer.u32(marks.length);
     for (const ordinal of marks) writer.i32(ordinal);
   }
-  writer.u32At(lengthAt, writer.length - lengthAt - 4);
 }
 
-function readMeter(reader: ByteReader, { meters }: Processor, id: string): void {
-  const i = meters.add(id);
+function readMeter(reader: ByteReader, meters: MeterTable, i: number): void {
   meters.serial[i] = reader.f64();
   meters.lastMs[i] = reader.f64();
   meters.maxMs[i] = reader.f64();
@@ -228,116 +326,4 @@ function readHole(reader: ByteReader): Hole {
     sentCount: reader.u32(),
     sentRejected: reader.u32(),
   };
-}
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-class ByteWriter {
-  length = 0;
-  #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
-
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
-  bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.length);
-  }
-
-  u8(value: number): void {
-    this.#reserve(1);
-    this.#view.setUint8(this.length, value);
-    this.length += 1;
-  }
-
-  i32(value: number): void {
-    this.#reserve(4);
-    this.#view.setInt32(this.length, value, true);
-    this.length += 4;
-  }
-
-  u32(value: number): void {
-    this.#reserve(4);
-    this.#view.setUint32(this.length, value, true);
-    this.length += 4;
-  }
-
-  u32At(at: number, value: number): void {
-    this.#view.setUint32(at, value, true);
-  }
-
-  f64(value: number): void {
-    this.#reserve(8);
-    this.#view.setFloat64(this.length, value, true);
-    this.length += 8;
-  }
-
-  /** A text of at most 65,535 bytes, with its length. */
-  text(text: string): void {
-    this.#reserve(2 + text.length * 3);
-    const { written } = encoder.encodeInto(text, this.#bytes.subarray(this.length + 2));
-    this.#view.setUint16(this.length, written, true);
-    this.length += 2 + written;
-  }
-
-  #reserve(bytes: number): void {
-    if (this.length + bytes <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + bytes));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
-  }
-}
-
-class ByteReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get position(): number {
-    return this.#at;
-  }
-
-  get atEnd(): boolean {
-    return this.#at >= this.#bytes.length;
-  }
-
-  u8(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  i32(): number {
-    return this.#view.getInt32(this.#take(4), true);
-  }
-
-  u32(): number {
-    return this.#view.getUint32(this.#take(4), true);
-  }
-
-  f64(): number {
-    return this.#view.getFloat64(this.#take(8), true);
-  }
-
-  text(): string {
-    const length = this.#view.getUint16(this.#take(2), true);
-    const at = this.#take(length);
-    return decoder.decode(this.#bytes.subarray(at, at + length));
-  }
-
-  #take(bytes: number): number {
-    const at = this.#at;
-    if (at + bytes > this.#bytes.length) {
-      throw new CodecError(`state ends at byte ${this.#bytes.length}, in the middle of a field`);
-    }
-    this.#at = at + bytes;
-    return at;
-  }
 }

@@ -1,6 +1,7 @@
 import type { ProcessorOptions } from "./options.ts";
 import type { RejectReason } from "./outputs.ts";
-import type { ParsedRecord } from "./reading.ts";
+import type { ParsedRecord } from "./wire/raw_record.ts";
+import { isNegative } from "./rules/negative.ts";
 
 /** What is known of a record's arrival. */
 export type Arrival = {
@@ -25,7 +26,7 @@ export function findFault(
   options: ProcessorOptions,
 ): RejectReason | null {
   const { timestampMs, consumptionKwh } = parsed;
-  if (consumptionKwh < 0 && options.negative === "reject") {
+  if (isNegative(consumptionKwh) && options.negative === "reject") {
     parsed.detail = `consumption_kwh is ${consumptionKwh}`;
     return "NEGATIVE";
   }

@@ -1,6 +1,7 @@
 import type { Hole, MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import type { GapState, Outputs } from "./outputs.ts";
+import type { Placing } from "./rules/rule.ts";
 
 /** What a step of one meter needs: the state it changes, and what it was caused by. */
 export type Step = {
@@ -9,6 +10,8 @@ export type Step = {
   outputs: Outputs;
   /** The raw record being folded. */
   offset: number;
+  /** Where the reading taken last lies. */
+  readonly placing: Placing;
   /** How many gaps were announced for the first time since the last commit. */
   gapsDetected: number;
 };

@@ -12,15 +12,14 @@ import {
 
 /** What became of a reading that is in time. */
 export type Taking =
-  | { readonly disposition: "accepted"; readonly shifted: boolean }
+  | { readonly disposition: "accepted" }
   | { readonly disposition: "duplicate"; readonly takenBy: number };
 
-const ACCEPTED: Taking = { disposition: "accepted", shifted: false };
-const SHIFTED: Taking = { disposition: "accepted", shifted: true };
+const ACCEPTED: Taking = { disposition: "accepted" };
 
 /** Starts a meter's history with its first reading; returns the meter's index. */
 export function beginMeter(step: Step, id: string, timestampMs: number, value: number): number {
-  const { meters, options } = step;
+  const { meters, options, placing } = step;
   const i = meters.add(id);
   meters.lastMs[i] = meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
@@ -32,6 +31,8 @@ export function beginMeter(step: Step, id: string, timestampMs: number, value: n
     meters.setInterval(i, intervalMs);
     meters.setValueAt(i, 0, value);
   }
+  placing.offSlotMs = 0;
+  placing.intervalMs = meters.intervalMs[i];
   return i;
 }
 
@@ -68,9 +69,10 @@ export function takeReading(
   }
   if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
-  const toleranceMs = step.options.timeToleranceMs ?? intervalMs / 10;
-  const offMs = Math.abs(timestampMs - (lastMs + steps * intervalMs));
-  return offMs > toleranceMs ? SHIFTED : ACCEPTED;
+  const { placing } = step;
+  placing.offSlotMs = timestampMs - (lastMs + steps * intervalMs);
+  placing.intervalMs = intervalMs;
+  return ACCEPTED;
 }
 
 /** The meter reports again, `steps` ≥ 1 slots after its latest reading. */
@@ -184,6 +186,8 @@ function takeLearning(step: Step, i: number, timestampMs: number, value: number)
   meters.lastMs[i] = meters.maxMs[i] = timesMs[timesMs.length - 1];
   meters.markChanged(i);
   if (timesMs.length >= options.learningReadings) learnInterval(step, i);
+  step.placing.offSlotMs = 0;
+  step.placing.intervalMs = meters.intervalMs[i];
   return ACCEPTED;
 }
 

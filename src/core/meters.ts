@@ -34,6 +34,8 @@ export class MeterTable {
   /** Ordinals of slots for which an unusable reading came, ascending. */
   readonly marks = new Map<number, number[]>();
   readonly learning = new Map<number, Learning>();
+  /** What rules remember of a meter, each at its place among the rules. */
+  readonly memories = new Map<number, unknown[]>();
 
   /** Latest reading that opened a slot, its ordinal, and the ordinal of the history's first slot. */
   lastMs: Float64Array;
@@ -149,11 +151,20 @@ export class MeterTable {
     this.holes.delete(i);
     this.marks.delete(i);
     this.learning.delete(i);
+    this.memories.delete(i);
     if (this.intervalMs[i] > 0) this.#poolOf(i).release(this.#rings[i]);
     this.#removed.add(id);
     this.#ids[i] = "";
     this.#free.push(i);
     this.#count--;
+  }
+
+  /** Keeps what the rule at place `r` remembers of a meter, and returns it. */
+  remember(i: number, r: number, remembered: unknown): unknown {
+    const memories = this.memories.get(i) ?? [];
+    memories[r] = remembered;
+    this.memories.set(i, memories);
+    return remembered;
   }
 
   /** Fixes the interval of a meter and gives it a ring of empty slots. */

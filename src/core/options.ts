@@ -1,8 +1,9 @@
-import type { Zone } from "./time.ts";
+import type { Rule } from "./rules/rule.ts";
+import type { Zone } from "./zone.ts";
 
 /**
  * What one partition's processor is told. All durations in milliseconds, all energies in kWh.
- * Defaults live in `config.ts` alone; every field here is required.
+ * Defaults live in `settings.ts` alone; every field here is required.
  */
 export type ProcessorOptions = {
   /** The partition whose log is folded; copied into rejected readings. */
@@ -31,6 +32,8 @@ export type ProcessorOptions = {
   readonly maxKwh: number;
   /** A reading further ahead of its arrival than this is rejected as FUTURE. */
   readonly maxFutureMs: number;
+  /** What accepted readings are flagged by, in the order of their flags. */
+  readonly rules: readonly Rule[];
   /** Whether a negative value is rejected, or accepted with the flag NEGATIVE. */
   readonly negative: "reject" | "flag";
   /** The clock for records that carry no time of arrival at all; null: they are not checked. */

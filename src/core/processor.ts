@@ -4,19 +4,14 @@ import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import { beginMeter, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
-import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
-import { newParsedRecord, parseRecord, type RawRecord } from "./reading.ts";
+import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
+import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
+import type { Rule } from "./rules/rule.ts";
+import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
 
-const NO_FLAGS: readonly string[] = Object.freeze([]);
-const FLAGS: readonly (readonly string[])[] = [
-  NO_FLAGS,
-  Object.freeze(["TIME_SHIFT"]),
-  Object.freeze(["NEGATIVE"]),
-  Object.freeze(["NEGATIVE", "TIME_SHIFT"]),
-];
 const NO_BYTES = new Uint8Array(0);
 
 /** A reading that needs no check of its own. */
@@ -36,6 +31,8 @@ export type UsableReading = {
 export class Processor {
   readonly meters: MeterTable;
   readonly options: ProcessorOptions;
+  /** Those of the options that judge. */
+  readonly rules: readonly Rule[];
   readonly state: TaskState;
   readonly #step: Step;
   readonly #parsed = newParsedRecord();
@@ -51,6 +48,7 @@ export class Processor {
 
   constructor(options: ProcessorOptions, state: TaskState = initialTaskState()) {
     this.options = options;
+    this.rules = rulesOf(options);
     this.state = state;
     this.meters = new MeterTable((intervalMs) => ringLength(intervalMs, options));
     this.meters.nextSerial = state.nextSerial;
@@ -61,6 +59,7 @@ export class Processor {
       options,
       outputs: emptyOutputs(),
       offset: 0,
+      placing: { offSlotMs: NaN, intervalMs: 0 },
       gapsDetected: 0,
     };
   }
@@ -131,9 +130,9 @@ export class Processor {
   /** Finds the clock that a reading is judged by, and whether its own can be believed. */
   #noteArrival(receivedMs: number, loggedMs: number): Arrival {
     const arrival = this.#arrival;
-    arrival.aheadMs = receivedMs - this.#latestClock(loggedMs);
-    const isOwn = !Number.isNaN(receivedMs) && !isUnbelievable(arrival, this.options);
-    if (isOwn) arrival.arrivedMs = receivedMs;
+    const isSaid = !Number.isNaN(receivedMs);
+    arrival.aheadMs = isSaid ? receivedMs - this.#latestClock(loggedMs) : NaN;
+    if (isSaid && !isUnbelievable(arrival, this.options)) arrival.arrivedMs = receivedMs;
     else if (this.state.replaying) arrival.arrivedMs = this.state.tickMaxMs;
     else arrival.arrivedMs = this.#wallClock(loggedMs);
     return arrival;
@@ -210,7 +209,6 @@ export class Processor {
         i = -1;
       }
     }
-    let shifted = false;
     if (i < 0) {
       i = beginMeter(step, meterId, timestampMs, value);
       meterId = meters.idOf(i);
@@ -219,19 +217,20 @@ export class Processor {
       if (taking.disposition === "duplicate") {
         return this.#duplicate(i, timestampMs, value, taking.takenBy);
       }
-      shifted = taking.shifted;
     }
     if (delayMs === 0) state.ledger.ok++;
     else state.ledger.late++;
-    step.outputs.validated.push({
+    const reading: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
       offset: step.offset,
       meterId,
       timestampMs,
       consumptionKwh: value,
       status: delayMs === 0 ? "OK" : "LATE",
-      flags: FLAGS[(value < 0 ? 2 : 0) + (shifted ? 1 : 0)],
+      flags: NO_FLAGS,
       delayMs,
-    });
+    };
+    reading.flags = flagReading(this, i, reading, step.placing);
+    step.outputs.validated.push(reading);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
     judgeMeter(step, i, this.#watermarkOf(i));
     if (!this.#byMeter) this.#judgeDue();

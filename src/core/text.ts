@@ -22,3 +22,14 @@ export function asciiText(bytes: Uint8Array, start: number, end: number): string
   for (let p = start; p < end; p++) text += String.fromCharCode(bytes[p]);
   return text;
 }
+
+/** A text of ASCII as bytes. */
+export function asciiBytes(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Writes bytes at `at`, few enough to go one by one; returns where they end. */
+export function writeBytes(from: Uint8Array, to: Uint8Array, at: number): number {
+  for (let i = 0; i < from.length; i++) to[at + i] = from[i];
+  return at + from.length;
+}

@@ -1,6 +1,8 @@
+import { localToUtcMs, type Zone } from "./zone.ts";
+
 /**
- * Timestamps as text, and the zones of those written without an offset. Everything is epoch
- * milliseconds inside; NaN is "no timestamp", so that a bad one costs no allocation.
+ * Timestamps as text. Everything is epoch milliseconds inside; NaN is "no timestamp", so that a bad
+ * one costs no allocation.
  *
  * The caches here are memos of pure functions: they change the speed of an answer, never the answer.
  */
@@ -25,133 +27,6 @@ const UPPER_T = 0x54;
 const UPPER_Z = 0x5a;
 const LOWER_T = 0x74;
 const LOWER_Z = 0x7a;
-
-/**
- * A time zone as a table: offset i holds for local times in [bounds[i-1], bounds[i]). Plain data, so
- * it can be posted to a Worker. Outside 1970..2100 the nearest known offset holds.
- */
-export type Zone = {
-  readonly name: string;
-  /** Local time from which the next offset holds, ascending. */
-  readonly localBoundsMs: Float64Array;
-  /** Local minus UTC; one more than there are bounds. */
-  readonly offsetsMs: Float64Array;
-  /** Index of the last offset found: a memo, neighbours in a file share it. */
-  lastHit: number;
-};
-
-/** Coordinated universal time: no transitions, offset 0. */
-export const UTC_ZONE: Zone = {
-  name: "UTC",
-  localBoundsMs: new Float64Array(0),
-  offsetsMs: new Float64Array(1),
-  lastHit: 0,
-};
-
-const ZONE_FROM_MS = 0;
-const ZONE_TO_MS = Date.UTC(2101, 0, 1);
-/** Below the shortest stretch between two transitions (a week: Recife in October 2000). */
-const ZONE_STEP_MS = 4 * DAY_MS;
-
-/**
- * Builds the zone of an IANA name from the runtime's own zone data.
- *
- * @throws {Error} when the runtime does not know the name.
- */
-export function buildZone(name: string): Zone {
-  if (name === "UTC") return UTC_ZONE;
-  const offsetAt = zoneOffsets(name);
-  const bounds: number[] = [];
-  const offsets: number[] = [offsetAt(ZONE_FROM_MS)];
-  let knownMs = ZONE_FROM_MS;
-  while (knownMs < ZONE_TO_MS) {
-    const nextMs = Math.min(knownMs + ZONE_STEP_MS, ZONE_TO_MS);
-    const before = offsets[offsets.length - 1];
-    if (offsetAt(nextMs) === before) {
-      knownMs = nextMs;
-      continue;
-    }
-    const transitionMs = bisectTransition(offsetAt, knownMs, nextMs);
-    const after = offsetAt(transitionMs);
-    // Until the later of the two local readings of the transition the old offset holds: that takes
-    // the earlier instant of an ambiguous time, and moves a skipped one forward by the gap.
-    bounds.push(transitionMs + Math.max(before, after));
-    offsets.push(after);
-    knownMs = transitionMs;
-  }
-  return {
-    name,
-    localBoundsMs: Float64Array.from(bounds),
-    offsetsMs: Float64Array.from(offsets),
-    lastHit: 0,
-  };
-}
-
-function zoneOffsets(name: string): (utcMs: number) => number {
-  let format: Intl.DateTimeFormat;
-  try {
-    format = new Intl.DateTimeFormat("en-US", {
-      timeZone: name,
-      calendar: "gregory",
-      numberingSystem: "latn",
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
-  } catch (cause) {
-    throw new Error(`Cannot use time zone "${name}": must be an IANA name`, { cause });
-  }
-  return (utcMs) => {
-    const [month, day, year, hour, minute, second] = format.format(utcMs).match(/\d+/g)!
-      .map(Number);
-    return Date.UTC(year, month - 1, day, hour, minute, second) - utcMs;
-  };
-}
-
-/** The first instant, to the second, at which the offset differs from the one at `fromMs`. */
-function bisectTransition(
-  offsetAt: (utcMs: number) => number,
-  fromMs: number,
-  toMs: number,
-): number {
-  const before = offsetAt(fromMs);
-  let low = fromMs / 1000;
-  let high = toMs / 1000;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (offsetAt(middle * 1000) === before) low = middle;
-    else high = middle;
-  }
-  return high * 1000;
-}
-
-/**
- * The instant of a local time, given as if it were UTC. An ambiguous one is its earlier instant; one
- * that a transition skips moves forward by the gap. NaN stays NaN.
- */
-export function localToUtcMs(zone: Zone, localMs: number): number {
-  const bounds = zone.localBoundsMs;
-  if (bounds.length === 0) return localMs - zone.offsetsMs[0];
-  const hit = zone.lastHit;
-  if (
-    (hit === 0 || localMs >= bounds[hit - 1]) && (hit === bounds.length || localMs < bounds[hit])
-  ) {
-    return localMs - zone.offsetsMs[hit];
-  }
-  let low = 0;
-  let high = bounds.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (bounds[middle] <= localMs) low = middle + 1;
-    else high = middle;
-  }
-  zone.lastHit = low;
-  return localMs - zone.offsetsMs[low];
-}
 
 /**
  * Reads a timestamp: `YYYY-MM-DD` (midnight in the zone), or a date, one of `T`, `t` or a space,

@@ -8,7 +8,7 @@ import {
 } from "../core/codec.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { Processor } from "../core/processor.ts";
-import type { RawRecord } from "../core/reading.ts";
+import type { RawRecord } from "../core/wire/raw_record.ts";
 import type { Commit, CommitStore } from "./ports.ts";
 
 /** Bytes of changelog written before it is folded into a snapshot, at least. */

@@ -1,4 +1,9 @@
-import { writeTimestamp } from "../core/time.ts";
+import {
+  RECEIVED_BYTES_MAX,
+  TICK_BYTES_MAX,
+  writeReceivedAt,
+  writeTick,
+} from "../core/wire/raw_record.ts";
 import { copyBytes, HAS_RECEIVED, IS_JSON } from "./block.ts";
 import type { ReplayChunk } from "./records.ts";
 
@@ -8,8 +13,8 @@ const CHUNK_BYTES_MAX = 1 << 20;
 /** Rows read, sent or not: left out by the probabilities, they would make no chunk. */
 const CHUNK_ROWS_MAX = 4 * CHUNK_RECORDS_MAX;
 const FIRST_CHUNK_BYTES = 1 << 16;
-/** `,"received_at":"…"}` and the like, with a timestamp of 24 bytes. */
-const TAIL_BYTES_MAX = 64;
+/** What may stand behind a record's own bytes, its last brace included. */
+const TAIL_BYTES_MAX = RECEIVED_BYTES_MAX + 1;
 
 /** A chunk being filled. */
 export type ChunkBuilder = {
@@ -25,11 +30,6 @@ export type ChunkBuilder = {
   duplicates: number;
 };
 
-const encoder = new TextEncoder();
-const TICK = encoder.encode('{"type":"tick","timestamp":"');
-const TICK_END = encoder.encode('"}');
-const FINAL_TICK_END = encoder.encode('","final":true}');
-const RECEIVED = encoder.encode(',"received_at":"');
 const CLOSE = 0x7d;
 
 /** An empty builder; the arrays grow to what the stream needs. */
@@ -102,24 +102,15 @@ export function addRecord(
   const to = chunk.bytes;
   copyBytes(bytes, start, to, chunk.length, end - start);
   let at = chunk.length + end - start;
-  if ((record.flags & HAS_RECEIVED) !== 0) {
-    // The first field of a row without any other needs no comma.
-    const isFirst = end - start === 1;
-    at = writeBytes(isFirst ? RECEIVED.subarray(1) : RECEIVED, to, at);
-    at = writeTimestamp(record.arrivalMs, to, at);
-    to[at++] = 0x22;
-  }
+  if ((record.flags & HAS_RECEIVED) !== 0) at = writeReceivedAt(record.arrivalMs, to, at);
   if ((record.flags & IS_JSON) !== 0) to[at++] = CLOSE;
   finish(chunk, at, record.partition);
 }
 
 /** Adds a tick, for every partition. */
 export function addTick(chunk: ChunkBuilder, tickMs: number, isFinal: boolean): void {
-  reserve(chunk, TICK.length);
-  let at = writeBytes(TICK, chunk.bytes, chunk.length);
-  at = writeTimestamp(tickMs, chunk.bytes, at);
-  at = writeBytes(isFinal ? FINAL_TICK_END : TICK_END, chunk.bytes, at);
-  finish(chunk, at, -1);
+  reserve(chunk, TICK_BYTES_MAX);
+  finish(chunk, writeTick(tickMs, isFinal, chunk.bytes, chunk.length), -1);
 }
 
 function finish(chunk: ChunkBuilder, end: number, partition: number): void {
@@ -136,9 +127,4 @@ function reserve(chunk: ChunkBuilder, bytesMax: number): void {
   const grown = new Uint8Array(Math.max(needed, chunk.bytes.length * 2));
   grown.set(chunk.bytes.subarray(0, chunk.length));
   chunk.bytes = grown;
-}
-
-function writeBytes(text: Uint8Array, to: Uint8Array, at: number): number {
-  for (let i = 0; i < text.length; i++) to[at + i] = text[i];
-  return at + text.length;
 }

@@ -10,7 +10,8 @@ import {
 } from "../formats/csv.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { InputFile, ReplayFiles } from "./files.ts";
-import { parseTimestampBytes, type Zone } from "../core/time.ts";
+import { parseTimestampBytes } from "../core/time.ts";
+import type { Zone } from "../core/zone.ts";
 import { BLOCK_RECORDS_MAX, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import {
   type FileReading,

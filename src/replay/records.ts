@@ -1,5 +1,5 @@
 import type { CsvColumns } from "../formats/csv_header.ts";
-import type { Zone } from "../core/time.ts";
+import type { Zone } from "../core/zone.ts";
 import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
 

@@ -1,5 +1,5 @@
 import { partitionOf } from "./partitioner.ts";
-import { newParsedRecord, type ParsedRecord, parseRecord } from "../core/reading.ts";
+import { newParsedRecord, type ParsedRecord, parseRecord } from "../core/wire/raw_record.ts";
 import { RECORD_BYTES_MAX } from "../formats/csv.ts";
 import { ReadError } from "../formats/read_error.ts";
 import { checkReplayOptions } from "./check_options.ts";

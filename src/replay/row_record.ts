@@ -1,5 +1,7 @@
 import { partitionOf } from "./partitioner.ts";
+import { writeBytes } from "../core/text.ts";
 import { writeTimestamp } from "../core/time.ts";
+import { METER_FIELD, TIMESTAMP_FIELD, VALUE_FIELD } from "../core/wire/raw_record.ts";
 import { CELLS_STRIDE, type CsvRows } from "../formats/csv.ts";
 import {
   blockLength,
@@ -32,10 +34,7 @@ export function arrivalMs(eventMs: number, receivedMs: number, previousKeyMs: nu
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const OPEN = encoder.encode("{");
-const METER = encoder.encode('"meter_id":');
-const TIME = encoder.encode('"timestamp":');
-const VALUE = encoder.encode('"consumption_kwh":');
+const OPEN = 0x7b;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -68,10 +67,11 @@ export function appendRow(
   }
   const { bytes } = block;
   let flags = IS_JSON;
-  let at = writeBytes(OPEN, bytes, start);
+  let at = start;
+  bytes[at++] = OPEN;
   let partition = 0;
   if (meterEnd > 0) {
-    at = writeBytes(METER, bytes, at);
+    at = writeBytes(METER_FIELD, bytes, at);
     const idStart = at + 1;
     at = writeText(source, cells[base], meterEnd, bytes, at);
     if (place.partitions > 1) {
@@ -80,12 +80,12 @@ export function appendRow(
   }
   if (cells[base + 3] > 0) {
     if (meterEnd > 0) bytes[at++] = COMMA;
-    at = writeBytes(TIME, bytes, at);
+    at = writeBytes(TIMESTAMP_FIELD, bytes, at);
     at = writeTime(source, cells[base + 2], cells[base + 3], place.eventMs, bytes, at);
   }
   if (cells[base + 5] > 0) {
     if (at > start + 1) bytes[at++] = COMMA;
-    at = writeBytes(VALUE, bytes, at);
+    at = writeBytes(VALUE_FIELD, bytes, at);
     const kind = numberKind(source, cells[base + 4], cells[base + 5]);
     at = writeValue(source, cells[base + 4], cells[base + 5], kind, bytes, at);
     const isUsable = (kind & IS_FINITE) !== 0 && meterEnd > 0 && place.eventMs === place.eventMs;
@@ -178,9 +178,4 @@ function meterPartition(
     encoder.encode(decoder.decode(source.subarray(start, end))),
     place.partitions,
   );
-}
-
-function writeBytes(text: Uint8Array, bytes: Uint8Array, at: number): number {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text[i];
-  return at + text.length;
 }

@@ -1,3 +1,4 @@
+import type { Finding } from "../adapters/sqlite/check.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PartitionVerified } from "../engine/verify/partition.ts";
 import type { Difference } from "../tables/balance.ts";
@@ -20,14 +21,18 @@ export type VerifyAnswer = StoreVerified | TablesVerified | TopicsVerified;
 
 /** The embedded store. */
 export type StoreVerified = {
+  readonly balanced: boolean;
+  readonly ledger: Ledger;
+  /** Between rows and ledger, and what is damaged. */
+  readonly differences: readonly (Difference | Finding)[];
+};
+
+/** The tables of a database, as sinks have written them. */
+export type TablesVerified = {
   /** Null: what was compared is equal, but not all was. */
   readonly balanced: boolean | null;
   readonly ledger: Ledger;
   readonly differences: readonly Difference[];
-};
-
-/** The tables of a database, as sinks have written them. */
-export type TablesVerified = StoreVerified & {
   /** Partitions that have rows and no account yet. */
   readonly not_compared: readonly number[];
   /** Messages that the database refused. */

@@ -1,6 +1,7 @@
 import type { Config } from "../settings.ts";
-import { newParsedRecord, parseRecord } from "../core/reading.ts";
-import { buildZone, formatTimestamp } from "../core/time.ts";
+import { newParsedRecord, parseRecord } from "../core/wire/raw_record.ts";
+import { formatTimestamp } from "../core/time.ts";
+import { buildZone } from "../core/zone.ts";
 import { committedReader, DEADLINE_MS, type KafkaSetup } from "./kafka.ts";
 
 /** Enough for a reading or a tick to be among them, behind the markers of transactions. */

@@ -1,5 +1,5 @@
 import type { Config } from "../settings.ts";
-import { buildZone } from "../core/time.ts";
+import { buildZone } from "../core/zone.ts";
 import type { RecordChunk } from "../engine/ports.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { changedFile, type FileStamp } from "../replay/file_stamp.ts";

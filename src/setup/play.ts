@@ -1,17 +1,20 @@
-import type { PgliteStore } from "../adapters/pglite/store.ts";
 import { type readArguments, readNumber, readRate, withScope } from "../console/arguments.ts";
-import { RunError, UsageError } from "../console/errors.ts";
+import { UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 import { formatSeconds } from "../core/duration.js";
-import { parseTimestamp, UTC_ZONE } from "../core/time.ts";
+import { parseTimestamp } from "../core/time.ts";
+import { UTC_ZONE } from "../core/zone.ts";
+import { FencedError } from "../engine/ports.ts";
+import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
-import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
+import { playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { serveApi } from "./serve_api.ts";
+import { inUse, openStore, runError } from "./store.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -107,19 +110,19 @@ export async function runPipeline(
   refuseUnread(play.paths, play.columns);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
-  const store = await openStore(play.directory, false).catch((error) => {
+  const store = await openStore(play.directory).catch((error) => {
     stop.release();
     throw error;
   });
   let exitCode = 0;
   try {
     const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store, () => live.status, { host, port });
+    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
     try {
       if (server !== null) say(`page: ${server.url}`);
       const result = await playFiles(store, { ...play, signal: stop.signal, live });
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store, result, { isJson, isSilent: play.isSilent });
+      await report(store.reader, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
       else if (!play.isSilent) next.forEach(say);
       if (server !== null && staysUp && !stop.signal.aborted) {
@@ -131,7 +134,7 @@ export async function runPipeline(
     } catch (error) {
       if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
       live.end("failed", error instanceof Error ? error.message : String(error));
-      throw withHint(error, play);
+      throw error instanceof FencedError ? inUse(error.message, error) : runError(error);
     } finally {
       await server?.close();
     }
@@ -142,22 +145,8 @@ export async function runPipeline(
   return exitCode;
 }
 
-/** What a person can do about an error of the store. */
-function withHint(error: unknown, play: { directory: string; command: string }): unknown {
-  if (
-    !(error instanceof Error) || !/no space|ENOSPC|could not (extend|write)/i.test(error.message)
-  ) {
-    return error;
-  }
-  return new RunError(
-    `Cannot write to ${play.directory}: ${error.message}`,
-    `free some space and run the same command again: it goes on where it stood`,
-    { cause: error },
-  );
-}
-
 async function report(
-  store: PgliteStore,
+  store: Reader,
   result: PlayResult,
   { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
 ): Promise<void> {

@@ -1,4 +1,4 @@
-import { gapId, rawText } from "../core/json.ts";
+import { gapId, rawText } from "../core/wire/output_json.ts";
 import type {
   GapAlert,
   LateEvent,

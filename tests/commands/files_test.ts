@@ -25,13 +25,15 @@ Deno.test("demo --fresh does not touch a store in use, nor what is no store", as
     });
     await t.step("no store", async () => {
       await Deno.remove(`${folder}/gridwatch.lock`);
+      await Deno.writeTextFile(`${folder}/gridwatch.db`, "theirs");
       // Refused once, it leaves nothing there that would make the folder look like a store.
       for (let time = 0; time < 2; time++) {
         const { code, stderr } = await gridwatch("demo", "--fresh", "--data", folder, "--exit");
         assert.equal(code, 1);
-        assert.match(stderr, /^error: Cannot forget .*\/pg: it is no store of Gridwatch\nhint: /);
-        assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
-        assert.deepEqual(namesIn(folder), ["pg"]);
+        const refused =
+          /^error: Cannot forget .*\/gridwatch\.db: it is no store of Gridwatch\nhint: /;
+        assert.match(stderr, refused);
+        assert.deepEqual(namesIn(folder), ["gridwatch.db", "pg"]);
       }
     });
     await t.step("nor does run open what is no store", async () => {
@@ -39,9 +41,47 @@ Deno.test("demo --fresh does not touch a store in use, nor what is no store", as
       await Deno.writeTextFile(csv, CSV);
       const { code, stderr } = await gridwatch("run", csv, "--data", folder, "--exit");
       assert.equal(code, 1);
-      assert.match(stderr, /^error: Cannot open .*\/pg: it is no store of Gridwatch\nhint: /);
-      assert.deepEqual(namesIn(folder), ["a.csv", "pg"]);
-      assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+      assert.match(
+        stderr,
+        /^error: Cannot use the store in .*, it is damaged: file is not a database\n/,
+      );
+      assert.equal(await Deno.readTextFile(`${folder}/gridwatch.db`), "theirs");
+    });
+  });
+});
+
+Deno.test("the store of an earlier version is refused by name, and left alone but by demo --fresh", async (t) => {
+  await inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/pg`);
+    await Deno.writeTextFile(`${folder}/pg/PG_VERSION`, "17\n");
+    await Deno.writeTextFile(`${folder}/gridwatch.lock`, "1\n");
+    await Deno.writeTextFile(`${folder}/a.csv`, CSV);
+    for (const args of [["run", `${folder}/a.csv`, "--exit"], ["query", "SELECT 1"], ["verify"]]) {
+      await t.step(args[0], async () => {
+        const { code, stderr } = await gridwatch(...args, "--data", folder);
+        assert.equal(code, 1);
+        assert.match(
+          stderr,
+          /^error: Cannot open .*: it holds the store of an earlier version, in pg\/\n/,
+        );
+        assert.match(stderr, /\nhint: play the files again with --data DIR; .* left alone/);
+        assert.deepEqual(namesIn(folder), ["a.csv", "gridwatch.lock", "pg"]);
+        assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+      });
+    }
+    await t.step("demo --fresh forgets it", async () => {
+      const { code, stderr } = await gridwatch(
+        "demo",
+        "--fresh",
+        "--data",
+        folder,
+        "--exit",
+        "--quiet",
+        "--rate",
+        "max",
+      );
+      assert.equal(code, 0, stderr);
+      assert.ok(!namesIn(folder).includes("pg"));
     });
   });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { CodecError } from "../../src/core/bytes.ts";
 import {
   applyChanges,
   CODEC_VERSION,
-  CodecError,
   decodeTask,
   encodeAll,
   encodeChanges,
@@ -42,6 +42,9 @@ function restore(
   finishRestore(processor);
   return processor;
 }
+
+/** What every payload of meters begins with, where no rule remembers anything. */
+const HEAD = Uint8Array.from([CODEC_VERSION, 1, 5, 0, ...new TextEncoder().encode("meter"), 1]);
 
 /** What a store keeps of a partition, and how a commit adds to it. */
 type Kept = { task: Uint8Array; changelog: Uint8Array[] };
@@ -130,7 +133,7 @@ Deno.test("encodeAll() packs every meter once, in parts of about the size asked 
 
 Deno.test("encodeAll() packs no meters into a payload of their absence, which a snapshot needs", () => {
   const [payload, ...more] = [...encodeAll(new Processor(DEFAULTS), 500)];
-  assert.deepEqual([[...payload], more], [[CODEC_VERSION], []]);
+  assert.deepEqual([payload, more], [HEAD, []]);
   const { task } = everyKind();
   assert.equal(restore(DEFAULTS, task, [payload]).meters.count, 0);
 });
@@ -148,7 +151,7 @@ Deno.test("encodeChanges() packs what changed since the last call, and nothing t
   assert.equal(encodeChanges(core.processor).length, 0, "nothing of these changes a meter");
   core.reading("M2", "0:30");
   const one = encodeChanges(core.processor);
-  assert.equal(one.length - 1, (both.length - 1) / 2);
+  assert.equal(one.length - HEAD.length, (both.length - HEAD.length) / 2);
 });
 
 /** A processor with a meter of every kind, and what is kept of it. */
@@ -175,7 +178,7 @@ function everyKind() {
 function recordEnds(payload: Uint8Array): number[] {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const ends = [];
-  for (let at = 1; at < payload.length;) {
+  for (let at = HEAD.length; at < payload.length;) {
     const stateAt = at + 2 + view.getUint16(at, true);
     at = stateAt + 4 + view.getUint32(stateAt, true);
     ends.push(at);
@@ -188,9 +191,10 @@ Deno.test("applyChanges() throws CodecError for bytes cut anywhere within a mete
   for (const payload of payloads) {
     const ends = recordEnds(payload);
     assert.equal(ends.at(-1), payload.length);
+    assert.deepEqual(payload.subarray(0, HEAD.length), HEAD);
     for (let length = 1; length < payload.length; length++) {
       const apply = () => applyChanges(payload.subarray(0, length), new Processor(options));
-      if (length === 1 || ends.includes(length)) apply();
+      if (length === HEAD.length || ends.includes(length)) apply();
       else assert.throws(apply, CodecError, `${length} of ${payload.length} bytes`);
     }
   }
@@ -217,13 +221,17 @@ Deno.test("applyChanges() throws CodecError for bytes that no meter can have wri
   const core = startHarness();
   core.reading("M1", "10:00");
   const payload = encodeChanges(core.processor);
-  const lengthAt = 1 + 2 + "M1".length;
-  const intervalAt = lengthAt + 4 + 3 * 8;
+  const lengthAt = HEAD.length + 2 + "M1".length;
+  const ownAt = lengthAt + 4;
+  const intervalAt = ownAt + 4 + 3 * 8;
   const damages: [name: string, at: number, bytes: number[]][] = [
     ["an interval beyond 2^31", intervalAt, [0xff, 0xff, 0xff, 0xff]],
     ["a state longer than it says", lengthAt, [payload[lengthAt] - 8]],
     ["a state shorter than it says", lengthAt, [payload[lengthAt] + 8]],
     ["a state as long as can be", lengthAt, [0xff, 0xff, 0xff, 0xff]],
+    ["a section longer than it says", ownAt, [payload[ownAt] - 8]],
+    ["a section shorter than it says", ownAt, [payload[ownAt] + 8]],
+    ["a section as long as can be", ownAt, [0xff, 0xff, 0xff, 0xff]],
   ];
   for (const [name, at, bytes] of damages) {
     const damaged = payload.slice();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JsonWriter } from "../../src/core/json.ts";
+import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import { HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
 
 const decoder = new TextDecoder();

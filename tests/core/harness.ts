@@ -6,7 +6,8 @@
 import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/outputs.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { RULES } from "../../src/core/rules/rules.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 
 export const BASE_MS = Date.UTC(2024, 0, 1);
 export const MINUTE_MS = 60_000;
@@ -28,6 +29,7 @@ export const DEFAULTS: ProcessorOptions = {
   zone: UTC_ZONE,
   maxKwh: 100_000,
   maxFutureMs: HOUR_MS,
+  rules: RULES,
   negative: "reject",
   nowMs: null,
   rejectedRawBytesMax: 1024,

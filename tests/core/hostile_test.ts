@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rawText } from "../../src/core/json.ts";
+import { rawText } from "../../src/core/wire/output_json.ts";
 import { startHarness } from "./harness.ts";
 
 const encoder = new TextEncoder();

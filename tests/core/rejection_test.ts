@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { JsonWriter, rawText } from "../../src/core/json.ts";
+import { JsonWriter, rawText } from "../../src/core/wire/output_json.ts";
 import type { RejectReason } from "../../src/core/outputs.ts";
 import { iso, ms, startHarness } from "./harness.ts";
 

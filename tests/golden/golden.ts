@@ -4,7 +4,7 @@
  * contract: a golden file that nobody read proves nothing.
  */
 import assert from "node:assert/strict";
-import { JsonWriter } from "../../src/core/json.ts";
+import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import type { Outputs } from "../../src/core/outputs.ts";
 import { formatTimestamp } from "../../src/core/time.ts";

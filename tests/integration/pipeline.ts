@@ -2,7 +2,7 @@ import { readConfig } from "../../src/config.ts";
 import { processorOptions } from "../../src/judging.ts";
 import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
 import { Processor } from "../../src/core/processor.ts";
-import { newRawRecord } from "../../src/core/reading.ts";
+import { newRawRecord } from "../../src/core/wire/raw_record.ts";
 import type { LogAdmin, LogBatch, LogRecords } from "../../src/engine/log/ports.ts";
 import {
   outputRecords,

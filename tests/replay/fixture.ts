@@ -1,5 +1,5 @@
 import { denoFiles } from "../../src/adapters/deno/files.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import { inspectFiles } from "../../src/replay/inspect.ts";
 import type { ReplayChunk, ReplayOptions } from "../../src/replay/records.ts";
 import { replayFiles } from "../../src/replay/replay_files.ts";

@@ -1,16 +1,17 @@
-import { gapId } from "../../src/core/json.ts";
+import { gapId } from "../../src/core/wire/output_json.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
-import type { RawRecord } from "../../src/core/reading.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import type { RawRecord } from "../../src/core/wire/raw_record.ts";
+import { RULES } from "../../src/core/rules/rules.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
 const encoder = new TextEncoder();
 
 /** The core's options for one partition, from what the oracle is told. */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
-  return { ...options, partition, zone: UTC_ZONE, rejectedRawBytesMax: 1024 };
+  return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
 }
 
 /** A record of a raw log; without a time of its own unless one is given. */

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../../src/adapters/memory/store.ts";
-import { gapId } from "../../src/core/json.ts";
+import { gapId } from "../../src/core/wire/output_json.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import { partitionOf } from "../../src/replay/partitioner.ts";
 import { Processor } from "../../src/core/processor.ts";
-import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { newParsedRecord, parseRecord } from "../../src/core/wire/raw_record.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import { Task } from "../../src/engine/task.ts";
 import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
 import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { MemoryStore } from "../../src/adapters/memory/store.ts";
+import { ByteReader } from "../../src/core/bytes.ts";
 import { encodeAll } from "../../src/core/codec.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { Metric, Outputs } from "../../src/core/outputs.ts";
@@ -176,15 +177,16 @@ function toText(message: object): string {
 /** The state of every meter as the changelog holds it, a line a meter, by id. */
 export function stateLines(processor: Processor): string[] {
   const lines: string[] = [];
-  for (const payload of encodeAll(processor, 1 << 20)) {
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-    for (let at = 1; at < payload.length;) {
-      const idEnd = at + 2 + view.getUint16(at, true);
-      const end = idEnd + 4 + view.getUint32(idEnd, true);
-      const id = decoder.decode(payload.subarray(at + 2, idEnd));
-      lines.push(`meter ${JSON.stringify(id)} ${payload.subarray(idEnd + 4, end).toHex()}`);
-      at = end;
+  if (processor.meters.count === 0) return lines;
+  // A part is yielded after the first meter that fills it: one meter a part.
+  for (const payload of encodeAll(processor, 1)) {
+    const reader = new ByteReader(payload);
+    reader.u8();
+    for (let sections = reader.u8(); sections > 0; sections--) {
+      reader.text();
+      reader.u8();
     }
+    lines.push(`meter ${JSON.stringify(reader.text())} ${payload.toHex()}`);
   }
   return lines.sort();
 }

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { partitionOf } from "../../src/replay/partitioner.ts";
-import { newParsedRecord, parseRecord } from "../../src/core/reading.ts";
-import { UTC_ZONE } from "../../src/core/time.ts";
+import { newParsedRecord, parseRecord } from "../../src/core/wire/raw_record.ts";
+import { UTC_ZONE } from "../../src/core/zone.ts";
 import {
   createRandom,
   type Random,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { JsonWriter } from "../../src/core/json.ts";
+import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import { emptyOutputs, type Outputs } from "../../src/core/outputs.ts";
 import { type MessageKind, MessageRows } from "../../src/tables/message_rows.ts";
 import { outputRows, type TableRows } from "../../src/tables/output_rows.ts";

@@ -1,4 +1,4 @@
-import { rawText } from "../../core/json.ts";
+import { rawText } from "../../core/wire/output_json.ts";
 import { FencedError } from "../../engine/ports.ts";
 import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
 import { MessageRows } from "../../tables/message_rows.ts";

@@ -1,6 +1,6 @@
 import type { LogProducer, PartitionRef } from "./ports.ts";
 import type { Processor } from "../../core/processor.ts";
-import { encodeTick } from "../tick.ts";
+import { encodeTick } from "../../core/wire/raw_record.ts";
 
 /**
  * What time it is in an idle partition: the time its last record was written, and how long ago that

@@ -1,3 +1,4 @@
+import { OWN_METER_START, ownMeterEnd } from "../../core/wire/raw_record.ts";
 import type { LogAdmin, LogCommitter, LogRecords } from "./ports.ts";
 import { Pace } from "../pace.ts";
 import type { Clock, RecordChunk } from "../ports.ts";
@@ -192,10 +193,6 @@ class LogPlayer {
   }
 }
 
-const METER = new TextEncoder().encode('{"meter_id":"');
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
 /** Records waiting for the next commit of a partition, keyed by their meter. */
 class RecordBuffer {
   #values = new Uint8Array(1 << 16);
@@ -214,9 +211,9 @@ class RecordBuffer {
     this.#values.set(bytes.subarray(start, end), this.#valuesLength);
     this.#valuesLength += end - start;
     this.#valueEnds.push(this.#valuesLength);
-    const keyEnd = meterEnd(bytes, start, end);
+    const keyEnd = ownMeterEnd(bytes, start, end);
     if (keyEnd > 0) {
-      const keyStart = start + METER.length;
+      const keyStart = start + OWN_METER_START;
       this.#keys = withRoom(this.#keys, this.#keysLength, keyEnd - keyStart);
       this.#keys.set(bytes.subarray(keyStart, keyEnd), this.#keysLength);
       this.#keysLength += keyEnd - keyStart;
@@ -247,16 +244,6 @@ class RecordBuffer {
     this.#keyEnds = [];
     return records;
   }
-}
-
-/** Where a reading's meter id ends, if it is written without escapes; else 0: no key. */
-function meterEnd(bytes: Uint8Array, start: number, end: number): number {
-  for (let p = 0; p < METER.length; p++) if (bytes[start + p] !== METER[p]) return 0;
-  for (let p = start + METER.length; p < end; p++) {
-    if (bytes[p] === BACKSLASH) return 0;
-    if (bytes[p] === QUOTE) return p;
-  }
-  return 0;
 }
 
 function withRoom(

@@ -1,6 +1,6 @@
-import { JsonWriter } from "../../core/json.ts";
+import { JsonWriter } from "../../core/wire/output_json.ts";
 import type { Outputs } from "../../core/outputs.ts";
-import type { RawRecord } from "../../core/reading.ts";
+import type { RawRecord } from "../../core/wire/raw_record.ts";
 import type { LogBatch, LogRecords } from "./ports.ts";
 
 /** The topics of one pipeline. */

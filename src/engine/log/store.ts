@@ -1,4 +1,5 @@
-import { CodecError, decodeAccount } from "../../core/codec.ts";
+import { CodecError } from "../../core/bytes.ts";
+import { decodeAccount } from "../../core/codec.ts";
 import type { Clock, Commit, CommitStore, Snapshot } from "../ports.ts";
 import { type ChangelogRecord, changelogRecords, concatenate, readChangelog } from "./changelog.ts";
 import type { GroupOffset, LogAdmin, LogCommitter, LogReader, Membership } from "./ports.ts";

@@ -1,7 +1,7 @@
 import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import type { WorkerEvent } from "../event.ts";
 import type { Clock } from "../ports.ts";
-import { newRawRecord } from "../../core/reading.ts";
+import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
 import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";

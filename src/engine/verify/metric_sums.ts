@@ -1,16 +1,11 @@
-import type { Outputs } from "../../core/outputs.ts";
+import type { Metric, Outputs } from "../../core/outputs.ts";
 
 /** The metrics that count records: their sums do not depend on how the commits were cut. */
 const COUNTED = new Set([
   ...["event_processed", "invalid_event", "too_late_event", "duplicate_event", "gap_detected"],
 ]);
 
-/** A metric as it stands in its topic. */
-export type MetricMessage = {
-  readonly metric_type: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly value: number;
-};
+type Counted = Pick<Metric, "metricType" | "tags" | "value">;
 
 /** Metrics that count records, by type and tags, summed over all commits. */
 export class MetricSums {
@@ -18,12 +13,10 @@ export class MetricSums {
   readonly #found = new Map<string, number>();
 
   expect({ metrics }: Outputs): void {
-    for (const { metricType, tags, value } of metrics) {
-      add(this.#expected, { metric_type: metricType, tags, value });
-    }
+    for (const metric of metrics) add(this.#expected, metric);
   }
 
-  find(metric: MetricMessage): void {
+  find(metric: Counted): void {
     add(this.#found, metric);
   }
 
@@ -36,19 +29,8 @@ export class MetricSums {
   }
 }
 
-/** Reads a metric; null: the text is no metric. */
-export function parseMetric(text: string): MetricMessage | null {
-  try {
-    const metric = JSON.parse(text);
-    return typeof metric?.metric_type === "string" && Number.isFinite(metric.value) ? metric : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-function add(sums: Map<string, number>, { metric_type, tags, value }: MetricMessage): void {
-  if (!COUNTED.has(metric_type)) return;
-  const key = `${metric_type} ${JSON.stringify(tags)}`;
+function add(sums: Map<string, number>, { metricType, tags, value }: Counted): void {
+  if (!COUNTED.has(metricType)) return;
+  const key = `${metricType} ${JSON.stringify(tags)}`;
   sums.set(key, (sums.get(key) ?? 0) + value);
 }

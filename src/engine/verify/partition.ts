@@ -1,12 +1,13 @@
 import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
-import type { GapState, Outputs } from "../../core/outputs.ts";
+import type { GapState, Metric, Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
-import { newRawRecord } from "../../core/reading.ts";
+import { newRawRecord } from "../../core/wire/raw_record.ts";
 import type { TaskAccount } from "../../core/task_state.ts";
-import { gapId } from "../../core/json.ts";
+import { gapId } from "../../core/wire/output_json.ts";
+import { MessageError, parseMessage, readMetric } from "../../core/wire/output_message.ts";
 import { readAccounts } from "../log/changelog.ts";
 import { outputRecords, placeRecord } from "../log/records.ts";
-import { MetricSums, parseMetric } from "./metric_sums.ts";
+import { MetricSums } from "./metric_sums.ts";
 import {
   Differences,
   type LogDifference,
@@ -34,7 +35,6 @@ export type PartitionVerified = {
 };
 
 const FOLD_RECORDS = 20_000;
-const decoder = new TextDecoder();
 
 /**
  * Recomputes one partition from its raw log, up to where its owner has committed. Every output is
@@ -158,9 +158,19 @@ async function readMetrics(
   for (; cursor.current !== null; await cursor.advance()) {
     const { offset, value } = cursor.current;
     if (offset > nextOffset) continue;
-    const metric = offset < 0 ? null : parseMetric(decoder.decode(value));
+    const metric = offset < 0 ? null : metricIn(value, offset);
     if (metric === null) cursor.extra(differences);
     else sums.find(metric);
+  }
+}
+
+/** The metric that a message is; null: it is none. */
+function metricIn(value: Uint8Array, offset: number): Metric | null {
+  try {
+    return readMetric(parseMessage(value, 0, value.length), offset);
+  } catch (error) {
+    if (error instanceof MessageError) return null;
+    throw error;
   }
 }
 

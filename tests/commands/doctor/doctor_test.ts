@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { migrate } from "../../../src/tables/migrations.ts";
-import { PgliteClient } from "../../../src/adapters/pglite/client.ts";
+import { TestPostgres } from "../../pglite.ts";
 import { doctor, type DoctorPorts } from "../../../src/commands/doctor/doctor.ts";
 import { type CheckResult, failed, ok, runChecks } from "../../../src/commands/doctor/checks.ts";
 import { databaseChecks, type MigrationStanding } from "../../../src/commands/doctor/database.ts";
@@ -176,15 +176,15 @@ const systemNow = { nowMs: () => Date.now(), sleep: () => Promise.resolve() };
 
 /** The checks over an in-memory PGlite that `prepare` has made ready. */
 async function checkPglite(
-  prepare: (client: PgliteClient) => Promise<void>,
+  prepare: (client: TestPostgres) => Promise<void>,
   { skewMs = 0, migrations = [], processed = null, onSleep }: {
     skewMs?: number;
     migrations?: readonly MigrationStanding[];
     processed?: number | null;
-    onSleep?: (client: PgliteClient) => Promise<void>;
+    onSleep?: (client: TestPostgres) => Promise<void>;
   } = {},
 ): Promise<CheckResult[]> {
-  const client = await PgliteClient.open(null);
+  const client = new TestPostgres();
   await prepare(client);
   let sleptMs = 0;
   const { chain, close } = databaseChecks({
@@ -216,7 +216,7 @@ Deno.test("databaseChecks() of an empty database say to migrate it", async () =>
 });
 
 Deno.test("databaseChecks() hold the ledger's rows and the clock against it", async () => {
-  const fill = (sql: string) => async (client: PgliteClient) => {
+  const fill = (sql: string) => async (client: TestPostgres) => {
     await migrate(client);
     await client.script(sql);
   };
@@ -272,8 +272,8 @@ Deno.test("databaseChecks() tell a sink that is behind from one that stands", as
   const at = (offset: number) =>
     `INSERT INTO positions VALUES (0, ${offset}, now())
     ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset`;
-  const check = async (processed: number, onSleep?: (client: PgliteClient) => Promise<void>) => {
-    const prepare = async (client: PgliteClient) => {
+  const check = async (processed: number, onSleep?: (client: TestPostgres) => Promise<void>) => {
+    const prepare = async (client: TestPostgres) => {
       await migrate(client);
       await client.script(at(100));
     };

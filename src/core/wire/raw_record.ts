@@ -1,0 +1,364 @@
+import type { RejectReason } from "../outputs.ts";
+import { asciiBytes, writeBytes } from "../text.ts";
+import { parseEpochNumber, parseTimestamp, parseTimestampBytes, writeTimestamp } from "../time.ts";
+import type { Zone } from "../zone.ts";
+import { decimalEnd, parseDecimal } from "./decimal.ts";
+
+/**
+ * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
+ * caller may fill one of these again and again.
+ */
+export type RawRecord = {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Its place in the log. */
+  offset: number;
+  /** When the log took it, epoch milliseconds; NaN: not known, as any that no timestamp can say. */
+  timeMs: number;
+};
+
+/** A raw record of nothing, to be filled. */
+export function newRawRecord(): RawRecord {
+  return { bytes: new Uint8Array(0), start: 0, end: 0, offset: 0, timeMs: NaN };
+}
+
+/** A raw record as read; one of these is filled again and again, so copy what must last. */
+export type ParsedRecord = {
+  kind: "reading" | "tick" | "unusable";
+  /** The id as bytes of the record (`idEnd` > 0), or else as `meterId`. */
+  idStart: number;
+  idEnd: number;
+  meterId: string | null;
+  /** NaN: not known. Kept of an unusable reading too, as far as it could be read. */
+  timestampMs: number;
+  consumptionKwh: number;
+  /** When it arrived at the head end; NaN: not said. */
+  receivedMs: number;
+  /** Of a tick: it ends a finite input. */
+  final: boolean;
+  /** Of an unusable record. */
+  reason: RejectReason;
+  detail: string;
+  /** A field is absent, rather than wrong. */
+  valueMissing: boolean;
+};
+
+/** An empty record to read into. */
+export function newParsedRecord(): ParsedRecord {
+  return {
+    kind: "unusable",
+    idStart: 0,
+    idEnd: 0,
+    meterId: null,
+    timestampMs: NaN,
+    consumptionKwh: NaN,
+    receivedMs: NaN,
+    final: false,
+    reason: "MALFORMED",
+    detail: "",
+    valueMissing: false,
+  };
+}
+
+/** Longest meter id in UTF-16 units. */
+export const METER_ID_LENGTH_MAX = 256;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+
+const METER = asciiBytes('{"meter_id":"');
+const TIMESTAMP = asciiBytes('","timestamp":"');
+const VALUE = asciiBytes('","consumption_kwh":');
+const RECEIVED = asciiBytes(',"received_at":"');
+const TICK = asciiBytes('{"type":"tick","timestamp":"');
+const FINAL = asciiBytes(',"final":true}');
+const TIMESTAMP_BYTES_MAX = 24;
+
+/** The fields of a reading as whoever writes one begins them, up to the value. */
+export const METER_FIELD = asciiBytes('"meter_id":');
+/** The same of its event time. */
+export const TIMESTAMP_FIELD = asciiBytes('"timestamp":');
+/** The same of its energy. */
+export const VALUE_FIELD = asciiBytes('"consumption_kwh":');
+/** The most bytes that `writeReceivedAt` writes. */
+export const RECEIVED_BYTES_MAX = RECEIVED.length + TIMESTAMP_BYTES_MAX + 1;
+/** The most bytes that `writeTick` writes. */
+export const TICK_BYTES_MAX = TICK.length + TIMESTAMP_BYTES_MAX + 1 + FINAL.length;
+/** Where the meter's id begins in a record that Gridwatch wrote: see `ownMeterEnd`. */
+export const OWN_METER_START = METER.length;
+
+/** Writes `received_at` as the next field of a record that is still open; returns where it ends. */
+export function writeReceivedAt(receivedMs: number, bytes: Uint8Array, at: number): number {
+  const isFirst = bytes[at - 1] === OPEN;
+  const timeAt = writeBytes(isFirst ? RECEIVED.subarray(1) : RECEIVED, bytes, at);
+  const end = writeTimestamp(receivedMs, bytes, timeAt);
+  bytes[end] = QUOTE;
+  return end + 1;
+}
+
+/** Writes a tick at `at`; returns where it ends. `isFinal`: the last of a replay. */
+export function writeTick(
+  timestampMs: number,
+  isFinal: boolean,
+  bytes: Uint8Array,
+  at: number,
+): number {
+  let end = writeTimestamp(timestampMs, bytes, writeBytes(TICK, bytes, at));
+  bytes[end++] = QUOTE;
+  if (isFinal) return writeBytes(FINAL, bytes, end);
+  bytes[end] = CLOSE;
+  return end + 1;
+}
+
+/** A tick as a raw record; `isFinal`: the last of a replay. */
+export function encodeTick(timestampMs: number, isFinal = false): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(TICK_BYTES_MAX);
+  return bytes.subarray(0, writeTick(timestampMs, isFinal, bytes, 0));
+}
+
+/** Whether the tick that ends at `end` is written as the last of a replay. */
+export function isFinalTick(bytes: Uint8Array, end: number): boolean {
+  return end >= FINAL.length && hasAt(bytes, end - FINAL.length, end, FINAL);
+}
+
+/** Where the meter's id ends in a reading that Gridwatch wrote without escapes in it; else 0. */
+export function ownMeterEnd(bytes: Uint8Array, start: number, end: number): number {
+  if (!hasAt(bytes, start, end, METER)) return 0;
+  for (let p = start + METER.length; p < end; p++) {
+    if (bytes[p] === BACKSLASH) return 0;
+    if (bytes[p] === QUOTE) return p;
+  }
+  return 0;
+}
+
+/**
+ * Reads a raw record: the shape Gridwatch writes straight from the bytes, any other JSON through
+ * `JSON.parse`. Both give the same answer where both can read it. The value is not judged here.
+ *
+ * Never throws: what cannot be read is `unusable` with the first reason that holds.
+ */
+export function parseRecord(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  zone: Zone,
+  into: ParsedRecord,
+): void {
+  into.receivedMs = NaN;
+  into.idEnd = 0;
+  into.meterId = null;
+  into.final = false;
+  into.valueMissing = false;
+  if (parseOwnReading(bytes, start, end, zone, into)) return;
+  if (parseOwnTick(bytes, start, end, zone, into)) return;
+  parseAnyJson(bytes, start, end, zone, into);
+}
+
+/** `{"meter_id":"…","timestamp":"…","consumption_kwh":1.5}`, perhaps with `received_at`. */
+function parseOwnReading(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  zone: Zone,
+  into: ParsedRecord,
+): boolean {
+  if (!hasAt(bytes, start, end, METER)) return false;
+  const idStart = start + METER.length;
+  const idEnd = plainTextEnd(bytes, idStart, end);
+  if (idEnd < 0 || idEnd - idStart > METER_ID_LENGTH_MAX || idEnd === idStart) return false;
+  if (bytes[idStart] === 0x20 || bytes[idEnd - 1] === 0x20) return false;
+  if (!hasAt(bytes, idEnd, end, TIMESTAMP)) return false;
+  const timeStart = idEnd + TIMESTAMP.length;
+  const timeEnd = plainTextEnd(bytes, timeStart, end);
+  if (timeEnd < 0 || !hasAt(bytes, timeEnd, end, VALUE)) return false;
+  const timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, zone);
+  if (Number.isNaN(timestampMs)) return false;
+  const valueStart = timeEnd + VALUE.length;
+  const valueEnd = decimalEnd(bytes, valueStart, end);
+  const consumptionKwh = parseDecimal(bytes, valueStart, valueEnd);
+  if (Number.isNaN(consumptionKwh)) return false;
+  if (bytes[valueEnd] === CLOSE) {
+    if (valueEnd + 1 !== end) return false;
+  } else {
+    if (!hasAt(bytes, valueEnd, end, RECEIVED)) return false;
+    const receivedStart = valueEnd + RECEIVED.length;
+    const receivedEnd = plainTextEnd(bytes, receivedStart, end);
+    if (receivedEnd < 0 || receivedEnd + 2 !== end || bytes[receivedEnd + 1] !== CLOSE) {
+      return false;
+    }
+    into.receivedMs = parseTimestampBytes(bytes, receivedStart, receivedEnd, zone);
+  }
+  into.kind = "reading";
+  into.idStart = idStart;
+  into.idEnd = idEnd;
+  into.timestampMs = timestampMs;
+  into.consumptionKwh = consumptionKwh;
+  return true;
+}
+
+function parseOwnTick(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  zone: Zone,
+  into: ParsedRecord,
+): boolean {
+  if (!hasAt(bytes, start, end, TICK)) return false;
+  const timeStart = start + TICK.length;
+  const timeEnd = plainTextEnd(bytes, timeStart, end);
+  if (timeEnd < 0) return false;
+  const final = bytes[timeEnd + 1] === COMMA;
+  if (final) {
+    if (!hasAt(bytes, timeEnd + 1, end, FINAL) || timeEnd + 1 + FINAL.length !== end) return false;
+  } else if (bytes[timeEnd + 1] !== CLOSE || timeEnd + 2 !== end) return false;
+  const timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, zone);
+  if (Number.isNaN(timestampMs)) return false;
+  into.kind = "tick";
+  into.timestampMs = timestampMs;
+  into.consumptionKwh = NaN;
+  into.final = final;
+  return true;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function parseAnyJson(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  zone: Zone,
+  into: ParsedRecord,
+): void {
+  into.timestampMs = into.consumptionKwh = NaN;
+  let record: unknown;
+  try {
+    record = JSON.parse(decoder.decode(bytes.subarray(start, end)));
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    return unusable(into, "MALFORMED", end === start ? "empty record" : "not JSON");
+  }
+  if (typeof record !== "object" || record === null || Array.isArray(record)) {
+    return unusable(into, "MALFORMED", `not an object: ${preview(record)}`);
+  }
+  const fields = record as Record<string, unknown>;
+  if (fields.type === "tick") return readTick(fields, zone, into);
+  readFields(fields, zone, into);
+}
+
+function readTick(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
+  if (!Object.hasOwn(fields, "timestamp")) {
+    return unusable(into, "MISSING_FIELD", "a tick without timestamp");
+  }
+  into.timestampMs = readTimestamp(fields.timestamp, zone);
+  if (Number.isNaN(into.timestampMs)) {
+    return unusable(into, "BAD_TIMESTAMP", `timestamp of a tick is ${preview(fields.timestamp)}`);
+  }
+  into.receivedMs = NaN;
+  into.final = fields.final === true;
+  into.kind = "tick";
+}
+
+function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
+  const { meter_id: id, timestamp, consumption_kwh: value } = fields;
+  into.meterId = readMeterId(id);
+  into.timestampMs = readTimestamp(timestamp, zone);
+  into.consumptionKwh = readNumber(value);
+  into.receivedMs = readTimestamp(fields.received_at, zone);
+  for (const name of ["meter_id", "timestamp", "consumption_kwh"]) {
+    if (Object.hasOwn(fields, name)) continue;
+    into.valueMissing = name === "consumption_kwh";
+    return unusable(into, "MISSING_FIELD", `no ${name}`);
+  }
+  if (into.meterId === null) {
+    return unusable(into, "BAD_METER_ID", `meter_id is ${preview(id)}`);
+  }
+  if (Number.isNaN(into.timestampMs)) {
+    return unusable(into, "BAD_TIMESTAMP", `timestamp is ${preview(timestamp)}`);
+  }
+  if (Number.isNaN(into.consumptionKwh)) {
+    return unusable(into, "BAD_VALUE", `consumption_kwh is ${preview(value)}`);
+  }
+  into.kind = "reading";
+}
+
+/** A usable id, trimmed; a whole number stands for its decimal text. */
+function readMeterId(value: unknown): string | null {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
+  if (typeof value !== "string") return null;
+  const id = trimSpaces(value);
+  if (id.length === 0 || id.length > METER_ID_LENGTH_MAX) return null;
+  // deno-lint-ignore no-control-regex -- controls (C0, DEL, C1) are what is refused
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(id) || !id.isWellFormed()) return null;
+  return id;
+}
+
+/** Without the spaces around; a regular expression would take the square of their number. */
+function trimSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && text.charCodeAt(start) === 0x20) start++;
+  while (end > start && text.charCodeAt(end - 1) === 0x20) end--;
+  return text.slice(start, end);
+}
+
+function readTimestamp(value: unknown, zone: Zone): number {
+  if (typeof value === "number") return parseEpochNumber(value);
+  return typeof value === "string" ? parseTimestamp(value, zone) : NaN;
+}
+
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+
+/** A finite number, also one written as text; NaN: none. */
+function readNumber(value: unknown): number {
+  let number = NaN;
+  if (typeof value === "number") number = value;
+  else if (typeof value === "string") {
+    const text = value.trim();
+    if (NUMBER.test(text)) number = Number(text);
+  }
+  return Number.isFinite(number) ? number : NaN;
+}
+
+function unusable(into: ParsedRecord, reason: RejectReason, detail: string): void {
+  into.kind = "unusable";
+  into.reason = reason;
+  into.detail = detail;
+}
+
+const PREVIEW_LENGTH_MAX = 60;
+
+/** A value as JSON, cut. */
+function preview(value: unknown): string {
+  const cut = typeof value === "string" ? value.slice(0, PREVIEW_LENGTH_MAX + 2) : value;
+  if (typeof cut === "object" && cut !== null) return Array.isArray(cut) ? "an array" : "an object";
+  if (cut === Infinity || cut === -Infinity) return "too large for a number";
+  const text = JSON.stringify(cut) ?? "absent";
+  if (text.length <= PREVIEW_LENGTH_MAX) return text;
+  const end = PREVIEW_LENGTH_MAX - (isHighSurrogate(text, PREVIEW_LENGTH_MAX - 1) ? 1 : 0);
+  return `${text.slice(0, end)}…`;
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0xd800 && code <= 0xdbff;
+}
+
+/** End of a JSON string of printable ASCII without escapes, at its closing quote; -1: another. */
+function plainTextEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let p = start; p < end; p++) {
+    const byte = bytes[p];
+    if (byte === QUOTE) return p;
+    if (byte < 0x20 || byte > 0x7e || byte === BACKSLASH) return -1;
+  }
+  return -1;
+}
+
+function hasAt(bytes: Uint8Array, at: number, end: number, expected: Uint8Array): boolean {
+  if (at + expected.length > end) return false;
+  for (let p = 0; p < expected.length; p++) if (bytes[at + p] !== expected[p]) return false;
+  return true;
+}
