@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { gridwatch, inFolder } from "../commands/command_line.ts";
+import { gridwatch, inFolder } from "./command_line.ts";
 import { assertAnswer } from "../schemas.ts";
 
 const ROOT = new URL("../../", import.meta.url);
