@@ -6,7 +6,7 @@ import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
 import { nearest } from "./src/core/nearest.ts";
 import { LogError } from "./src/engine/log/ports.ts";
-import { ReadError } from "./src/formats/read_error.ts";
+import { type CommandAgain, ReadError } from "./src/formats/read_error.ts";
 
 type Command = (args: string[]) => Promise<number>;
 
@@ -115,7 +115,7 @@ export async function main(args: string[]): Promise<number> {
     }
     return await (await COMMANDS[name].load())(rest);
   } catch (error) {
-    return fail(error);
+    return fail(error, [name, ...rest]);
   }
 }
 
@@ -130,19 +130,38 @@ function hintFor(name: string, rest: readonly string[]): string {
 }
 
 /** Says an error to a person. Only a broken invariant of our own shows its stack. */
-function fail(error: unknown): number {
+function fail(error: unknown, words: readonly string[] = []): number {
   const isUsage = error instanceof UsageError || error instanceof ConfigError;
   const isKnown = isUsage || error instanceof RunError || error instanceof ReadError ||
     error instanceof LockedError || error instanceof LogError;
   if (isKnown) {
     say(`error: ${error.message}`);
-    if ("hint" in error && error.hint !== undefined) say(`hint: ${error.hint}`);
-    if ("more" in error) error.more.forEach((line) => say(line));
+    const hints = "hint" in error && error.hint !== undefined ? [error.hint] : [];
+    if ("more" in error) hints.push(...error.more);
+    if (error instanceof ReadError && error.again !== null) {
+      const { file, instead } = error.again;
+      const command = commandAgain(error.again, words);
+      // What is made of the file comes before it is played.
+      if (file === instead) hints.unshift(command);
+      else hints.splice(1, 0, `then: ${command}`);
+    }
+    hints.forEach((line, n) => say(n === 0 ? `hint: ${line}` : line));
     return isUsage ? 2 : 1;
   }
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");
   Deno.inspect(error).split("\n").forEach((line) => say(line));
   return 1;
+}
+
+const COMMAND_CHARS_MAX = 400;
+
+/** A command as it will do, ready to be pasted; of a long one, with many files, what differs. */
+function commandAgain({ add, file, instead }: CommandAgain, words: readonly string[]): string {
+  const given = words.map((word) => word === file ? instead : word);
+  const command = ["gridwatch", ...given, ...add].map(quoteWord).join(" ");
+  if (command.length <= COMMAND_CHARS_MAX) return command;
+  const named = file === instead ? [] : [quoteWord(instead)];
+  return `the same command with ${[...named, ...add.map(quoteWord)].join(" ")}`;
 }
 
 /** Says what nobody caught, and ends the process: the runtime would print an error as it is. */
@@ -156,9 +175,9 @@ export function sayUncaught(): void {
 }
 
 /**
- * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word, in
- * INIT_CWD, of where it was started; files and folders are named from there. A binary stands there
- * already, and so does who ran cli.ts from elsewhere.
+ * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word,
+ * in INIT_CWD, of where it was started; files and folders are named from there. A binary stands
+ * there already, and so does cli.ts when it was run from elsewhere.
  */
 export function standWithUser(): void {
   const isAllowed = () =>

@@ -6,6 +6,7 @@ import { replayIntoKafka } from "./replay_kafka.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
+import { refuseUnread } from "../setup/recognize.ts";
 import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
@@ -54,6 +55,7 @@ export async function replay(args: string[]): Promise<number> {
   refuseTogether("replay", values, ["brokers", "output", "data"]);
   const play = { ...await readPlayOptions("replay", values), paths: positionals };
   if (values.kafka || values.brokers !== undefined) {
+    refuseUnread(play.paths, play.columns);
     const config = withBrokers(play.config, values.brokers);
     return await replayIntoKafka({ ...play, config }, values.json);
   }
@@ -66,6 +68,7 @@ export async function replay(args: string[]): Promise<number> {
   if (Number.isFinite(play.ratePerSecond)) {
     throw new UsageError("Cannot replay with --rate into a file", "leave --rate out");
   }
+  refuseUnread(play.paths, play.columns);
   return await record(play, values.output, { replaces: values.force, isJson: values.json });
 }
 

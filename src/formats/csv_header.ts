@@ -17,7 +17,7 @@ export type CsvLayout = {
 };
 
 /** Names a column is known by, the best first; upper and lower case are the same. */
-const ALIASES: { readonly [field in CsvField]: readonly string[] } = {
+export const ALIASES: { readonly [field in CsvField]: readonly string[] } = {
   meter: ["meter_id", "meterId", "id", "LCLid"],
   time: ["timestamp", "time", "datetime", "tstp"],
   value: ["consumption_kwh", "consumption", "kwh", "energy(kWh/hh)", "KWH/hh (per half hour)"],
@@ -25,7 +25,7 @@ const ALIASES: { readonly [field in CsvField]: readonly string[] } = {
 };
 
 const DELIMITERS = [",", ";", "\t", "|"];
-const SHOWN_NAMES_MAX = 20;
+const SHOWN_NAMES_MAX = 12;
 const SHOWN_NAME_LENGTH_MAX = 40;
 
 /**
@@ -39,9 +39,8 @@ export function parseCsvHeader(text: string, file: string, columns: CsvColumns =
     .map((delimiter) => ({ delimiter, names: splitHeader(text, delimiter) }))
     .sort((a, b) => b.names.length - a.names.length);
   for (const { delimiter, names } of layouts) {
-    const found = CSV_FIELDS.map((field) => findColumn(names, field, columns));
-    if (found.slice(0, 3).includes(-1)) continue;
-    if (columns.received_at !== undefined && found[3] === -1) continue;
+    const found = findColumns(names, columns);
+    if (missingFields(names, columns).length > 0) continue;
     const fieldOfColumn = new Int8Array(names.length).fill(-1);
     found.forEach((column, field) => column >= 0 && (fieldOfColumn[column] = field));
     return { delimiter: delimiter.charCodeAt(0), fieldOfColumn, names };
@@ -62,21 +61,41 @@ function findColumn(names: readonly string[], field: CsvField, columns: CsvColum
 }
 
 function missingColumn(names: readonly string[], file: string, columns: CsvColumns): ReadError {
-  const field = CSV_FIELDS.find((field) => findColumn(names, field, columns) === -1)!;
+  const { said, lookedFor } = describeMissing(names, columns);
+  return new ReadError(
+    `Cannot read "${file}": ${said}`,
+    "name the columns so in the first line, or give theirs:",
+    { more: lookedFor },
+  );
+}
+
+/** The column of each of CSV_FIELDS, -1 where there is none. */
+export function findColumns(names: readonly string[], columns: CsvColumns): number[] {
+  return CSV_FIELDS.map((field) => findColumn(names, field, columns));
+}
+
+/** The columns that are needed and not there, in the order of CSV_FIELDS. */
+export function missingFields(names: readonly string[], columns: CsvColumns): CsvField[] {
+  const found = findColumns(names, columns);
+  const isNeeded = (field: CsvField) => field !== "received_at" || columns[field] !== undefined;
+  return CSV_FIELDS.filter((field, i) => found[i] === -1 && isNeeded(field));
+}
+
+/** What is missing, and what was found; and by which names each of the missing is looked for. */
+export function describeMissing(
+  names: readonly string[],
+  columns: CsvColumns,
+): { readonly said: string; readonly lookedFor: readonly string[] } {
+  const missing = missingFields(names, columns);
   const found = names.slice(0, SHOWN_NAMES_MAX).map(shownName).join(", ") +
     (names.length > SHOWN_NAMES_MAX ? `, and ${names.length - SHOWN_NAMES_MAX} more` : "");
-  const lookedFor = columns[field] === undefined
-    ? ALIASES[field].join(", ")
-    : shownName(columns[field]);
-  const hint = columns[field] === undefined
-    ? `name that column "${
-      ALIASES[field][0]
-    }" in the file's first line, or use --${field}-column NAME`
-    : "give the column's name as it stands in the file's first line";
-  return new ReadError(
-    `Cannot read "${file}": no ${field} column: found ${found}; looked for ${lookedFor}`,
-    hint,
-  );
+  const listed = missing.join(", ").replace(/, (\w+)$/, " and no $1").replaceAll(", ", ", no ");
+  const lookedFor = missing.map((field) => {
+    const given = columns[field];
+    if (given !== undefined) return `  ${field}: there is no ${shownName(given)}`;
+    return `  ${field}: ${ALIASES[field].join(", ")}; or --${field}-column NAME`;
+  });
+  return { said: `no ${listed} column: found ${found}`, lookedFor };
 }
 
 function shownName(name: string): string {
@@ -88,7 +107,7 @@ function shownName(name: string): string {
 }
 
 /** The cells of one line, quotes taken off. */
-function splitHeader(text: string, delimiter: string): string[] {
+export function splitHeader(text: string, delimiter: string): string[] {
   const names: string[] = [];
   let cell = "";
   let quoted = false;

@@ -8,9 +8,11 @@ import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
+import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
+import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
 
@@ -134,6 +136,7 @@ export async function runPipeline(
     );
   }
   await lookAtFiles(play.paths);
+  refuseUnread(play.paths, play.columns);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
   const store = await open().catch((error) => {
@@ -182,7 +185,8 @@ async function report(
   const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
   const seconds = Math.round(result.seconds * 1000) / 1000;
   if (isJson) {
-    print(JSON.stringify({ ...summary, seconds, readings_per_second: readingsPerSecond }));
+    const answer: RunAnswer = { ...summary, seconds, readings_per_second: readingsPerSecond };
+    print(JSON.stringify(answer));
   }
   if (!isSilent) {
     for (const line of describe(summary)) say(line);

@@ -10,7 +10,7 @@ export type GapCount = { gaps: number; missing_intervals: number };
 export type Summary = {
   readonly ledger: Ledger;
   readonly meters: number;
-  readonly gaps: Record<GapState, GapCount>;
+  readonly gaps: { readonly [state in GapState]: GapCount };
 };
 
 /** Reads what a store holds. */
@@ -22,8 +22,8 @@ export async function readSummary(reader: Reader): Promise<Summary> {
         "GROUP BY state",
     ),
   ];
-  const gaps: Record<string, GapCount> = {};
-  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"]) {
+  const gaps = {} as Record<GapState, GapCount>;
+  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const) {
     const row = rows.find((r) => r.state === state);
     gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
   }

@@ -237,7 +237,6 @@ Deno.test("readRows() names the columns found when one is missing", () => {
   const error = refusal("a,b\n1,2\n");
   assert.equal(
     error.message,
-    'Cannot read "x.csv": no meter column: found "a", "b"; ' +
-      "looked for meter_id, meterId, id, LCLid",
+    'Cannot read "x.csv": no meter, no time and no value column: found "a", "b"',
   );
 });

@@ -12,6 +12,7 @@ import {
 } from "../../src/engine/log/records.ts";
 import { openLog, READER_OPTIONS } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
+import { assertAnswer } from "../schemas.ts";
 
 /** Our own commands as child processes, on topics and a group that nobody else uses. */
 
@@ -169,7 +170,9 @@ export class Pipeline implements AsyncDisposable {
     const database = databaseUrl === null ? [] : ["--database", databaseUrl];
     const args = ["--kafka", "--json", ...database, ...this.brokers];
     const { code, stdout, stderr } = await this.run("verify", ...args);
-    return { code, stderr, found: stdout === "" ? null : JSON.parse(stdout) };
+    const found = stdout === "" ? null : JSON.parse(stdout);
+    if (found !== null) await assertAnswer("verify.json", found);
+    return { code, stderr, found };
   }
 
   get partitionNumbers(): number[] {

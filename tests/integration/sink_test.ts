@@ -6,6 +6,7 @@ import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./
 import { freePort } from "./ports.ts";
 import { assertServedAlike } from "./served.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
+import { assertAnswer } from "../schemas.ts";
 import { serverTests } from "./servers.ts";
 
 const { serverTest, beforeAll } = await serverTests("kafka", "postgres");
@@ -190,6 +191,7 @@ async function assertTamperingIsSeen({ pipeline, url }: Site): Promise<void> {
   assert.equal(byTables.code, 3, byTables.stderr);
   const rows = { partition: 1, what: "ok", ledger: Number(ok), found: Number(ok) - 2 };
   assert.deepEqual(JSON.parse(byTables.stdout).differences, [rows]);
+  await assertAnswer("verify.json", JSON.parse(byTables.stdout));
   const byTopics = await pipeline.verify(url);
   assert.equal(byTopics.code, 3, byTopics.stderr);
   assert.deepEqual([byTopics.found.balanced, byTopics.found.differences], [false, []]);

@@ -101,7 +101,7 @@ Deno.test("inspectFiles() says what is wrong with a file that cannot be replayed
       ["missing.csv", "there is no such file"],
       ["empty.csv", "it is empty"],
       ["binary.csv", "it is a binary file, not CSV"],
-      ["other.csv", 'no meter column: found "a", "b"; looked for meter_id, meterId, id, LCLid'],
+      ["other.csv", 'no meter, no time and no value column: found "a", "b"'],
       ["", "it is not a file"],
     ];
     for (const [name, message] of table) {

@@ -11,6 +11,7 @@ import {
   reachKafka,
 } from "../../setup/kafka.ts";
 import { UsageError } from "../../console/errors.ts";
+import type { TopicsVerified } from "../../setup/answers.ts";
 import { formatCount } from "../../console/progress.ts";
 import { type Difference, outcomeOf } from "../../tables/balance.ts";
 import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
@@ -118,7 +119,7 @@ function report(
   const notCompared = [...new Set([...unread, ...compared?.tables.notCompared ?? []])];
   const shared = sharedMeters(results);
   if (isJson) {
-    print(JSON.stringify({
+    const answer: TopicsVerified = {
       balanced: areTopicsRight && areTablesRight ? outcomeOf([], notCompared) : false,
       ledger,
       partitions: results.map(({ partition, rawRecords }) => ({ partition, raw: rawRecords })),
@@ -133,7 +134,8 @@ function report(
           refused: compared.tables.refused,
         },
       }),
-    }));
+    };
+    print(JSON.stringify(answer));
   }
   for (const { partition, topic, inputOffset, problem, expected, found } of differences) {
     const place = inputOffset === null ? "" : `, raw offset ${inputOffset}`;

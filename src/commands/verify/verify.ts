@@ -1,4 +1,5 @@
 import { readArguments, refuseTogether, withScope } from "../../console/arguments.ts";
+import type { StoreVerified, TablesVerified } from "../../setup/answers.ts";
 import { databaseMeant } from "../../setup/database.ts";
 import { DAMAGE_HINT, SqlError } from "../../adapters/sqlite/errors.ts";
 import { openStoreReader } from "../../setup/store.ts";
@@ -74,9 +75,14 @@ async function verifyDatabase(url: string, isJson: boolean): Promise<number> {
   const tables = await readTables(url);
   const { balanced, ledger, differences, notCompared, refused } = tables;
   if (isJson) {
-    print(
-      JSON.stringify({ balanced, ledger, differences, not_compared: notCompared, refused }),
-    );
+    const answer: TablesVerified = {
+      balanced,
+      ledger,
+      differences,
+      not_compared: notCompared,
+      refused,
+    };
+    print(JSON.stringify(answer));
   }
   for (const line of describeTables(tables, differences)) say(line);
   return balanced === false ? 3 : 0;
@@ -100,7 +106,8 @@ async function verifyStore(directory: string, isJson: boolean): Promise<number> 
     const all = [...differences, ...findings];
     if (isJson) {
       const balanced = balance?.balanced === true && findings.length === 0;
-      print(JSON.stringify({ balanced, ledger, differences: all }));
+      const answer: StoreVerified = { balanced, ledger, differences: all };
+      print(JSON.stringify(answer));
     }
     for (const { partition, what, ledger, found } of differences) {
       say(

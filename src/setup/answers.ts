@@ -1,0 +1,74 @@
+import type { Finding } from "../adapters/sqlite/check.ts";
+import type { Ledger } from "../core/ledger.ts";
+import type { PartitionVerified } from "../engine/verify/partition.ts";
+import type { Difference } from "../tables/balance.ts";
+import type { Summary } from "../tables/summary.ts";
+
+/*
+ * What commands print with --json. The names are public: only add to them. docs/schemas/ is made of
+ * these types by `deno task schemas`.
+ */
+
+/** What `run --json` prints, and `demo` and `replay` as they end: what the store holds then. */
+export type RunAnswer = Summary & {
+  /** How long this run took. */
+  readonly seconds: number;
+  readonly readings_per_second: number;
+};
+
+/** What `verify --json` prints: of the embedded store, of a database's tables, or of topics. */
+export type VerifyAnswer = StoreVerified | TablesVerified | TopicsVerified;
+
+/** The embedded store. */
+export type StoreVerified = {
+  readonly balanced: boolean;
+  readonly ledger: Ledger;
+  /** Between rows and ledger, and what is damaged. */
+  readonly differences: readonly (Difference | Finding)[];
+};
+
+/** The tables of a database, as sinks have written them. */
+export type TablesVerified = {
+  /** Null: what was compared is equal, but not all was. */
+  readonly balanced: boolean | null;
+  readonly ledger: Ledger;
+  readonly differences: readonly Difference[];
+  /** Partitions that have rows and no account yet. */
+  readonly not_compared: readonly number[];
+  /** Messages that the database refused. */
+  readonly refused: number;
+};
+
+/** The output topics, recomputed from the raw topic. */
+export type TopicsVerified = {
+  /** Null: what was compared is equal, but not all was. */
+  readonly balanced: boolean | null;
+  readonly ledger: Ledger;
+  /** How many raw records of each partition were read. */
+  readonly partitions: readonly { readonly partition: number; readonly raw: number }[];
+  /** Of each partition the first ones. */
+  readonly differences: readonly PartitionVerified["differences"][number][];
+  /** How many differences are not listed. */
+  readonly more_differences: number;
+  /** Partitions of which nothing is processed yet, or that have no account in the tables. */
+  readonly not_compared: readonly number[];
+  readonly meters_in_several_partitions: number;
+  /** Where a database is named: its tables, held against the topics. */
+  readonly tables?: {
+    readonly ledger: Ledger;
+    readonly differences: readonly Difference[];
+    readonly refused: number;
+  };
+};
+
+/** What `query --json` prints: an object a row, by the names of its columns. */
+export type QueryAnswer = readonly { readonly [column: string]: Json }[];
+
+/** Any value of JSON. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [name: string]: Json };
