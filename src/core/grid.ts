@@ -1,0 +1,188 @@
+import { dateMs, dateOf, DAY_MS, isCalendar, nearestDate } from "./calendar.ts";
+import { grown } from "./timers.ts";
+import type { Zone } from "./zone.ts";
+
+/** What an empty span of residuals begins with: any residual is less, or greater. */
+const EMPTY_LOW_MS = 2 ** 31 - 1;
+const EMPTY_HIGH_MS = -(2 ** 31);
+/** The older of two spans of residuals is dropped each time that so many were followed. */
+const SPAN_CALLS = 16;
+/** Beyond so many slots without a reading, how the last ones lay says nothing. */
+const REMEMBERED_STEPS_MAX = 16;
+
+/** The longest interval that its column holds, a whole number of minutes. */
+export const INTERVAL_MS_MAX = Math.floor((2 ** 31 - 1) / 60_000) * 60_000;
+
+/**
+ * The grids on which the slots of the series lie, a column a field.
+ *
+ * A grid has the phase of its series and follows it slowly: by a sixteenth of the centre between
+ * the least and the greatest residual (a reading minus its slot) of the last 16 to 32 readings.
+ * So a clock that is slow never adds up, and jitter takes no neighbour's slot. Days and months are
+ * those of the calendar, and do not move.
+ */
+export class Grids {
+  /** 0 while it is being learned; `MONTH`, or milliseconds. */
+  intervalMs: Int32Array;
+  /** The slot of the latest reading that went forward: its number, and its time. */
+  ordinal: Int32Array;
+  slotMs: Float64Array;
+  /** How far off its slot that reading was: its own time is the sum of both. */
+  prevMs: Int32Array;
+  /** The least and the greatest residual of this span, and of the one before. */
+  lowMs: Int32Array;
+  highMs: Int32Array;
+  lowBeforeMs: Int32Array;
+  highBeforeMs: Int32Array;
+  /** How many residuals this span has. */
+  calls: Uint8Array;
+
+  constructor(capacity: number) {
+    this.intervalMs = new Int32Array(capacity);
+    this.ordinal = new Int32Array(capacity);
+    this.slotMs = new Float64Array(capacity);
+    this.prevMs = new Int32Array(capacity);
+    this.lowMs = new Int32Array(capacity);
+    this.highMs = new Int32Array(capacity);
+    this.lowBeforeMs = new Int32Array(capacity);
+    this.highBeforeMs = new Int32Array(capacity);
+    this.calls = new Uint8Array(capacity);
+  }
+
+  grow(capacity: number): void {
+    this.intervalMs = grown(this.intervalMs, capacity);
+    this.ordinal = grown(this.ordinal, capacity);
+    this.slotMs = grown(this.slotMs, capacity);
+    this.prevMs = grown(this.prevMs, capacity);
+    this.lowMs = grown(this.lowMs, capacity);
+    this.highMs = grown(this.highMs, capacity);
+    this.lowBeforeMs = grown(this.lowBeforeMs, capacity);
+    this.highBeforeMs = grown(this.highBeforeMs, capacity);
+    this.calls = grown(this.calls, capacity);
+  }
+}
+
+/** Lays the grid of a series, or of a piece of it, that begins with a reading at `atMs`. */
+export function startGrid(
+  grids: Grids,
+  i: number,
+  { intervalMs, atMs, graceMs, zone }: {
+    readonly intervalMs: number;
+    readonly atMs: number;
+    /** This near to a multiple of the interval, the slots lie on the clock. */
+    readonly graceMs: number;
+    readonly zone: Zone;
+  },
+): void {
+  let slotMs = atMs;
+  if (isCalendar(intervalMs)) {
+    slotMs = dateMs(intervalMs, nearestDate(intervalMs, atMs, zone), zone);
+  } else if (DAY_MS % intervalMs === 0) {
+    const wallMs = Math.round(atMs / intervalMs) * intervalMs;
+    if (Math.abs(atMs - wallMs) <= graceMs) slotMs = wallMs;
+  }
+  grids.intervalMs[i] = intervalMs;
+  grids.ordinal[i] = 0;
+  grids.slotMs[i] = slotMs;
+  clearResiduals(grids, i);
+  follow(grids, i, atMs - slotMs);
+}
+
+/** How many slots after that of the latest forward reading a time lies; 0 or less: it is late. */
+export function stepsTo(grids: Grids, i: number, atMs: number, zone: Zone): number {
+  const slotMs = grids.slotMs[i];
+  return stepsBetween(grids.intervalMs[i], { slotMs, prevMs: grids.prevMs[i], atMs, zone });
+}
+
+/** The same from any slot whose reading was `prevMs` off it. */
+export function stepsBetween(
+  intervalMs: number,
+  { slotMs, prevMs, atMs, zone }: {
+    readonly slotMs: number;
+    readonly prevMs: number;
+    readonly atMs: number;
+    readonly zone: Zone;
+  },
+): number {
+  if (isCalendar(intervalMs)) {
+    return nearestDate(intervalMs, atMs, zone) - nearestDate(intervalMs, slotMs, zone);
+  }
+  const offMs = atMs - slotMs;
+  const steps = Math.floor((offMs + intervalMs / 2) / intervalMs);
+  // A reading early for the next slot has moved on from the one before; a late one for it, though
+  // nearer to the slot after it, has not passed it over.
+  if (steps === 0 && offMs >= intervalMs * 3 / 8 && offMs - prevMs >= intervalMs / 2) return 1;
+  if (steps === 2 && offMs <= intervalMs * (3 / 2 + 1 / 32)) return 1;
+  return steps;
+}
+
+/** When the slot begins that is `steps` after another (before it: below 0). */
+export function slotAfter(intervalMs: number, slotMs: number, steps: number, zone: Zone): number {
+  if (!isCalendar(intervalMs)) return slotMs + steps * intervalMs;
+  return dateMs(intervalMs, nearestDate(intervalMs, slotMs, zone) + steps, zone);
+}
+
+/** How many slots, from the one at `slotMs` on, have begun at a time; below 1: none. */
+export function slotsBegun(intervalMs: number, slotMs: number, atMs: number, zone: Zone): number {
+  if (!isCalendar(intervalMs)) return Math.floor((atMs - slotMs) / intervalMs) + 1;
+  if (!Number.isFinite(atMs)) return atMs;
+  return dateOf(intervalMs, atMs, zone) - nearestDate(intervalMs, slotMs, zone) + 1;
+}
+
+/** Moves the grid on to the reading that came `steps` ≥ 1 slots later, `offMs` off its slot. */
+export function goForward(
+  grids: Grids,
+  i: number,
+  { steps, slotMs, offMs }: {
+    readonly steps: number;
+    /** When its slot begins. */
+    readonly slotMs: number;
+    readonly offMs: number;
+  },
+): void {
+  grids.ordinal[i] += steps;
+  grids.slotMs[i] = slotMs;
+  if (steps > REMEMBERED_STEPS_MAX) clearResiduals(grids, i);
+  follow(grids, i, offMs);
+}
+
+/** Lets a grid begin at its slot, with a reading that lay on it. */
+export function startResiduals(grids: Grids, i: number): void {
+  clearResiduals(grids, i);
+  follow(grids, i, 0);
+}
+
+function clearResiduals(grids: Grids, i: number): void {
+  grids.lowMs[i] = grids.lowBeforeMs[i] = EMPTY_LOW_MS;
+  grids.highMs[i] = grids.highBeforeMs[i] = EMPTY_HIGH_MS;
+  grids.calls[i] = 0;
+}
+
+/** Lets the grid follow a residual. */
+function follow(grids: Grids, i: number, offMs: number): void {
+  if (isCalendar(grids.intervalMs[i])) {
+    grids.prevMs[i] = offMs;
+    return;
+  }
+  const lowMs = Math.min(grids.lowMs[i], offMs);
+  const highMs = Math.max(grids.highMs[i], offMs);
+  const lowBeforeMs = grids.lowBeforeMs[i];
+  const highBeforeMs = grids.highBeforeMs[i];
+  const centreMs = Math.min(lowMs, lowBeforeMs) + Math.max(highMs, highBeforeMs);
+  const movedMs = Math.trunc(centreMs / 32);
+  grids.slotMs[i] += movedMs;
+  grids.prevMs[i] = offMs - movedMs;
+  if (++grids.calls[i] === SPAN_CALLS) {
+    grids.calls[i] = 0;
+    grids.lowBeforeMs[i] = lowMs - movedMs;
+    grids.highBeforeMs[i] = highMs - movedMs;
+    grids.lowMs[i] = EMPTY_LOW_MS;
+    grids.highMs[i] = EMPTY_HIGH_MS;
+    return;
+  }
+  grids.lowMs[i] = lowMs - movedMs;
+  grids.highMs[i] = highMs - movedMs;
+  if (highBeforeMs === EMPTY_HIGH_MS) return;
+  grids.lowBeforeMs[i] = lowBeforeMs - movedMs;
+  grids.highBeforeMs[i] = highBeforeMs - movedMs;
+}

@@ -1,0 +1,130 @@
+import { MONTH } from "./calendar.ts";
+import { endGap } from "./hole.ts";
+import { contraryStepMs, RUN_STEPS } from "./interval_run.ts";
+import { settleInterval } from "./learning.ts";
+import type { ProcessorOptions } from "./options.ts";
+import { endPiece, startPiece } from "./piece.ts";
+import type { Step } from "./step.ts";
+import { endTail } from "./take.ts";
+import type { Reading } from "./taking.ts";
+import { announceTailFilled, missingInTail, mostInTail, slotAfterLatest } from "./tail.ts";
+import { stepsTo } from "./grid.ts";
+
+const MINUTE_MS = 60_000;
+/** What a month is counted as, where it is compared with steps. */
+const MONTH_MS = 30 * 1440 * MINUTE_MS;
+
+/** The interval that nothing changes; 0: it is learned, or said by readings. */
+export function fixedIntervalMs(options: ProcessorOptions, meterId: string): number {
+  const intervalMs = options.intervalMsByMeter.get(meterId) ?? options.expectedIntervalMs;
+  return intervalMs === "auto" ? 0 : intervalMs;
+}
+
+/**
+ * A reading says the interval that its series has from it on. While that is learned it is known
+ * now; where it is another one, a new piece begins with the reading, if that is the latest one, and
+ * what lies between is missing by the old interval. True: the reading is taken.
+ */
+export function takeSaidInterval(
+  step: Step,
+  i: number,
+  reading: Reading,
+  watermarkMs: number,
+): boolean {
+  const { meters, options } = step;
+  const { saidIntervalMs, timestampMs, consumptionKwh } = reading;
+  if (fixedIntervalMs(options, meters.idOf(i)) !== 0) return false;
+  const intervalMs = meters.intervalMs[i];
+  if (intervalMs === 0) {
+    settleInterval(step, i, saidIntervalMs);
+    return false;
+  }
+  if (intervalMs === saidIntervalMs || timestampMs <= meters.lastMs(i)) return false;
+  const steps = stepsTo(meters.grids, i, timestampMs, options.zone);
+  endTail(step, i, Math.max(0, steps - 1), watermarkMs);
+  endPiece(step, i);
+  startPiece(step, i, { intervalMs: saidIntervalMs, timestampMs, consumptionKwh });
+  meters.forwardMs[i] = timestampMs;
+  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
+  tellInterval(step, i, { metricType: "interval_changed", fromMs: intervalMs, timestampMs });
+  const { placing } = step;
+  placing.offSlotMs = placing.offBeforeMs = 0;
+  placing.intervalMs = saidIntervalMs;
+  return true;
+}
+
+/**
+ * Looks whether a reading, which by the old interval is judged in every respect, completes a run of
+ * equal steps that are another. A new piece then begins with it. True: it did.
+ */
+export function followRun(
+  step: Step,
+  i: number,
+  { timestampMs, holderKwh, watermarkMs }: {
+    readonly timestampMs: number;
+    /** What stands in the slot of the reading, whether it took that or found it taken. */
+    readonly holderKwh: number;
+    readonly watermarkMs: number;
+  },
+): boolean {
+  const { meters, options } = step;
+  const stepMs = contraryStepMs(meters, i, timestampMs);
+  if (stepMs === 0) return false;
+  const fromMs = meters.intervalMs[i];
+  if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
+    meters.runs.set(i, { stepMs, steps: RUN_STEPS, isTold: true });
+    tellInterval(step, i, { metricType: "interval_contradicted", fromMs, toMs: stepMs, timestampMs });
+    return false;
+  }
+  if (stepMs > (fromMs === MONTH ? MONTH_MS : fromMs)) {
+    withdrawGaps(step, i, timestampMs - RUN_STEPS * stepMs, watermarkMs);
+  }
+  fillTail(step, i, watermarkMs);
+  endPiece(step, i);
+  startPiece(step, i, { intervalMs: stepMs, timestampMs, consumptionKwh: holderKwh });
+  tellInterval(step, i, { metricType: "interval_changed", fromMs, timestampMs });
+  return true;
+}
+
+/** Takes back the gaps of a run whose steps are longer: their slots were never expected. */
+function withdrawGaps(step: Step, i: number, runFromMs: number, watermarkMs: number): void {
+  const { meters } = step;
+  const holes = meters.holes.get(i) ?? [];
+  for (const hole of holes) {
+    if (hole.fromMs > runFromMs) endGap(step, hole, { i, watermarkMs });
+  }
+  meters.holes.set(i, holes.filter(({ fromMs }) => fromMs <= runFromMs));
+}
+
+/** The gap after the reading, by the interval that ends with it, is none. */
+function fillTail(step: Step, i: number, watermarkMs: number): void {
+  const { meters } = step;
+  if (meters.openSent[i] === 0) return;
+  announceTailFilled(step, i, {
+    idMs: meters.openIdMs[i],
+    slotMs: slotAfterLatest(step, i, 1),
+    most: mostInTail(step, i, missingInTail(step, i, watermarkMs)),
+    watermarkMs,
+  });
+}
+
+/** Tells, in minutes, that a series has another interval, or has another one than it is set to. */
+function tellInterval(
+  { meters, outputs, offset }: Step,
+  i: number,
+  { metricType, fromMs, toMs = meters.intervalMs[i], timestampMs }: {
+    readonly metricType: "interval_changed" | "interval_contradicted";
+    readonly fromMs: number;
+    readonly toMs?: number;
+    readonly timestampMs: number;
+  },
+): void {
+  outputs.metrics.push({
+    offset: offset + 1,
+    metricType,
+    meterId: meters.idOf(i),
+    timestampMs,
+    value: toMs / MINUTE_MS,
+    tags: { from_minutes: fromMs === MONTH ? "month" : String(fromMs / MINUTE_MS) },
+  });
+}
