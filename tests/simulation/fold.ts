@@ -7,7 +7,10 @@ import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
 const encoder = new TextEncoder();
 
-/** The core's options for one partition, from what the oracle is told. */
+/**
+ * The core's options for one partition, from what the oracle is told. The names that the core does
+ * not have yet (`forgetAfterMs`, `minTimestampMs`, `metersMax`, `revisions`) go through as they are.
+ */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
   return { ...options, partition, zone: UTC_ZONE, rejectedRawBytesMax: 1024 };
 }
@@ -41,10 +44,11 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [...v.flags],
       meterId: v.meterId,
       timestampMs: v.timestampMs,
+      heldKwh: null,
     });
   }
   for (const l of outputs.late) {
-    say({ ...l, disposition: "too_late", reason: null, flags: [] });
+    say({ ...l, disposition: "too_late", reason: null, flags: [], heldKwh: null });
   }
   for (const r of outputs.rejected) {
     const duplicate = r.reason === "DUPLICATE" || r.reason === "CONFLICT";
@@ -56,6 +60,7 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [],
       meterId: r.meterId,
       timestampMs: r.timestampMs,
+      heldKwh: null,
     });
   }
   return said;
@@ -74,6 +79,7 @@ export function plainGap(gap: GapAlert): OracleGap {
     missingFromMs: gap.missingFromMs,
     missingToMs: gap.missingToMs,
     missingIntervals: gap.missingIntervals,
+    filledIntervals: (gap as { filledIntervals?: number }).filledIntervals ?? null,
     rejectedIntervals: gap.rejectedIntervals,
     state: gap.state,
   };

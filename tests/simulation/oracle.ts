@@ -11,6 +11,7 @@ import {
   fixedIntervalMs,
   judge,
   newWorld,
+  reach,
   silenceClockMs,
   watermarkMs,
   type World,
@@ -89,10 +90,22 @@ export type IntervalChange = { meterId: string; atMs: number; from: Interval; to
 /** Due slots that hold a reading, and due slots. */
 export type SlotCounts = { valid: number; expected: number };
 
+/** Slots between a piece's first and last: with a reading, without, and never expected. */
+export type PieceCounts = {
+  interval: Interval;
+  firstOrdinal: number;
+  lastOrdinal: number;
+  present: number;
+  missing: number;
+  withdrawn: number;
+};
+
 export type OracleAnswer = {
   dispositions: OracleDisposition[];
   /** As they are after the last record, sorted by id. */
   gaps: OracleGap[];
+  /** How often which case of the contract was met. */
+  reached: Map<string, number>;
   /** Ids that a second gap got, which only a history begun anew can do. */
   reusedGapIds: Set<string>;
   /** How many slots each gap had when it was last said. */
@@ -103,6 +116,8 @@ export type OracleAnswer = {
   /** Meters of a fixed interval whose readings came in another for twelve steps. */
   contradicted: Set<string>;
   status: Map<string, MeterStatus>;
+  /** The pieces of each history that goes on, one an interval. */
+  series: Map<string, { pieces: PieceCounts[] }>;
   completeness: SlotCounts;
   /** Without the meters that are silent or left in silence. */
   completenessReporting: SlotCounts;
@@ -140,6 +155,8 @@ function takeRecord(world: World, parsed: ParsedRecord, replayStartMs: number | 
     return verdict({ disposition: "rejected", reason });
   }
   const behindMs = watermarkMs(world, meterId) - atMs!;
+  if (behindMs === 0) reach(world, "edge t == W");
+  if (behindMs === world.options.allowedLatenessMs) reach(world, "edge t == horizon");
   const tooLate = behindMs > world.options.allowedLatenessMs;
   const series = world.histories.get(meterId);
   if (series !== undefined) noteForward(series, atMs!);
@@ -161,7 +178,9 @@ function takeRecord(world: World, parsed: ParsedRecord, replayStartMs: number | 
 
 function retire(world: World, meterId: string): void {
   const clockMs = silenceClockMs(world, meterId);
-  if (world.histories.has(meterId)) endHistory(world, meterId, clockMs);
+  const history = world.histories.get(meterId);
+  reach(world, `retired ${history === undefined ? "unknown" : statusOf(world, meterId)}`);
+  if (history !== undefined) endHistory(world, meterId, clockMs);
   world.left.set(meterId, "retired");
 }
 
@@ -185,6 +204,7 @@ function takeUsable(world: World, meterId: string, reading: Usable): Verdict {
     return verdict({ disposition: "rejected", reason: "TOO_MANY_METERS" });
   }
   const taken = takeReading(world, meterId, reading);
+  if (taken.kind === "forgotten") reach(world, "slot forgotten");
   if (taken.kind === "forgotten") return verdict({ disposition: "too_late", delayMs });
   const { kind: reason, heldKwh, flags } = taken;
   const series = histories.get(meterId)!;
@@ -260,6 +280,19 @@ export function oracle(
   return { dispositions, ledger, ...standing(world) };
 }
 
+function countPieces({ pieces }: Series): { pieces: PieceCounts[] } {
+  return {
+    pieces: pieces.map(({ grid, firstOrdinal, lastOrdinal, taken, withdrawn, slotsMs }) => ({
+      interval: grid.interval,
+      firstOrdinal,
+      lastOrdinal,
+      present: taken.size,
+      missing: [...slotsMs.keys()].filter((o) => !taken.has(o) && !withdrawn.has(o)).length,
+      withdrawn: withdrawn.size,
+    })),
+  };
+}
+
 function standing(world: World): Omit<OracleAnswer, "dispositions" | "ledger"> {
   const { options, acceptedMs, ticks, histories, left, lastCame, unusable } = world;
   const highestMs = Math.max(-Infinity, ...acceptedMs, ...ticks.map(({ atMs }) => atMs));
@@ -268,12 +301,14 @@ function standing(world: World): Omit<OracleAnswer, "dispositions" | "ledger"> {
   const counts = [...meterIds].map((meterId) => ({ meterId, ...completenessOf(world, meterId) }));
   return {
     gaps: [...world.gaps.values()].sort((a, b) => a.gapId < b.gapId ? -1 : 1),
+    reached: world.reached,
     reusedGapIds: world.reusedGapIds,
     saidIntervals: world.said,
     watermarkMs: highestMs === -Infinity ? null : highestMs - options.outOfOrdernessMs,
     intervalChanges: world.intervalChanges,
     contradicted: world.contradicted,
     status,
+    series: new Map([...histories].map(([meterId, series]) => [meterId, countPieces(series)])),
     completeness: sum(counts),
     completenessReporting: sum(counts.filter(({ meterId }) => status.get(meterId) !== "silent")),
   };

@@ -45,8 +45,15 @@ export function newWorld(options: OracleOptions) {
     left: new Map<string, "silent" | "retired">(),
     /** What the histories that ended counted. */
     past: new Map<string, SlotCounts[]>(),
+    /** How often which case of the contract was met: tests require that all are. */
+    reached: new Map<string, number>(),
     lastCame: new Map<string, "ok" | "late">(),
   };
+}
+
+/** Counts a case of the contract that was met. */
+export function reach(world: World, label: string): void {
+  world.reached.set(label, (world.reached.get(label) ?? 0) + 1);
 }
 
 /** The interval that nothing changes; null: it is learned, or said by readings. */
@@ -97,6 +104,7 @@ export function advance(world: World, meterId: string, clockMs: number): void {
     judge(world, meterId, silentMs);
     forgetSlots(history, silentMs, options.gapGraceMs);
     history.silent = true;
+    if (clockMs === silentMs) reach(world, "edge W == last + time to live");
     for (const gap of history.gaps) {
       gap.frozenRejected = gap.shown.rejectedIntervals;
       if (gap.run.isTail) show(world, gap, { ...gap.shown, state: "EXPIRED" });
@@ -104,6 +112,8 @@ export function advance(world: World, meterId: string, clockMs: number): void {
   }
   const forgottenMs = Math.max(latestMs(history) + options.forgetAfterMs, silentMs);
   if (clockMs < forgottenMs) return;
+  reach(world, isLearning ? "forgotten while learning" : "forgotten");
+  if (clockMs === forgottenMs) reach(world, "edge W == last + forget");
   endHistory(world, meterId, forgottenMs);
   world.left.set(meterId, "silent");
 }
@@ -140,6 +150,7 @@ export function judge(world: World, meterId: string, clockMs: number): void {
   }
   history.gaps = runs.map((run) => {
     const before = history.gaps.find((gap) => firstPart(gap) === run);
+    if (clockMs === run.fromMs + clocks.graceMs) reach(world, "edge slot + grace == W");
     return judgeRun(world, meterId, run, before);
   });
 }
@@ -183,6 +194,7 @@ function show(world: World, gap: LiveGap, shown: OracleGap): void {
   const before = world.gaps.get(gapId);
   const said = world.said.get(gapId) ?? 0;
   gap.shown = shown;
+  reach(world, `gap ${before?.state ?? "none"} to ${state}`);
   // Consumers upsert by id: should two histories use one id, the latest change stands.
   world.gaps.set(gapId, shown);
   const grew = state === "OPEN" && before?.state === "OPEN" &&

@@ -1,5 +1,5 @@
 /** The specification of one usable reading's way into its series (semantics.md §2, §4). */
-import { fixedIntervalMs, type World } from "./oracle_gaps.ts";
+import { fixedIntervalMs, reach, type World } from "./oracle_gaps.ts";
 import { type Interval, slotMsOf } from "./oracle_grid.ts";
 import {
   currentPiece,
@@ -47,6 +47,7 @@ export function takeReading(world: World, meterId: string, reading: Reading): Ta
     if (known === null) settle(history, reading.intervalMs, times);
     else if (known !== reading.intervalMs && atMs > latestMs(history)) {
       restart(world, meterId, { atMs, kwh, interval: reading.intervalMs }, false);
+      reach(world, history.silent ? "interval said on return" : "interval said anew");
       history.silent = false;
       return { kind: "accepted", flags, heldKwh: null };
     }
@@ -56,7 +57,8 @@ export function takeReading(world: World, meterId: string, reading: Reading): Ta
 }
 
 /** While the interval is being learned only the same time is the same slot. */
-function takeHeld({ options }: World, series: Series, { atMs, kwh }: Reading): Taken {
+function takeHeld(world: World, series: Series, { atMs, kwh }: Reading): Taken {
+  const { options } = world;
   const flags = kwh < 0 ? ["NEGATIVE"] : [];
   const holder = series.held.find((held) => held.kwh !== null && held.atMs === atMs);
   if (holder !== undefined) {
@@ -69,10 +71,18 @@ function takeHeld({ options }: World, series: Series, { atMs, kwh }: Reading): T
   series.held.push({ atMs, kwh });
   const times = { graceMs: options.gapGraceMs, ttlMs: options.stateTtlMs };
   learn(series, options.learningReadings, times);
+  const learned = currentPiece(series);
+  if (learned !== null) {
+    const readings = learned.grid.interval === "month"
+      ? "a month"
+      : `${series.acceptedMs.length + 1}`;
+    reach(world, `learned from ${readings}`);
+  }
   return { kind: "accepted", flags, heldKwh: null };
 }
 
-function takePlaced({ options }: World, series: Series, { atMs, kwh }: Reading): Taken {
+function takePlaced(world: World, series: Series, { atMs, kwh }: Reading): Taken {
+  const { options } = world;
   const place = findPlace(series, atMs);
   if (place === null) return { kind: "forgotten" };
   const { piece, ordinal } = place;
@@ -86,6 +96,8 @@ function takePlaced({ options }: World, series: Series, { atMs, kwh }: Reading):
     return { kind: "accepted", flags: [...flags, "REVISES"], heldKwh };
   }
   putReading(place, kwh);
+  if (place.piece.ended) reach(world, "hole of an older piece filled");
+  if (place.k >= 1 && series.silent) reach(world, "returned");
   if (place.k >= 1) series.silent = false;
   return { kind: "accepted", flags, heldKwh: null };
 }
@@ -106,6 +118,7 @@ export function changeInterval(world: World, meterId: string, reading: Restart):
   const runFromMs = history.forwardMs.at(-13)!;
   const grows = intervalMsOf(reading.interval) >
     intervalMsOf(currentPiece(history)!.grid.interval);
+  reach(world, `interval ${grows ? "grew" : "shrank"} by a run`);
   if (grows) withdrawAfter(history, runFromMs);
   restart(world, meterId, reading, true);
 }
