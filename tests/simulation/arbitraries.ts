@@ -142,9 +142,9 @@ const actions = {
   }),
   /** A late reading among the slots that went missing last, as a meter back from silence sends. */
   lateBack: fc.record({ meter, nudge, back: fc.integer({ min: 0, max: 3 }), kwh, form }),
-  /** The newest slots of a silence, one by one from its beginning. */
-  refill: fc.record({ meter, count: fc.integer({ min: 1, max: 6 }), kwh }),
-  retire: fc.record({ meter, minutes: fc.constantFrom(0, -60, 30), form }),
+  /** The slots of a silence one by one, from its beginning. */
+  refill: fc.record({ meter, isSilent: fc.boolean(), count: fc.integer({ min: 1, max: 12 }), kwh }),
+  retire: fc.record({ meter, isSilent: fc.boolean(), minutes: fc.constantFrom(0, -60, 30), form }),
   /** A reading, or a tick, at the oldest time there is, or just before. */
   old: fc.record({ meter, nudge, isTick: fc.boolean() }),
 
@@ -206,8 +206,8 @@ const WEIGHTS: Record<keyof Actions, number> = {
   said: 4,
   back: 3,
   lateBack: 3,
-  refill: 1,
-  retire: 1,
+  refill: 2,
+  retire: 2,
   old: 1,
   round: 10,
   next: 10,
@@ -413,7 +413,11 @@ type Spot = { meter: number; lastMs: number; intervalMs: number };
 
 /** What happens to a meter between one silence and the next. */
 function playLife(play: Play, { meter, lastMs, intervalMs }: Spot, action: LifeAction): void {
-  const { options, highestMs } = play;
+  const { options } = play;
+  if ("isSilent" in action && action.isSilent) {
+    tick(play, lastMs + options.stateTtlMs + options.outOfOrdernessMs, 0);
+  }
+  const { highestMs } = play;
   switch (action.kind) {
     case "said": {
       const minutes = Number(action.minutes);
