@@ -41,7 +41,7 @@ const REACHED_MIN: Readonly<Record<string, number>> = {
   ...{ "retired unknown": 10, "retired silent": 10, "retired gap": 10, "retired healthy": 10 },
   ...{ "retired unjudged": 10, "retired late": 10 },
   ...{ "interval grew by a run": 50, "interval shrank by a run": 50, "interval said anew": 50 },
-  ...{ "interval said on return": 10, "hole of an older piece filled": 20 },
+  ...{ "interval said on return": 10, "hole of an older piece filled": 10 },
   ...{ "learned from 7": 50, "learned from 8": 20, "learned from 12": 10 },
   ...{ "status healthy": 50, "status late": 50, "status gap": 50, "status silent": 50 },
   ...{ "status unusable": 20, "status unjudged": 50, "status retired": 20 },
@@ -156,18 +156,20 @@ Deno.test("what completeness lacks is what the gaps of meters that nothing ends 
 });
 
 Deno.test("ticks in between change neither gaps nor counts, on any stream without late readings", () => {
-  const property = fc.property(cases, ({ options, records }) => {
-    const before = oracle(records, null, { ...options, nowMs: null });
+  const property = fc.property(cases, ({ options: drawn, records }) => {
+    const options = { ...drawn, watermarkScope: "partition" as const, nowMs: null };
+    const before = oracle(records, null, options);
     const onTime = records.filter((_, index) => before.dispositions[index].disposition === "ok");
     const plain = oracle(onTime, null, options);
-    if (options.watermarkScope === "meter" || plain.ledger.ok < onTime.length) return;
+    // A reading may be a repeat now that others are gone from what the interval is learned from.
+    fc.pre(plain.ledger.ok === onTime.length);
     // A tick before each reading says that its time has come, as a replay's ticks do.
     const ticked = onTime.flatMap((text, index) => {
       const atMs = plain.dispositions[index].timestampMs!;
       return [JSON.stringify({ type: "tick", timestamp: new Date(atMs).toISOString() }), text];
     });
     const withTicks = oracle(ticked, null, options);
-    assert.deepEqual(withTicks.ledger.ok, plain.ledger.ok);
+    assert.equal(withTicks.ledger.ok, onTime.length);
     assert.deepEqual(shape(withTicks), shape(plain));
   });
   fc.assert(property, { seed: SEED + 5, numRuns: RUNS });
