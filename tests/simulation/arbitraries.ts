@@ -5,41 +5,55 @@
  */
 import fc from "fast-check";
 import type { OracleOptions } from "./oracle.ts";
+import {
+  METER_IDS,
+  poisonRecords,
+  unusableValues,
+  writeMeterId,
+  writeReading,
+  writeTime,
+} from "./record_texts.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-const RECORDS_MAX = 60;
+const RECORDS_MAX = 100;
+const ACTIONS_MAX = 60;
 
 /** The event time at which every stream begins. */
 export const BASE_MS = Date.UTC(2024, 0, 1);
-
-/** "7" is also written as a number, the others also with spaces around them. */
-export const METER_IDS = ["M1", "M2", "7", "Ä ☼"] as const;
 
 /** Options whose intervals, graces and lateness are multiples of each other: edges collide. */
 export const optionsArbitrary: fc.Arbitrary<OracleOptions> = fc.record({
   scope: fc.constantFrom("partition" as const, "meter" as const),
   interval: fc.constantFrom(30, 10),
-  auto: weighted([4, false], [1, true]),
+  auto: weighted([1, false], [1, true]),
+  learningReadings: fc.constantFrom(8, 10, 12, 48),
   outOfOrderness: fc.constantFrom(0, 10),
   lateness: fc.constantFrom(60, 0, 120, 180),
   grace: fc.constantFrom(15, 0, 5, 45),
   toleranceMs: weighted<number | null>([4, null], [1, 0], [1, MINUTE_MS]),
-  ttlSlots: fc.oneof(fc.integer({ min: 8, max: 20 }), fc.constant(null)),
+  ttlSlots: fc.oneof(fc.integer({ min: 8, max: 12 }), fc.constant(null)),
+  forgetTtls: fc.constantFrom(3, 2),
+  revisions: fc.constantFrom("first" as const, "last" as const),
+  metersMax: weighted([4, 1000], [1, 2], [1, 1]),
+  oldest: weighted([2, Date.UTC(2005, 0, 1)], [1, BASE_MS - 6 * HOUR_MS], [1, BASE_MS]),
   registered: weighted([3, []], [1, [["M2", 60]]], [1, [["M1", 10], ["7", 30]]]),
   maxFuture: weighted([4, 30 * 24 * 60], [1, 60], [1, 6 * 60]),
   negative: fc.constantFrom("reject" as const, "flag" as const),
-  nowMs: weighted<number | null>([4, null], [1, BASE_MS + 2 * DAY_MS]),
+  nowMs: weighted<number | null>([8, null], [1, BASE_MS + 2 * DAY_MS]),
 }).map((drawn) => ({
   watermarkScope: drawn.scope,
   outOfOrdernessMs: drawn.outOfOrderness * MINUTE_MS,
   allowedLatenessMs: drawn.lateness * MINUTE_MS,
   gapGraceMs: drawn.grace * MINUTE_MS,
   timeToleranceMs: drawn.toleranceMs,
-  stateTtlMs: drawn.ttlSlots === null ? 7 * DAY_MS : drawn.ttlSlots * drawn.interval * MINUTE_MS,
+  ...livesMs(drawn),
   expectedIntervalMs: drawn.auto ? "auto" : drawn.interval * MINUTE_MS,
-  learningReadings: 4,
+  learningReadings: drawn.learningReadings,
+  revisions: drawn.revisions,
+  metersMax: drawn.metersMax,
+  minTimestampMs: drawn.oldest,
   intervalMsByMeter: new Map(
     (drawn.registered as [string, number][]).map(([id, minutes]) => [id, minutes * MINUTE_MS]),
   ),
@@ -49,12 +63,24 @@ export const optionsArbitrary: fc.Arbitrary<OracleOptions> = fc.record({
   nowMs: drawn.nowMs,
 }));
 
-/** Options without a wall clock: no last tick of a stream is ahead of it. */
+type Lives = { ttlSlots: number | null; interval: number; forgetTtls: number };
+
+/** Short ones, so that a stream of a day sees silence, return and the end of a history. */
+function livesMs({ ttlSlots, interval, forgetTtls }: Lives) {
+  const stateTtlMs = ttlSlots === null ? 7 * DAY_MS : ttlSlots * interval * MINUTE_MS;
+  return { stateTtlMs, forgetAfterMs: forgetTtls * stateTtlMs };
+}
+
+/**
+ * Options without a wall clock, that no last tick of a stream is ahead of it, and without the one
+ * rule that depends on how meters lie in partitions.
+ */
 export const endingOptionsArbitrary: fc.Arbitrary<OracleOptions> = optionsArbitrary.map((
   drawn,
 ) => ({
   ...drawn,
   nowMs: null,
+  metersMax: 1000,
 }));
 
 function weighted<T>(...choices: [weight: number, value: T][]): fc.Arbitrary<T> {
@@ -70,7 +96,67 @@ const jitter = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(13));
 const nudge = fc.constantFrom(0, -1, 1);
 const kwh = fc.nat(3);
 
+/** How far a meter is off its slot, reading by reading of a run; in parts of half an interval. */
+const PATTERNS = {
+  none: [0],
+  alternating: [0, 0.93, -0.93],
+  random: [0.4, -0.7, 0.1, -0.2, 0.8, -0.8, 0.5, -0.1, 0.7],
+  steady: [0.3],
+  drift: Array.from({ length: 30 }, (_, i) => i * 0.011),
+  backward: Array.from({ length: 30 }, (_, i) => -i * 0.03),
+} as const;
+const WHICH_PATTERN = Object.keys(PATTERNS) as (keyof typeof PATTERNS)[];
+
+/** `null`: the meter's own. */
+const stepMinutes = fc.constantFrom(null, 15, 30, 10, 20, 60, 45, 5, 1440);
+
 const actions = {
+  /** Readings in a row, perhaps in another interval, off their slots in one of the ways. */
+  run: fc.record({
+    meter,
+    count: fc.oneof(
+      { weight: 2, arbitrary: fc.integer({ min: 13, max: 15 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 5, max: 12 }) },
+    ),
+    minutes: stepMinutes,
+    /** Seven readings of the meter's own interval go before, so that it is known. */
+    isLed: fc.boolean(),
+    pattern: fc.oneof(
+      { weight: 4, arbitrary: fc.constant("none" as const) },
+      { weight: 1, arbitrary: fc.constantFrom(...WHICH_PATTERN) },
+    ),
+    /** Every so manieth is unusable; 0: none. */
+    unusable: weighted([5, 0], [1, 1], [1, 3]),
+    kwh,
+  }),
+  /** A reading that says its interval. */
+  said: fc.record({
+    meter,
+    steps: fc.integer({ min: -2, max: 4 }),
+    /** Then one comes late for the first slot that it passed. */
+    isFilled: fc.boolean(),
+    minutes: fc.oneof(stepMinutes, fc.constantFrom(0, -5, 7.5, "20", " 15 ", "x", 21)),
+    kwh,
+    form,
+  }),
+  /** A reading, at the edge of a life or some slots beyond it. */
+  back: fc.record({
+    meter,
+    life: fc.constantFrom("ttl" as const, "forget" as const),
+    slots: fc.integer({ min: -2, max: 6 }),
+    minutes: weighted<number | null>([4, null], [1, 15], [1, 60]),
+    nudge,
+    kwh,
+    form,
+  }),
+  /** A late reading among the slots that went missing last, as a meter back from silence sends. */
+  lateBack: fc.record({ meter, nudge, back: fc.integer({ min: 0, max: 3 }), kwh, form }),
+  /** The slots of a silence one by one, from its beginning. */
+  refill: fc.record({ meter, isSilent: fc.boolean(), count: fc.integer({ min: 1, max: 12 }), kwh }),
+  retire: fc.record({ meter, isSilent: fc.boolean(), minutes: fc.constantFrom(0, -60, 30), form }),
+  /** A reading, or a tick, at the oldest time there is, or just before. */
+  old: fc.record({ meter, nudge, isTick: fc.boolean() }),
+
   /** Every meter of the mask reports its next slot. */
   round: fc.record({ mask: fc.integer({ min: 1, max: 15 }), jitter, kwh, form }),
   next: fc.record({
@@ -96,7 +182,10 @@ const actions = {
   /** A tick on the edge at which a slot goes missing, or the meter expires. */
   tickDue: fc.record({
     meter,
-    slots: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant("ttl" as const)),
+    slots: fc.oneof(
+      { weight: 2, arbitrary: fc.integer({ min: 1, max: 9 }) },
+      { weight: 2, arbitrary: fc.constantFrom("ttl" as const, "forget" as const) },
+    ),
     nudge,
     form,
   }),
@@ -124,6 +213,13 @@ type Action = {
 }[keyof Actions];
 
 const WEIGHTS: Record<keyof Actions, number> = {
+  run: 6,
+  said: 4,
+  back: 3,
+  lateBack: 3,
+  refill: 2,
+  retire: 2,
+  old: 1,
   round: 10,
   next: 10,
   fill: 8,
@@ -148,17 +244,18 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
   })),
 );
 
-/** Streams of 1 to 60 records of 1 to 4 meters, made to meet the edges of the options. */
+/** Streams of 1 to 100 records of 1 to 4 meters, made to meet the edges of the options. */
 export function streamArbitrary(options: OracleOptions): fc.Arbitrary<string[]> {
   return fc.record({
-    metersMax: fc.integer({ min: 1, max: METER_IDS.length }),
+    metersMax: fc.constantFrom(1, 1, 1, 2, 2, 3, METER_IDS.length),
     learnedMinutes: fc.constantFrom(30, 10, 15, 60),
     driftMs: weighted([4, 0], [1, 61_000], [1, -90_000], [1, 170_500]),
-    actions: fc.array(actionArbitrary, { minLength: 1, maxLength: RECORDS_MAX, size: "max" }),
+    actions: fc.array(actionArbitrary, { minLength: 1, maxLength: ACTIONS_MAX, size: "max" }),
   }).map((drawn) => {
     const intervalsMs = METER_IDS.map((id, index) => {
       const intervalMs = options.intervalMsByMeter.get(id) ?? options.expectedIntervalMs;
       if (intervalMs !== "auto") return intervalMs;
+      // Learned ones are of any kind, and a fleet has several.
       return (index % 2 === 0 ? drawn.learnedMinutes : 30) * MINUTE_MS;
     });
     const play = newPlay(options, intervalsMs, drawn.metersMax, drawn.driftMs);
@@ -179,6 +276,20 @@ export function recordTimesArbitrary(records: readonly string[]) {
   return fc.oneof(fc.constant(null), timed) as fc.Arbitrary<(number | null)[] | null>;
 }
 
+/** The start of the replay that wrote each record; null: none did. */
+export function replaysArbitrary(records: readonly string[]) {
+  const start = fc.constantFrom(null, BASE_MS, BASE_MS + 400 * DAY_MS, BASE_MS + 401 * DAY_MS);
+  const mixed = fc.array(start, { minLength: records.length, maxLength: records.length });
+  const whole = fc.constantFrom(BASE_MS, BASE_MS + 400 * DAY_MS).map((startMs) =>
+    records.map(() => startMs)
+  );
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.constant(null) },
+    { weight: 2, arbitrary: whole },
+    { weight: 1, arbitrary: mixed },
+  ) as fc.Arbitrary<(number | null)[] | null>;
+}
+
 /** What the player remembers; its idea of the watermark is close, not exact. */
 type Play = ReturnType<typeof newPlay>;
 
@@ -190,7 +301,7 @@ function newPlay(
 ) {
   return {
     options,
-    intervalsMs,
+    intervalsMs: [...intervalsMs],
     metersMax,
     driftMs,
     records: [] as string[],
@@ -210,6 +321,15 @@ function playAction(play: Play, action: Action): void {
   const lastMs = play.lastMs.get(meter) ?? gridBelow(highestMs, intervalMs) - intervalMs;
   const offMs = "jitter" in action ? jitterMs(action.jitter, intervalMs, options) : 0;
   switch (action.kind) {
+    case "run":
+      return playRun(play, meter, action);
+    case "said":
+    case "back":
+    case "lateBack":
+    case "refill":
+    case "retire":
+    case "old":
+      return playLife(play, { meter, lastMs, intervalMs }, action);
     case "round":
       for (let m = 0; m < play.metersMax; m++) {
         if ((action.mask & (1 << m)) !== 0) {
@@ -241,8 +361,8 @@ function playAction(play: Play, action: Action): void {
     case "tick":
       return tick(play, highestMs + action.minutes * MINUTE_MS, action.form);
     case "tickDue": {
-      const dueMs = action.slots === "ttl"
-        ? options.stateTtlMs
+      const dueMs = typeof action.slots === "string"
+        ? lifeMs(options, action.slots)
         : action.slots * intervalMs + options.gapGraceMs;
       return tick(play, lastMs + dueMs + options.outOfOrdernessMs + action.nudge, action.form);
     }
@@ -291,6 +411,92 @@ function isoOf(atMs: number): string {
   return new Date(atMs).toISOString();
 }
 
+const lifeMs = (options: OracleOptions, life: "ttl" | "forget"): number =>
+  life === "ttl" ? options.stateTtlMs : options.forgetAfterMs;
+
+/** Readings step by step; from then on the meter's interval is that one. */
+function playRun(play: Play, meter: number, action: Extract<Action, { kind: "run" }>): void {
+  const { count, minutes, pattern, unusable, isLed } = action;
+  if (isLed) {
+    for (let i = 0; i < 7; i++) send(play, meter, nextStepMs(play, meter), { kwh: i % 3, form: 0 });
+  }
+  if (minutes !== null) play.intervalsMs[meter] = minutes * MINUTE_MS;
+  const stepMs = play.intervalsMs[meter];
+  const startMs = play.lastMs.get(meter) ?? gridBelow(play.highestMs, stepMs) - stepMs;
+  for (let i = 1; i <= count; i++) {
+    const off = PATTERNS[pattern][i % PATTERNS[pattern].length];
+    const atMs = startMs + i * stepMs + Math.round(off * stepMs / 2 / 1000) * 1000;
+    if (unusable === 0 || i % unusable > 0) {
+      send(play, meter, atMs, { kwh: (action.kwh + i) % 5, form: 0 });
+      continue;
+    }
+    const head = `"meter_id":${writeMeterId(meter, 0)},"timestamp":${writeTime(atMs, 0)}`;
+    play.records.push(`{${head},"consumption_kwh":null}`);
+  }
+}
+
+/** Lets the last record say its interval. */
+function say(play: Play, minutes: unknown): void {
+  const said = `,"interval_minutes":${JSON.stringify(minutes)}}`;
+  play.records.push(play.records.pop()!.replace(/ ?}$/, said));
+}
+
+type LifeAction = Extract<
+  Action,
+  { kind: "said" | "back" | "lateBack" | "refill" | "retire" | "old" }
+>;
+type Spot = { meter: number; lastMs: number; intervalMs: number };
+
+/** What happens to a meter between one silence and the next. */
+function playLife(play: Play, { meter, lastMs, intervalMs }: Spot, action: LifeAction): void {
+  const { options } = play;
+  if ("isSilent" in action && action.isSilent) {
+    tick(play, lastMs + options.stateTtlMs + options.outOfOrdernessMs, 0);
+  }
+  const { highestMs } = play;
+  switch (action.kind) {
+    case "said": {
+      const minutes = Number(action.minutes);
+      send(play, meter, lastMs + action.steps * intervalMs, action);
+      say(play, action.minutes ?? intervalMs / MINUTE_MS);
+      if (action.isFilled) send(play, meter, lastMs + intervalMs, { kwh: action.kwh, form: 0 });
+      if (action.steps > 0 && minutes >= 5) play.intervalsMs[meter] = minutes * MINUTE_MS;
+      return;
+    }
+    case "back": {
+      const edgeMs = lastMs + lifeMs(options, action.life) + options.outOfOrdernessMs;
+      send(play, meter, edgeMs + action.slots * intervalMs + action.nudge, action);
+      if (action.minutes === null) return;
+      say(play, action.minutes);
+      play.intervalsMs[meter] = action.minutes * MINUTE_MS;
+      return;
+    }
+    case "lateBack": {
+      const horizonMs = highestMs - options.outOfOrdernessMs - options.allowedLatenessMs;
+      return send(play, meter, horizonMs + action.back * intervalMs + action.nudge, action);
+    }
+    case "refill":
+      for (let i = 1; i <= action.count; i++) {
+        send(play, meter, lastMs + i * intervalMs, { kwh: action.kwh, form: 0 });
+      }
+      return;
+    case "retire": {
+      const atMs = highestMs + action.minutes * MINUTE_MS;
+      const id = writeMeterId(meter, action.form);
+      const text = `{"type":"retire","timestamp":${writeTime(atMs, action.form)},"meter_id":${id}}`;
+      play.firstMs.delete(meter);
+      return void play.records.push(text);
+    }
+    case "old": {
+      const atMs = options.minTimestampMs + action.nudge;
+      const text = `{"type":"tick","timestamp":${writeTime(atMs, 0)}}`;
+      return void play.records.push(action.isTick ? text : writeReading(meter, atMs, 1, 0));
+    }
+    default:
+      action satisfies never;
+  }
+}
+
 function gridBelow(atMs: number, intervalMs: number): number {
   return BASE_MS + Math.floor((atMs - BASE_MS) / intervalMs) * intervalMs;
 }
@@ -329,102 +535,4 @@ function tick(play: Play, atMs: number, form: number): void {
   play.records.push(`{"type":"tick","timestamp":${writeTime(atMs, form)}${final}}`);
   play.tickMs = Math.max(atMs, play.tickMs ?? atMs);
   play.highestMs = Math.max(play.highestMs, atMs);
-}
-
-function writeMeterId(meter: number, form: number): string {
-  const id = METER_IDS[meter];
-  if (form % 3 === 1) return JSON.stringify(`  ${id} `);
-  return id === "7" && form % 3 === 2 ? id : JSON.stringify(id);
-}
-
-function writeReading(meter: number, atMs: number, kwh: number, form: number): string {
-  const id = `"meter_id":${writeMeterId(meter, form)}`;
-  const time = `"timestamp":${writeTime(atMs, form)}`;
-  const values = [kwh, `${kwh}.50`, `"${kwh}"`, `" +${kwh}.e0 "`, `"-${kwh}"`, "-0.0", "1e2"];
-  const value = `"consumption_kwh":${values[form % 11] ?? kwh}`;
-  switch (form % 7) {
-    case 5:
-      return `{ ${value}, "x": {"y": [1]}, ${time}, ${id} }`;
-    case 6:
-      return `{${id},${time},${value},"received_at":${writeTime(atMs + MINUTE_MS, form)}}`;
-    case 4:
-      return `{"type":"reading",${id},${time},${value},"received_at":"soon"}`;
-    default:
-      return `{${id},${time},${value}}`;
-  }
-}
-
-/** A time in the spelling drawn, or with Z where that spelling cannot hold it. */
-function writeTime(atMs: number, form: number): string {
-  const iso = new Date(atMs).toISOString();
-  const plain = iso.replace(".000Z", "Z");
-  const shifted = (minutes: number, offset: string): string =>
-    new Date(atMs + minutes * MINUTE_MS).toISOString().replace(".000Z", "Z").replace("Z", offset);
-  const spellings = [
-    `"${plain}"`,
-    `"${shifted(120, "+02:00")}"`,
-    `"${shifted(-210, "-0330")}"`,
-    `"${shifted(60, "+01")}"`,
-    `"${plain.replace("Z", "")}"`,
-    `"${plain.replace("T", " ").toLowerCase()}"`,
-    `" ${iso.replace("Z", "999999z")} "`,
-    `"${iso.replace(".", ",")}"`,
-    atMs % MINUTE_MS === 0 ? `"${iso.slice(0, 16)}"` : null,
-    atMs % DAY_MS === 0 ? `"${iso.slice(0, 10)}"` : null,
-    `${atMs}`,
-    `${atMs}.75`,
-    `${atMs / 1000}`,
-    `"${atMs}"`,
-    atMs % 1000 === 0 ? `"${atMs / 1000}"` : null,
-  ];
-  return spellings[form % spellings.length] ?? spellings[0]!;
-}
-
-/** What stands behind meter and timestamp when the value is not usable. */
-function unusableValues(): string[] {
-  const values = ["null", "true", `""`, `"Null"`, `"0,5"`, `"0x1f"`, "1e400", "-1", "101", "[]"];
-  return ["", ...values.map((value) => `,"consumption_kwh":${value}`)];
-}
-
-/** Records that are no readings, of every reason. */
-function poisonRecords(): string[] {
-  const badTimes = [
-    `"2024/01/01 10:00"`,
-    `"01 Jan 2024 10:00"`,
-    `"2013-02-30"`,
-    `"2024-01-01T25:00"`,
-    `"2024-01-01T24:00:00Z"`,
-    `"2024-01-01T10:00:60Z"`,
-    `"2024-01-01T1000Z"`,
-    `"2024-01-01  10:00"`,
-    `"2024-1-1"`,
-    `""`,
-    `"20240101"`,
-    "-1",
-    "1e400",
-    "253402300800000",
-    "null",
-  ];
-  const badIds = [
-    "null",
-    `""`,
-    `"  "`,
-    "1.5",
-    "true",
-    `"a\\u0001b"`,
-    `"${"x".repeat(257)}"`,
-    "1e17",
-  ];
-  const value = `"consumption_kwh":0.5`;
-  const time = `"timestamp":"2024-01-01T00:30:00Z"`;
-  return [
-    ...["", "not json", "[]", "null", "42", `"tick"`, `{"meter_id":"M1"`, "\u0000"],
-    `{"type":"tick"}`,
-    `{"type":"tick","timestamp":"noon"}`,
-    `{"meter_id":"M1",${value}}`,
-    `{${time},${value}}`,
-    "{}",
-    ...badTimes.map((bad) => `{"meter_id":"M1","timestamp":${bad},${value}}`),
-    ...badIds.map((bad) => `{"meter_id":${bad},${time},${value}}`),
-  ];
 }

@@ -9,7 +9,10 @@ import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
 const encoder = new TextEncoder();
 
-/** The core's options for one partition, from what the oracle is told. */
+/**
+ * The core's options for one partition, from what the oracle is told. The names that the core does
+ * not have yet (`forgetAfterMs`, `minTimestampMs`, `metersMax`, `revisions`) go through as they are.
+ */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
   return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
 }
@@ -17,7 +20,7 @@ export function coreOptions(options: OracleOptions, partition = 0): ProcessorOpt
 /** A record of a raw log; without a time of its own unless one is given. */
 export function rawOf(value: string | Uint8Array, offset: number, timeMs = NaN): RawRecord {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
-  return { bytes, start: 0, end: bytes.length, offset, timeMs };
+  return { bytes, start: 0, end: bytes.length, offset, timeMs, replayStartMs: NaN };
 }
 
 /** Folds raw texts one by one; a record without a time of its own has none. */
@@ -47,10 +50,11 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [...v.flags],
       meterId: v.meterId,
       timestampMs: v.timestampMs,
+      heldKwh: null,
     });
   }
   for (const l of outputs.late) {
-    say({ ...l, disposition: "too_late", reason: null, flags: [] });
+    say({ ...l, disposition: "too_late", reason: null, flags: [], heldKwh: null });
   }
   for (const r of outputs.rejected) {
     const duplicate = r.reason === "DUPLICATE" || r.reason === "CONFLICT";
@@ -62,6 +66,7 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [],
       meterId: r.meterId,
       timestampMs: r.timestampMs,
+      heldKwh: null,
     });
   }
   return said;
@@ -80,6 +85,7 @@ export function plainGap(gap: GapAlert): OracleGap {
     missingFromMs: gap.missingFromMs,
     missingToMs: gap.missingToMs,
     missingIntervals: gap.missingIntervals,
+    filledIntervals: (gap as { filledIntervals?: number }).filledIntervals ?? null,
     rejectedIntervals: gap.rejectedIntervals,
     state: gap.state,
   };

@@ -85,7 +85,9 @@ function edgeRecords(
   return texts.map((text, r) => {
     const { disposition, meterId } = dispositions[r];
     const key = encoder.encode(meterId ?? String(r));
-    return { partition: disposition === "tick" ? -1 : partitionOf(key, partitionCount), text };
+    // A retirement counts as a tick, and goes to its meter's partition all the same.
+    const isForAll = disposition === "tick" && meterId === null;
+    return { partition: isForAll ? -1 : partitionOf(key, partitionCount), text };
   });
 }
 
