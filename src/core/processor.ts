@@ -229,7 +229,8 @@ export class Processor {
     }
     if (!isRepeat) this.#accept(i, { meterId, reading, delayMs, revisesKwh });
     const watermarkMs = this.#watermarkOf(i);
-    if (!isRepeat) judgeMeter(step, i, watermarkMs);
+    // A repeat, too, may say the interval, and so lay out the slots of its meter.
+    if (!isRepeat || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
     if (meters.runs.size > 0 && followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
       judgeMeter(step, i, watermarkMs);
     }
