@@ -123,7 +123,7 @@ function announceHole(
     missingFromMs: hole.fromMs,
     missingToMs: slotAfter(hole.intervalMs, hole.fromMs, hole.judged, options.zone),
     missingIntervals: hole.judged,
-    filledIntervals: state === "FILLED" ? hole.most : null,
+    ...(state === "FILLED" ? { filledIntervals: hole.most } : {}),
     rejectedIntervals: rejected,
     state,
     detectedAtMs: watermarkMs,

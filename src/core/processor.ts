@@ -269,10 +269,12 @@ export class Processor {
       status: delayMs === 0 ? "OK" : "LATE",
       flags: NO_FLAGS,
       delayMs,
-      revisesKwh,
     };
     accepted.flags = flagReading(this, i, accepted, step.placing);
-    if (revisesKwh !== null) accepted.flags = [...accepted.flags, "REVISES"];
+    if (revisesKwh !== null) {
+      accepted.flags = [...accepted.flags, "REVISES"];
+      accepted.revisesKwh = revisesKwh;
+    }
     step.outputs.validated.push(accepted);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
   }
@@ -384,7 +386,7 @@ export class Processor {
       meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh,
-      source: this.#parsed.source,
+      ...(this.#parsed.source === null ? {} : { source: this.#parsed.source }),
       atMs: timestampMs,
     });
   }
@@ -422,7 +424,7 @@ export class Processor {
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
-      source: parsed.source,
+      ...(parsed.source === null ? {} : { source: parsed.source }),
       atMs: Number.isNaN(atMs) ? 0 : atMs,
     });
   }

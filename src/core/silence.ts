@@ -2,7 +2,7 @@ import { isCalendar } from "./calendar.ts";
 
 import { runFromMs } from "./interval_run.ts";
 import { type Hole, judgeHoles } from "./hole.ts";
-import type { Step } from "./step.ts";
+import { keepLastAlerts, type Step } from "./step.ts";
 import { announceTail, missingInTail, rejectedInTail, slotAfterLatest } from "./tail.ts";
 
 /**
@@ -10,7 +10,8 @@ import { announceTail, missingInTail, rejectedInTail, slotAfterLatest } from "./
  * True: its history has ended, and its state is gone.
  */
 export function advance(step: Step, i: number, clockMs: number, watermarkMs: number): boolean {
-  const { meters } = step;
+  const { meters, outputs } = step;
+  const alerts = outputs.gaps.length;
   if (meters.intervalMs[i] !== 0 && !meters.isSilent(i)) {
     const silentMs = silentAtMs(step, i);
     if (clockMs < silentMs) return false;
@@ -19,6 +20,7 @@ export function advance(step: Step, i: number, clockMs: number, watermarkMs: num
   const forgottenMs = forgottenAtMs(step, i);
   if (clockMs < forgottenMs) return false;
   endHistory(step, i, { clockMs: forgottenMs, watermarkMs });
+  keepLastAlerts(step, alerts);
   return true;
 }
 

@@ -57,7 +57,6 @@ export function announceTail(
     missingFromMs,
     missingToMs: slotAfterLatest(step, i, missing + 1),
     missingIntervals: missing,
-    filledIntervals: null,
     rejectedIntervals: rejectedInTail(step, i, missing),
     state,
     detectedAtMs: watermarkMs,

@@ -106,7 +106,7 @@ async function benchMillion(): Promise<void> {
   console.log(`core: state of a million meters${String(stateMib).padStart(26)} MiB  goal 400 MB`);
   const tick = encoder.encode('{"type":"tick","timestamp":"2013-01-01T04:00:00Z"}');
   const silence = await time(() =>
-    processor.record({ bytes: tick, start: 0, end: tick.length, offset, timeMs: NaN })
+    processor.record({ ...newRawRecord(), bytes: tick, end: tick.length, offset })
   );
   const gaps = processor.takeOutputs().gaps.length;
   if (gaps !== meters) throw new Error(`${gaps} gaps for ${meters} silent meters`);
