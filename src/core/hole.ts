@@ -195,12 +195,10 @@ export function judgeHoles(
 ): number {
   const { meters } = step;
   let dueMs = Infinity;
-  if (meters.past.size > 0) {
-    for (const { holes, marks } of meters.past.get(i) ?? []) {
-      for (const hole of holes) {
-        judgeHole(step, hole, { i, marks }, clocks);
-        dueMs = Math.min(dueMs, holeDueMs(step, hole));
-      }
+  for (const { holes, marks } of meters.past.get(i) ?? []) {
+    for (const hole of holes) {
+      judgeHole(step, hole, { i, marks }, clocks);
+      dueMs = Math.min(dueMs, holeDueMs(step, hole));
     }
   }
   const holes = meters.holes.get(i);

@@ -72,7 +72,7 @@ export function followRun(
   if (stepMs === 0) return false;
   const fromMs = meters.intervalMs[i];
   if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
-    meters.runs.set(i, { stepMs, steps: RUN_STEPS, isTold: true });
+    meters.keep(meters.runs, i, { stepMs, steps: RUN_STEPS, isTold: true });
     tellInterval(step, i, { metricType: "interval_contradicted", fromMs, toMs: stepMs, timestampMs });
     return false;
   }
@@ -93,7 +93,7 @@ function withdrawGaps(step: Step, i: number, runFromMs: number, watermarkMs: num
   for (const hole of holes) {
     if (hole.fromMs > runFromMs) endGap(step, hole, { i, watermarkMs });
   }
-  meters.holes.set(i, holes.filter(({ fromMs }) => fromMs <= runFromMs));
+  meters.keep(meters.holes, i, holes.filter(({ fromMs }) => fromMs <= runFromMs));
 }
 
 /** The gap after the reading, by the interval that ends with it, is none. */

@@ -17,14 +17,14 @@ export function noteForward(meters: MeterTable, i: number, timestampMs: number):
   meters.markChanged(i);
   const intervalMs = meters.intervalMs[i];
   if (stepMs === intervalMs || intervalMs === 0) {
-    if (meters.runs.size > 0) breakRun(meters, i);
+    if (meters.hasAside[i] !== 0) breakRun(meters, i);
     return;
   }
   if (stepMs % MINUTE_MS !== 0 || stepMs > INTERVAL_MS_MAX) return breakRun(meters, i);
   const run = meters.runs.get(i);
   if (run?.isTold) return;
   if (run?.stepMs === stepMs) run.steps = Math.min(run.steps + 1, RUN_STEPS);
-  else meters.runs.set(i, { stepMs, steps: 1, isTold: false });
+  else meters.keep(meters.runs, i, { stepMs, steps: 1, isTold: false });
 }
 
 function breakRun(meters: MeterTable, i: number): void {
@@ -33,7 +33,7 @@ function breakRun(meters: MeterTable, i: number): void {
 
 /** The step of the run that the reading at this time has completed; 0: it has completed none. */
 export function contraryStepMs(meters: MeterTable, i: number, timestampMs: number): number {
-  if (meters.runs.size === 0) return 0;
+  if (meters.hasAside[i] === 0) return 0;
   const run = meters.runs.get(i);
   if (run === undefined || run.isTold || run.steps < RUN_STEPS) return 0;
   return meters.forwardMs[i] === timestampMs ? run.stepMs : 0;
@@ -41,7 +41,7 @@ export function contraryStepMs(meters: MeterTable, i: number, timestampMs: numbe
 
 /** The time of the reading before the first step of the run that goes on; Infinity: none does. */
 export function runFromMs(meters: MeterTable, i: number): number {
-  if (meters.runs.size === 0) return Infinity;
+  if (meters.hasAside[i] === 0) return Infinity;
   const run = meters.runs.get(i);
   if (run === undefined || run.isTold) return Infinity;
   return meters.forwardMs[i] - run.steps * run.stepMs;

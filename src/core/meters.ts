@@ -4,14 +4,6 @@ import type { Hole } from "./hole.ts";
 import { NO_RING, RingPool } from "./rings.ts";
 import { grown, Timers } from "./timers.ts";
 
-/** What came of a meter whose interval is not known yet, in time order. */
-export type Learning = {
-  readonly timesMs: number[];
-  readonly values: number[];
-  /** Times of unusable readings. */
-  readonly unusableMs: number[];
-};
-
 /** What is left of a series' slots on an older interval: holes that may still be filled. */
 export type PastPiece = {
   readonly intervalMs: number;
@@ -53,10 +45,18 @@ export type OpenGap = {
  */
 export class MeterTable {
   readonly timers: Timers;
+  /** Whether any of the maps below, but `learning` and `unusable`, may hold a meter. */
+  hasAside: Uint8Array;
   readonly holes = new Map<number, Hole[]>();
   /** Ordinals of slots for which an unusable reading came, ascending. */
   readonly marks = new Map<number, number[]>();
-  readonly learning = new Map<number, Learning>();
+  /**
+   * Of a meter whose interval is not known yet, time and value of each reading in turn, ascending.
+   * A fleet learns all at once: the arrays are no longer than they must be.
+   */
+  readonly learning = new Map<number, readonly number[]>();
+  /** Of such a meter, the times of unusable readings, ascending. */
+  readonly unusable = new Map<number, number[]>();
   /** Of series whose interval has changed: oldest first. */
   readonly past = new Map<number, PastPiece[]>();
   readonly runs = new Map<number, ContraryRun>();
@@ -107,6 +107,7 @@ export class MeterTable {
     this.firstOrdinal = new Int32Array(capacity);
     this.maxMs = new Float64Array(capacity);
     this.forwardMs = new Float64Array(capacity);
+    this.hasAside = new Uint8Array(capacity);
     this.openSent = new Int32Array(capacity);
     this.openIdMs = new Float64Array(capacity);
     this.serial = new Float64Array(capacity);
@@ -137,7 +138,7 @@ export class MeterTable {
 
   /** The time of the latest reading that went forward. */
   lastMs(i: number): number {
-    return this.grids.slotMs[i] + this.grids.prevMs[i];
+    return this.grids.slotMs[i] + this.grids.prevMs(i);
   }
 
   /** The meter of this id, or -1. */
@@ -177,6 +178,7 @@ export class MeterTable {
     this.#count++;
     this.intervalMs[i] = this.ordinal[i] = this.firstOrdinal[i] = this.openSent[i] = 0;
     this.openIdMs[i] = NaN;
+    this.hasAside[i] = 0;
     this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;
     this.#added.push(id);
@@ -191,6 +193,7 @@ export class MeterTable {
     this.holes.delete(i);
     this.marks.delete(i);
     this.learning.delete(i);
+    this.unusable.delete(i);
     this.past.delete(i);
     this.runs.delete(i);
     this.skips.delete(i);
@@ -210,6 +213,19 @@ export class MeterTable {
     memories[r] = remembered;
     this.memories.set(i, memories);
     return remembered;
+  }
+
+  /** Keeps something of a meter in one of the maps for what few have. */
+  keep<Aside>(asides: Map<number, Aside>, i: number, aside: Aside): void {
+    asides.set(i, aside);
+    this.hasAside[i] = 1;
+  }
+
+  /** Looks anew whether anything is kept of a meter in the maps for what few have. */
+  settleAside(i: number): void {
+    const { holes, marks, past, runs, skips, rememberedFrom, openGaps } = this;
+    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps];
+    if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
   }
 
   /** Gives a meter, whose interval is known, a ring of empty slots. */
@@ -239,7 +255,7 @@ export class MeterTable {
     if (this.#rings[i] === NO_RING || ordinal <= this.ordinal[i] - this.#poolOf(i).length) {
       return false;
     }
-    return this.rememberedFrom.size === 0 || ordinal >= (this.rememberedFrom.get(i) ?? -Infinity);
+    return this.hasAside[i] === 0 || ordinal >= (this.rememberedFrom.get(i) ?? -Infinity);
   }
 
   /** The value that took this slot; NaN when none did, or the slot is older than the ring. */
@@ -339,6 +355,7 @@ export class MeterTable {
     this.firstOrdinal = grown(this.firstOrdinal, capacity);
     this.maxMs = grown(this.maxMs, capacity);
     this.forwardMs = grown(this.forwardMs, capacity);
+    this.hasAside = grown(this.hasAside, capacity);
     this.openSent = grown(this.openSent, capacity);
     this.openIdMs = grown(this.openIdMs, capacity);
     this.serial = grown(this.serial, capacity);

@@ -208,7 +208,7 @@ export class Processor {
     if (delayMs > options.allowedLatenessMs) return this.#late(known, id, reading, delayMs);
     const alerts = step.outputs.gaps.length;
     let i = known;
-    let meterId = i < 0 ? id : meters.idOf(i);
+    const meterId = i < 0 ? id : meters.idOf(i);
     if (i >= 0 && this.#hasLeft(i, timestampMs)) i = -1;
     let holderKwh = reading.consumptionKwh;
     let revisesKwh: number | null = null;
@@ -216,46 +216,38 @@ export class Processor {
     if (i < 0) {
       if (meters.count >= options.metersMax) return this.#rejectUnknown();
       i = beginMeter(step, meterId, reading);
-      meterId = meters.idOf(i);
     } else {
       const taking = takeReading(step, i, reading, this.#watermarkOf(i));
       if (taking.disposition === "forgotten") return this.#late(i, id, reading, delayMs);
       if (taking.disposition === "revised") revisesKwh = taking.heldKwh;
-      if (taking.disposition === "duplicate") {
+      else if (taking.disposition === "duplicate") {
         isRepeat = true;
         holderKwh = taking.heldKwh;
         this.#duplicate(i, reading, taking);
       }
     }
-    if (!isRepeat) this.#accept(i, { meterId, reading, delayMs, revisesKwh });
+    if (!isRepeat) this.#accept(i, reading, delayMs, revisesKwh);
     const watermarkMs = this.#watermarkOf(i);
     // A repeat, too, may say the interval, and so lay out the slots of its meter.
     if (!isRepeat || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
-    if (meters.runs.size > 0 && followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
+    if (meters.hasAside[i] !== 0 && followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
       judgeMeter(step, i, watermarkMs);
     }
     if (step.outputs.gaps.length - alerts > 1) keepLastAlerts(step, alerts);
     if (!this.#byMeter && !isRepeat) this.#judgeDue();
   }
 
-  /** Whether the time to forget a meter has passed over it by a reading's own time. */
+  /** Whether the time to forget a meter has passed over it, if only by a reading's own time. */
   #hasLeft(i: number, timestampMs: number): boolean {
-    const { options, meters } = this;
-    const movedMs = timestampMs - options.outOfOrdernessMs;
-    const silenceMs = this.#watermarkOf(i);
-    const clockMs = movedMs > silenceMs ? movedMs : silenceMs;
-    const patienceMs = Math.min(options.stateTtlMs, options.forgetAfterMs);
-    return clockMs >= meters.lastMs(i) + patienceMs && advance(this.#step, i, clockMs, clockMs);
+    const clockMs = Math.max(timestampMs - this.options.outOfOrdernessMs, this.#watermarkOf(i));
+    return clockMs >= this.meters.timers.dueMs(i) && advance(this.#step, i, clockMs, clockMs);
   }
 
   #accept(
     i: number,
-    { meterId, reading: { timestampMs, consumptionKwh }, delayMs, revisesKwh }: {
-      readonly meterId: string;
-      readonly reading: Reading;
-      readonly delayMs: number;
-      readonly revisesKwh: number | null;
-    },
+    { timestampMs, consumptionKwh }: Reading,
+    delayMs: number,
+    revisesKwh: number | null,
   ): void {
     const { state } = this;
     const step = this.#step;
@@ -263,7 +255,7 @@ export class Processor {
     else state.ledger.late++;
     const accepted: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
       offset: step.offset,
-      meterId,
+      meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh,
       status: delayMs === 0 ? "OK" : "LATE",

@@ -60,21 +60,21 @@ function fallSilent(
   const frozenRejected = rejectedInTail(step, i, missing);
   const open = meters.openGaps.get(i);
   if (frozenRejected > 0 || open !== undefined) {
-    meters.openGaps.set(i, { most: open?.most ?? 0, frozenRejected });
+    meters.keep(meters.openGaps, i, { most: open?.most ?? 0, frozenRejected });
   }
   meters.marks.delete(i);
   meters.rememberedFrom.delete(i);
   meters.dropRing(i);
   const holes = keepUnjudged(meters.holes.get(i) ?? [], runFromMs(meters, i));
   if (holes.length === 0) meters.holes.delete(i);
-  else meters.holes.set(i, holes);
+  else meters.keep(meters.holes, i, holes);
   const past = (meters.past.get(i) ?? []).map((piece) => ({
     ...piece,
     holes: keepUnjudged(piece.holes, Infinity),
     marks: [],
   })).filter(({ holes }) => holes.length > 0);
   if (past.length === 0) meters.past.delete(i);
-  else meters.past.set(i, past);
+  else meters.keep(meters.past, i, past);
   meters.markChanged(i);
 }
 

@@ -16,13 +16,13 @@ export function missingInTail({ meters, options }: Step, i: number, watermarkMs:
 }
 
 /** When the `steps`-th slot after the latest reading is missing. */
-export function tailDueMs({ meters, options }: Step, i: number, steps: number): number {
-  return slotAfterLatest({ meters, options }, i, steps) + options.gapGraceMs;
+export function tailDueMs(step: Step, i: number, steps: number): number {
+  return slotAfterLatest(step, i, steps) + step.options.gapGraceMs;
 }
 
 /** When the `steps`-th slot after the latest reading begins. */
 export function slotAfterLatest(
-  { meters: { grids }, options }: Pick<Step, "meters" | "options">,
+  { meters: { grids }, options }: Step,
   i: number,
   steps: number,
 ): number {
@@ -75,7 +75,7 @@ export function rejectedInTail({ meters }: Step, i: number, missing: number): nu
 export function clearTail({ meters }: Step, i: number): void {
   meters.openSent[i] = 0;
   meters.openIdMs[i] = NaN;
-  if (meters.openGaps.size > 0) meters.openGaps.delete(i);
+  meters.openGaps.delete(i);
 }
 
 /** Announces that nothing is left of the gap after the latest reading. */

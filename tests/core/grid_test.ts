@@ -21,7 +21,7 @@ function placesOf(
     const steps = stepsTo(grids, 0, atMs, zone);
     const ordinal = grids.ordinal[0] + steps;
     const slotMs = slotAfter(intervalMs, grids.slotMs[0], steps, zone);
-    if (steps >= 1) goForward(grids, 0, { steps, slotMs, offMs: atMs - slotMs });
+    if (steps >= 1) goForward(grids, 0, steps, slotMs, atMs - slotMs);
     return ordinal;
   });
 }
@@ -68,7 +68,7 @@ Deno.test("A grid keeps the phase of its series, and begins on the clock within 
   const slotOf = (atMs: number, intervalMs: number) => {
     const grids = new Grids(1);
     startGrid(grids, 0, { intervalMs, atMs, graceMs: 15 * MINUTE_MS, zone: UTC_ZONE });
-    return grids.slotMs[0] + grids.prevMs[0] - atMs === 0 ? grids.slotMs[0] : NaN;
+    return grids.slotMs[0] + grids.prevMs(0) - atMs === 0 ? grids.slotMs[0] : NaN;
   };
   assert.equal(slotOf(START_MS + 10_000, T), START_MS + 625, "a sixteenth of 10 s after the clock");
   assert.equal(slotOf(START_MS + 20 * MINUTE_MS, HOUR_MS), START_MS + 20 * MINUTE_MS);

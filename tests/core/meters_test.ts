@@ -52,7 +52,7 @@ function play(table: MeterTable, model: Model, { kind, id: n, interval, steps }:
       table.intervalMs[i] = intervalMs;
       table.takeRing(i);
       table.grids.slotMs[i] = table.maxMs[i] = model.nextSerial;
-      table.grids.prevMs[i] = 0;
+      table.grids.residuals[6 * i] = 0;
       table.timers.set(i, model.nextSerial);
       table.holes.set(i, []);
       table.marks.set(i, []);
