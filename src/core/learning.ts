@@ -52,7 +52,7 @@ export function takeLearning(step: Step, i: number, reading: Reading): Taking {
   }
   const more = readings.toSpliced(at, 0, timestampMs, consumptionKwh);
   meters.learning.set(i, more);
-  meters.grids.slotMs[i] = meters.maxMs[i] = more[more.length - 2];
+  meters.grids.slotMs[i] = more[more.length - 2];
   meters.markChanged(i);
   const intervalMs = learnInterval(timesIn(more), options);
   if (intervalMs !== 0) settleInterval(step, i, intervalMs);

@@ -30,8 +30,8 @@ export function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): v
   writer.f64(meters.serial[i]);
   writer.f64(grids.slotMs[i]);
   writer.i32(grids.prevMs(i));
-  if (flags & HAS_OTHER_MAX) writer.f64(meters.maxMs[i]);
-  if (flags & HAS_OTHER_FORWARD) writer.f64(meters.forwardMs[i]);
+  if (flags & HAS_OTHER_MAX) writer.f64(meters.maxMs(i));
+  if (flags & HAS_OTHER_FORWARD) writer.f64(meters.forwardMs(i));
   writer.i32(grids.intervalMs[i]);
   if (grids.intervalMs[i] === 0) return writeLearning(writer, meters, i);
   for (let r = 1; r < RESIDUALS; r++) writer.i32(grids.residuals[i * RESIDUALS + r]);
@@ -43,8 +43,8 @@ export function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): v
 
 function flagsOf(meters: MeterTable, i: number): number {
   const lastMs = meters.lastMs(i);
-  return (meters.maxMs[i] === lastMs ? 0 : HAS_OTHER_MAX) |
-    (meters.forwardMs[i] === lastMs ? 0 : HAS_OTHER_FORWARD) |
+  return (meters.maxMs(i) === lastMs ? 0 : HAS_OTHER_MAX) |
+    (meters.forwardMs(i) === lastMs ? 0 : HAS_OTHER_FORWARD) |
     (meters.isSilent(i) ? IS_SILENT : 0) |
     (meters.openSent[i] > 0 ? HAS_OPEN : 0) |
     (meters.openGaps.has(i) ? HAS_OPEN_GAP : 0) |
@@ -75,12 +75,10 @@ function writeRing(writer: ByteWriter, meters: MeterTable, i: number): void {
 }
 
 function writeSparse(writer: ByteWriter, meters: MeterTable, i: number, flags: number): void {
-  if (flags & HAS_OPEN) {
-    writer.u32(meters.openSent[i]);
-    writer.f64(meters.openIdMs[i]);
-  }
+  if (flags & HAS_OPEN) writer.u32(meters.openSent[i]);
   const open = meters.openGaps.get(i);
   if (open !== undefined) {
+    writer.f64(open.idMs);
     writer.u32(open.most);
     writer.i32(open.frozenRejected);
   }
@@ -93,6 +91,7 @@ function writeSparse(writer: ByteWriter, meters: MeterTable, i: number, flags: n
   }
   const run = meters.runs.get(i);
   if (run !== undefined) {
+    writer.f64(run.fromMs);
     writer.i32(run.stepMs);
     writer.u8(run.steps);
     writer.u8(run.isTold ? 1 : 0);
@@ -154,8 +153,9 @@ export function readMeter(
   grids.slotMs[i] = reader.f64();
   grids.residuals[i * RESIDUALS] = reader.i32();
   const lastMs = meters.lastMs(i);
-  meters.maxMs[i] = flags & HAS_OTHER_MAX ? reader.f64() : lastMs;
-  meters.forwardMs[i] = flags & HAS_OTHER_FORWARD ? reader.f64() : lastMs;
+  const maxMs = flags & HAS_OTHER_MAX ? reader.f64() : lastMs;
+  const forwardMs = flags & HAS_OTHER_FORWARD ? reader.f64() : lastMs;
+  meters.setClocks(i, { maxMs, forwardMs });
   const intervalMs = reader.i32();
   if (intervalMs === 0) return readLearning(reader, meters, i);
   if (intervalMs < MONTH) throw new CodecError(`an interval of ${intervalMs} ms`);
@@ -197,12 +197,10 @@ function readRing(reader: ByteReader, meters: MeterTable, i: number): void {
 }
 
 function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: number): void {
-  if (flags & HAS_OPEN) {
-    meters.openSent[i] = reader.u32();
-    meters.openIdMs[i] = reader.f64();
-  }
+  if (flags & HAS_OPEN) meters.openSent[i] = reader.u32();
   if (flags & HAS_OPEN_GAP) {
-    meters.keep(meters.openGaps, i, { most: reader.u32(), frozenRejected: reader.i32() });
+    const [idMs, most, frozenRejected] = [reader.f64(), reader.u32(), reader.i32()];
+    meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   }
   if (flags & HAS_HOLES) meters.keep(meters.holes, i, readHoles(reader));
   if (flags & HAS_MARKS) meters.keep(meters.marks, i, readMarks(reader));
@@ -221,7 +219,8 @@ function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: nu
     meters.keep(meters.past, i, past);
   }
   if (flags & HAS_RUN) {
-    meters.keep(meters.runs, i, { stepMs: reader.i32(), steps: reader.u8(), isTold: reader.u8() === 1 });
+    const [fromMs, stepMs, steps] = [reader.f64(), reader.i32(), reader.u8()];
+    meters.keep(meters.runs, i, { fromMs, stepMs, steps, isTold: reader.u8() === 1 });
   }
   if (flags & HAS_SKIP) meters.keep(meters.skips, i, { ordinal: reader.i32(), skippedMs: reader.f64() });
   if (flags & HAS_REMEMBERED_FROM) {
@@ -267,8 +266,8 @@ function readVersion1(reader: ByteReader, meters: MeterTable, i: number): void {
   meters.serial[i] = reader.f64();
   const lastMs = grids.slotMs[i] = reader.f64();
   startResiduals(grids, i);
-  const maxMs = meters.maxMs[i] = meters.forwardMs[i] = reader.f64();
-  if (maxMs < lastMs) meters.forwardMs[i] = lastMs;
+  const maxMs = reader.f64();
+  meters.setClocks(i, { maxMs, forwardMs: Math.max(maxMs, lastMs) });
   const intervalMs = reader.u32();
   if (intervalMs === 0) {
     meters.learning.set(i, readNumbers(reader, 2 * reader.u32()));
@@ -279,7 +278,10 @@ function readVersion1(reader: ByteReader, meters: MeterTable, i: number): void {
   grids.ordinal[i] = reader.i32();
   meters.firstOrdinal[i] = reader.i32();
   meters.openSent[i] = reader.u32();
-  meters.openIdMs[i] = reader.f64();
+  const idMs = reader.f64();
+  if (meters.openSent[i] > 0 && idMs !== lastMs + intervalMs) {
+    meters.keep(meters.openGaps, i, { idMs, most: 0, frozenRejected: -1 });
+  }
   readRing(reader, meters, i);
   const holes: Hole[] = [];
   for (let count = reader.u32(); count > 0; count--) holes.push(readHole1(reader, intervalMs));

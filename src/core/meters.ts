@@ -15,9 +15,19 @@ export type PastPiece = {
   readonly marks: number[];
 };
 
-/** Steps in a row between forward readings that are equal, and not the interval. */
+/** The times of a series, where its latest forward reading is not the latest in every respect. */
+export type Clocks = {
+  /** The latest accepted reading: the meter's own clock. */
+  readonly maxMs: number;
+  /** The latest reading with a good time, whatever became of it. */
+  readonly forwardMs: number;
+};
+
+/** Steps in a row between readings that came forward are equal, and not the interval. */
 export type ContraryRun = {
-  stepMs: number;
+  /** The time of the reading before the first of them. */
+  fromMs: number;
+  readonly stepMs: number;
   steps: number;
   /** That a fixed interval is contradicted has been told, once for all. */
   isTold: boolean;
@@ -28,6 +38,8 @@ export type Skip = { readonly ordinal: number; readonly skippedMs: number };
 
 /** What is kept of an open or silent gap beside its length, where it is not what it would be. */
 export type OpenGap = {
+  /** The time in its id, where that is not its first slot any more; NaN: it is. */
+  readonly idMs: number;
   /** The most slots it ever had, where that is more than now. */
   readonly most: number;
   /** Its count of unusable readings, once a time to live has passed over it; -1: none has. */
@@ -62,6 +74,7 @@ export class MeterTable {
   readonly runs = new Map<number, ContraryRun>();
   readonly skips = new Map<number, Skip>();
   readonly openGaps = new Map<number, OpenGap>();
+  readonly clocks = new Map<number, Clocks>();
   /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
   readonly rememberedFrom = new Map<number, number>();
   /** What rules remember of a meter, each at its place among the rules. */
@@ -70,13 +83,8 @@ export class MeterTable {
   readonly grids: Grids;
   /** The ordinal of the first slot: of the history, or of the piece since its interval changed. */
   firstOrdinal: Int32Array;
-  /** The latest accepted reading: the meter's own clock. */
-  maxMs: Float64Array;
-  /** The latest reading with a good time, whatever became of it. */
-  forwardMs: Float64Array;
-  /** Length of the open gap as last announced, 0: none; and its id's time, NaN: its first slot. */
+  /** Length of the open gap as last announced; 0: none. */
   openSent: Int32Array;
-  openIdMs: Float64Array;
   /** Order of creation: timers due together fire in this order, also after a restore. */
   serial: Float64Array;
   nextSerial = 0;
@@ -105,11 +113,8 @@ export class MeterTable {
     this.timers = new Timers(capacity);
     this.grids = new Grids(capacity);
     this.firstOrdinal = new Int32Array(capacity);
-    this.maxMs = new Float64Array(capacity);
-    this.forwardMs = new Float64Array(capacity);
     this.hasAside = new Uint8Array(capacity);
     this.openSent = new Int32Array(capacity);
-    this.openIdMs = new Float64Array(capacity);
     this.serial = new Float64Array(capacity);
     this.#hashes = new Int32Array(capacity);
     this.#rings = new Int32Array(capacity);
@@ -139,6 +144,25 @@ export class MeterTable {
   /** The time of the latest reading that went forward. */
   lastMs(i: number): number {
     return this.grids.slotMs[i] + this.grids.prevMs(i);
+  }
+
+  /** See `Clocks`. */
+  maxMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.maxMs) ?? this.lastMs(i);
+  }
+
+  /** See `Clocks`. */
+  forwardMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.forwardMs) ?? this.lastMs(i);
+  }
+
+  /** Sets the clocks of a meter, once its latest forward reading stands. */
+  setClocks(i: number, clocks: Clocks): void {
+    const lastMs = this.lastMs(i);
+    if (clocks.maxMs === this.maxMs(i) && clocks.forwardMs === this.forwardMs(i)) return;
+    if (clocks.maxMs !== lastMs || clocks.forwardMs !== lastMs) this.keep(this.clocks, i, clocks);
+    else this.clocks.delete(i);
+    this.markChanged(i);
   }
 
   /** The meter of this id, or -1. */
@@ -177,7 +201,6 @@ export class MeterTable {
     this.#place(i);
     this.#count++;
     this.intervalMs[i] = this.ordinal[i] = this.firstOrdinal[i] = this.openSent[i] = 0;
-    this.openIdMs[i] = NaN;
     this.hasAside[i] = 0;
     this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;
@@ -198,6 +221,7 @@ export class MeterTable {
     this.runs.delete(i);
     this.skips.delete(i);
     this.openGaps.delete(i);
+    this.clocks.delete(i);
     this.rememberedFrom.delete(i);
     this.memories.delete(i);
     this.dropRing(i);
@@ -223,8 +247,8 @@ export class MeterTable {
 
   /** Looks anew whether anything is kept of a meter in the maps for what few have. */
   settleAside(i: number): void {
-    const { holes, marks, past, runs, skips, rememberedFrom, openGaps } = this;
-    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps];
+    const { holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks } = this;
+    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks];
     if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
   }
 
@@ -353,11 +377,8 @@ export class MeterTable {
     this.timers.grow(capacity);
     this.grids.grow(capacity);
     this.firstOrdinal = grown(this.firstOrdinal, capacity);
-    this.maxMs = grown(this.maxMs, capacity);
-    this.forwardMs = grown(this.forwardMs, capacity);
     this.hasAside = grown(this.hasAside, capacity);
     this.openSent = grown(this.openSent, capacity);
-    this.openIdMs = grown(this.openIdMs, capacity);
     this.serial = grown(this.serial, capacity);
     this.#hashes = grown(this.#hashes, capacity);
     this.#rings = grown(this.#rings, capacity);

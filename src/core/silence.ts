@@ -60,7 +60,8 @@ function fallSilent(
   const frozenRejected = rejectedInTail(step, i, missing);
   const open = meters.openGaps.get(i);
   if (frozenRejected > 0 || open !== undefined) {
-    meters.keep(meters.openGaps, i, { most: open?.most ?? 0, frozenRejected });
+    const { idMs = NaN, most = 0 } = open ?? {};
+    meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   }
   meters.marks.delete(i);
   meters.rememberedFrom.delete(i);

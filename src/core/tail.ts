@@ -29,6 +29,12 @@ export function slotAfterLatest(
   return slotAfter(grids.intervalMs[i], grids.slotMs[i], steps, options.zone);
 }
 
+/** The time in the id of the gap after the latest reading. */
+export function tailIdMs(step: Step, i: number): number {
+  const idMs = step.meters.openGaps.get(i)?.idMs ?? NaN;
+  return Number.isNaN(idMs) ? slotAfterLatest(step, i, 1) : idMs;
+}
+
 /** The most slots that the gap after the latest reading ever had, `missing` the last of them. */
 export function mostInTail({ meters }: Step, i: number, missing: number): number {
   return Math.max(meters.openGaps.get(i)?.most ?? 0, missing, meters.openSent[i]);
@@ -47,13 +53,12 @@ export function announceTail(
   const { meters } = step;
   const missingFromMs = slotAfterLatest(step, i, 1);
   if (meters.openSent[i] === 0) step.gapsDetected++;
-  if (Number.isNaN(meters.openIdMs[i])) meters.openIdMs[i] = missingFromMs;
   meters.openSent[i] = missing;
   meters.markChanged(i);
   step.outputs.gaps.push({
     offset: step.offset,
     meterId: meters.idOf(i),
-    idMs: meters.openIdMs[i],
+    idMs: tailIdMs(step, i),
     missingFromMs,
     missingToMs: slotAfterLatest(step, i, missing + 1),
     missingIntervals: missing,
@@ -74,7 +79,6 @@ export function rejectedInTail({ meters }: Step, i: number, missing: number): nu
 /** Forgets that there is a gap after the latest reading. */
 export function clearTail({ meters }: Step, i: number): void {
   meters.openSent[i] = 0;
-  meters.openIdMs[i] = NaN;
   meters.openGaps.delete(i);
 }
 

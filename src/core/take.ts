@@ -12,6 +12,7 @@ import {
   missingInTail,
   mostInTail,
   slotAfterLatest,
+  tailIdMs,
 } from "./tail.ts";
 import { notePlacing, takePastSlot } from "./take_past.ts";
 import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
@@ -69,7 +70,6 @@ function takeNewSlot(
     meters.setLatestValue(i, steps, consumptionKwh);
     if (steps === 1) shrinkTail(step, i, gap, watermarkMs);
   }
-  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
   if (meters.hasAside[i] === 0) return;
   removeMark(meters.marks.get(i) ?? [], meters.ordinal[i]);
@@ -95,7 +95,7 @@ function readTail(step: Step, i: number, watermarkMs: number): TailGap {
   const { meters } = step;
   const missing = missingInTail(step, i, watermarkMs);
   return {
-    idMs: meters.openIdMs[i],
+    idMs: tailIdMs(step, i),
     fromMs: slotAfterLatest(step, i, 1),
     missing: Math.max(missing, meters.openSent[i]),
     most: mostInTail(step, i, missing),
@@ -159,8 +159,7 @@ function shrinkTail(step: Step, i: number, gap: TailGap, watermarkMs: number): v
   if (gap.missing < 2 || missing === 0) {
     return announceTailFilled(step, i, { idMs, slotMs: gap.fromMs, most, watermarkMs });
   }
-  meters.openIdMs[i] = idMs;
   meters.openSent[i] = missing;
-  meters.keep(meters.openGaps, i, { most, frozenRejected });
+  meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   announceTail(step, i, { state: "OPEN", missing, watermarkMs });
 }

@@ -54,7 +54,7 @@ export function takePastSlot(
     return takeOlderSlot(step, i, timestampMs, watermarkMs);
   }
   notePlacing(step, grids.intervalMs[i], slotMs, grids.prevMs(i), timestampMs);
-  noteTaken(meters, i, timestampMs);
+  meters.markChanged(i);
   return taking;
 }
 
@@ -147,7 +147,7 @@ function takeOlderSlot(step: Step, i: number, timestampMs: number, watermarkMs: 
   const { intervalMs, prevMs } = piece;
   const slotMs = slotAfter(intervalMs, piece.slotMs, steps, zone);
   notePlacing(step, intervalMs, slotMs, prevMs, timestampMs);
-  noteTaken(meters, i, timestampMs);
+  meters.markChanged(i);
   return ACCEPTED;
 }
 
@@ -164,11 +164,6 @@ function findOlder(
     if (findHole(piece.holes, ordinal) >= 0) return { piece, steps, ordinal };
   }
   return null;
-}
-
-function noteTaken(meters: MeterTable, i: number, timestampMs: number): void {
-  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
-  meters.markChanged(i);
 }
 
 /** Whether a reading of this time, of a meter whose interval is known, would find its slot free. */
