@@ -458,7 +458,7 @@ export class Processor {
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
       ...(parsed.source === null ? {} : { source: parsed.source }),
-      atMs: Number.isNaN(atMs) ? 0 : atMs,
+      atMs: Number.isNaN(atMs) ? Math.max(0, state.clockMs) : atMs,
     });
   }
 
