@@ -1,5 +1,6 @@
 import { DISPOSITIONS, type Ledger } from "./ledger.ts";
-import type { Outputs, RejectReason } from "./outputs.ts";
+import type { Metric, Outputs, RejectReason } from "./outputs.ts";
+import type { Step } from "./step.ts";
 import type { TaskState } from "./task_state.ts";
 
 /** Adds the counts of a commit to what it says, at the watermark. */
@@ -34,4 +35,17 @@ export function countCommit(
   if (watermarkMs !== null && clockMs > -Infinity) {
     add("watermark_lag_seconds", Math.max(0, clockMs - watermarkMs) / 1000);
   }
+}
+
+/**
+ * Adds what happened to one meter. It has the offset after its cause, as the counts have: so no two
+ * figures of a log have the same offset but in one commit.
+ */
+export function sayOfMeter(
+  { outputs, offset }: Step,
+  metric: Pick<Metric, "metricType" | "timestampMs" | "value" | "tags"> & {
+    readonly meterId: string;
+  },
+): void {
+  outputs.metrics.push({ offset: offset + 1, ...metric });
 }

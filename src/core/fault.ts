@@ -23,7 +23,7 @@ export function findFault(
     parsed.detail = `consumption_kwh is ${consumptionKwh}, more than ${options.maxKwh}`;
     return "TOO_LARGE";
   }
-  if (findTooOld(timestampMs, parsed, options) !== null) return "TOO_OLD";
+  if (findTooOld(parsed, options) !== null) return "TOO_OLD";
   if (timestampMs > arrival.arrivedMs + options.maxFutureMs) {
     parsed.detail = `${(timestampMs - arrival.arrivedMs) / 1000} s ahead of its arrival`;
     return "FUTURE";
@@ -35,13 +35,23 @@ export function findFault(
   return null;
 }
 
-/** A time from before there were such meters: a clock that was reset. */
-export function findTooOld(
-  timestampMs: number,
-  parsed: Pick<ParsedRecord, "detail">,
+/** What is wrong with the time of a control record; `what` it is, for the detail. */
+export function findControlFault(
+  what: string,
+  parsed: ParsedRecord,
+  { arrivedMs }: Readonly<Arrival>,
   options: ProcessorOptions,
 ): RejectReason | null {
-  if (!(timestampMs < options.minTimestampMs)) return null;
-  parsed.detail = `timestamp is before ${formatTimestamp(options.minTimestampMs)}`;
+  if (findTooOld(parsed, options) !== null) return "TOO_OLD";
+  const aheadMs = parsed.timestampMs - arrivedMs;
+  if (!(aheadMs > options.maxFutureMs)) return null;
+  parsed.detail = `${what} ${aheadMs / 1000} s ahead of its arrival`;
+  return "FUTURE";
+}
+
+/** A time from before there were such meters: a clock that was reset. */
+function findTooOld(parsed: ParsedRecord, { minTimestampMs }: ProcessorOptions): "TOO_OLD" | null {
+  if (!(parsed.timestampMs < minTimestampMs)) return null;
+  parsed.detail = `timestamp is before ${formatTimestamp(minTimestampMs)}`;
   return "TOO_OLD";
 }

@@ -1,4 +1,5 @@
 import { MONTH } from "./calendar.ts";
+import { sayOfMeter } from "./counts.ts";
 import { endGap } from "./hole.ts";
 import { contraryStepMs, fixedIntervalMs, RUN_STEPS } from "./interval_run.ts";
 import { settleInterval } from "./learning.ts";
@@ -43,7 +44,12 @@ export function takeSaidInterval(
   endTail(step, i, Math.max(0, steps - 1), watermarkMs);
   endPiece(step, i);
   startPiece(step, i, { intervalMs: saidIntervalMs, timestampMs, consumptionKwh });
-  tellInterval(step, i, { metricType: "interval_changed", fromMs: intervalMs, timestampMs });
+  tellInterval(step, i, {
+    metricType: "interval_changed",
+    fromMs: intervalMs,
+    toMs: saidIntervalMs,
+    timestampMs,
+  });
   const { placing } = step;
   placing.offSlotMs = placing.offBeforeMs = 0;
   placing.intervalMs = saidIntervalMs;
@@ -84,7 +90,7 @@ export function followRun(
   fillTail(step, i, watermarkMs);
   endPiece(step, i);
   startPiece(step, i, { intervalMs: stepMs, timestampMs, consumptionKwh: holderKwh });
-  tellInterval(step, i, { metricType: "interval_changed", fromMs, timestampMs });
+  tellInterval(step, i, { metricType: "interval_changed", fromMs, toMs: stepMs, timestampMs });
   return true;
 }
 
@@ -112,19 +118,18 @@ function fillTail(step: Step, i: number, watermarkMs: number): void {
 
 /** Tells, in minutes, that a series has another interval, or has another one than it is set to. */
 function tellInterval(
-  { meters, outputs, offset }: Step,
+  step: Step,
   i: number,
-  { metricType, fromMs, toMs = meters.intervalMs[i], timestampMs }: {
+  { metricType, fromMs, toMs, timestampMs }: {
     readonly metricType: "interval_changed" | "interval_contradicted";
     readonly fromMs: number;
-    readonly toMs?: number;
+    readonly toMs: number;
     readonly timestampMs: number;
   },
 ): void {
-  outputs.metrics.push({
-    offset: offset + 1,
+  sayOfMeter(step, {
     metricType,
-    meterId: meters.idOf(i),
+    meterId: step.meters.idOf(i),
     timestampMs,
     value: toMs / MINUTE_MS,
     tags: { from_minutes: fromMs === MONTH ? "month" : String(fromMs / MINUTE_MS) },

@@ -34,6 +34,14 @@ export function noteStep(
   else run.fromMs += stepMs;
 }
 
+/** The same of a reading that is not taken, whose time is kept where it is the latest. */
+export function noteUntaken(meters: MeterTable, i: number, timestampMs: number): void {
+  const forwardMs = meters.forwardMs(i);
+  if (!(timestampMs > forwardMs)) return;
+  noteStep(meters, i, forwardMs, timestampMs);
+  meters.setClocks(i, { maxMs: meters.maxMs(i), forwardMs: timestampMs });
+}
+
 /** The step of the run that the reading at this time has completed; 0: it has completed none. */
 export function contraryStepMs(meters: MeterTable, i: number, timestampMs: number): number {
   if (meters.hasAside[i] === 0) return 0;

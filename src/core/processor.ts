@@ -6,11 +6,12 @@ import {
   noteReplayTick,
   type RecordClocks,
 } from "./arrival.ts";
-import { countCommit } from "./counts.ts";
-import { findFault, findTooOld } from "./fault.ts";
+import { countCommit, sayOfMeter } from "./counts.ts";
+import { bySerial, takeDue } from "./due.ts";
+import { findControlFault, findFault } from "./fault.ts";
 import { announceOpenGap, judgeMeter, ringLength } from "./gap.ts";
 import { followRun } from "./interval_change.ts";
-import { noteStep } from "./interval_run.ts";
+import { noteStep, noteUntaken } from "./interval_run.ts";
 import type { Ledger } from "./ledger.ts";
 import { beginMeter, isFree, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
@@ -18,13 +19,15 @@ import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
+import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
 import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
-import { formatTimestamp, LATEST_MS } from "./time.ts";
-import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
+import { LATEST_MS } from "./time.ts";
+import { asciiText, keepBytes } from "./text.ts";
+import { latenessWatermarkMs, silenceWatermarkMs } from "./watermark.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -147,7 +150,7 @@ export class Processor {
   /** Sets a restored meter's timer. */
   resume(i: number): void {
     this.#step.offset = Math.max(0, this.state.nextOffset - 1);
-    judgeMeter(this.#step, i, this.#watermarkOf(i));
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
   }
 
   #begin(offset: number, bytes: Uint8Array, start: number, end: number): void {
@@ -167,30 +170,10 @@ export class Processor {
     if (Number.isNaN(replayStartMs) && loggedMs > state.clockMs) state.clockMs = loggedMs;
   }
 
-  /**
-   * The watermark that judges a meter's silence. By meter, ticks before its history say nothing of
-   * it: they may be those of another replay, of newer readings.
-   */
-  #watermarkOf(i: number): number {
-    const { state, meters, options } = this;
-    if (!this.#byMeter) {
-      return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
-    }
-    const tickMs = meters.serial[i] < state.tickSerial ? state.tickMaxMs : -Infinity;
-    return Math.max(meters.maxMs(i), tickMs) - options.outOfOrdernessMs;
-  }
-
-  /** The watermark that judges the lateness of a meter's next reading; i < 0: a new meter's. */
-  #latenessWatermarkOf(i: number): number {
-    const { state, options } = this;
-    if (this.#byMeter) return i < 0 ? -Infinity : this.meters.maxMs(i) - options.outOfOrdernessMs;
-    return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
-  }
-
   /** Of a local time that comes twice, takes the earlier instant that is in time for a free slot. */
   #chooseInstant(i: number): void {
     const parsed = this.#parsed;
-    const watermarkMs = this.#latenessWatermarkOf(i);
+    const watermarkMs = latenessWatermarkMs(this, i);
     const fits = (atMs: number): boolean =>
       !(watermarkMs - atMs > this.options.allowedLatenessMs) &&
       (i < 0 || isFree(this.#step, i, atMs));
@@ -201,23 +184,20 @@ export class Processor {
   #fold(known: number, id: string, reading: Reading): void {
     const { options, meters } = this;
     const { timestampMs } = reading;
-    const latenessMs = this.#latenessWatermarkOf(known);
+    const latenessMs = latenessWatermarkMs(this, known);
     const delayMs = timestampMs >= latenessMs ? 0 : latenessMs - timestampMs;
-    const isLate = delayMs > options.allowedLatenessMs;
-    if (known < 0) {
-      return isLate ? this.#late(id, reading, delayMs) : this.#foldFirst(id, reading, delayMs);
+    if (delayMs > options.allowedLatenessMs) {
+      if (known >= 0) noteUntaken(meters, known, timestampMs);
+      return this.#late(known < 0 ? id : meters.idOf(known), reading, delayMs);
     }
+    if (known < 0) return this.#foldFirst(id, reading, delayMs);
     const beforeMs = meters.forwardMs(known);
     const stepMs = timestampMs - beforeMs;
     const isRegular = stepMs === meters.intervalMs[known] && meters.hasAside[known] === 0;
     if (stepMs > 0 && !isRegular) noteStep(meters, known, beforeMs, timestampMs);
-    if (isLate) {
-      this.#noteForward(known, beforeMs, timestampMs);
-      return this.#late(meters.idOf(known), reading, delayMs);
-    }
     const step = this.#step;
     const alerts = step.outputs.gaps.length;
-    const watermarkMs = this.#byMeter ? this.#watermarkOf(known) : latenessMs;
+    const watermarkMs = this.#byMeter ? silenceWatermarkMs(this, known) : latenessMs;
     const movedMs = timestampMs - options.outOfOrdernessMs;
     const clockMs = movedMs > watermarkMs ? movedMs : watermarkMs;
     if (clockMs >= meters.timers.dueMs(known)) {
@@ -230,7 +210,7 @@ export class Processor {
       timestampMs >= beforeMs && meters.lastMs(known) === timestampMs;
     if (isPlain) {
       this.#accept(known, reading, delayMs, null);
-      judgeMeter(step, known, this.#watermarkOf(known));
+      judgeMeter(step, known, silenceWatermarkMs(this, known));
     } else this.#settle(known, reading, taking, { delayMs, beforeMs });
     if (step.outputs.gaps.length - alerts > 1) keepLastAlerts(step, alerts);
     if (!this.#byMeter) this.#judgeDue();
@@ -245,7 +225,7 @@ export class Processor {
     }
     const i = beginMeter(this.#step, id, reading);
     this.#accept(i, reading, delayMs, null);
-    judgeMeter(this.#step, i, this.#watermarkOf(i));
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
     if (!this.#byMeter) this.#judgeDue();
   }
 
@@ -274,10 +254,10 @@ export class Processor {
     let holderKwh = reading.consumptionKwh;
     if (disposition === "duplicate") {
       holderKwh = taking.heldKwh;
-      this.#duplicate(i, reading, taking);
+      this.#duplicate(i, taking);
     } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
     else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
-    const watermarkMs = this.#watermarkOf(i);
+    const watermarkMs = silenceWatermarkMs(this, i);
     // A repeat, too, may say the interval, and so lay out the slots of its meter.
     if (isTaken || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
     if (disposition === "forgotten") return;
@@ -285,13 +265,6 @@ export class Processor {
       meters.setClocks(i, clocks);
       judgeMeter(step, i, watermarkMs);
     }
-  }
-
-  /** Keeps the time of a reading that was not taken, where it is the latest of its meter. */
-  #noteForward(i: number, beforeMs: number, timestampMs: number): void {
-    const { meters } = this;
-    if (!(timestampMs > beforeMs)) return;
-    meters.setClocks(i, { maxMs: meters.maxMs(i), forwardMs: timestampMs });
   }
 
   #accept(
@@ -332,7 +305,7 @@ export class Processor {
   #tick(): void {
     const { state } = this;
     const { timestampMs, final } = this.#parsed;
-    if (!this.#isControlInTime("a tick")) return;
+    if (this.#rejectsControl("a tick")) return;
     state.ledger.tick++;
     const { replayStartMs } = this.#clocks;
     state.replaying = !Number.isNaN(replayStartMs) && !final;
@@ -345,8 +318,8 @@ export class Processor {
     }
     if (final) {
       const step = this.#step;
-      for (const i of this.#bySerial([...this.meters.indexes()])) {
-        announceOpenGap(step, i, this.#watermarkOf(i));
+      for (const i of bySerial(this.meters, [...this.meters.indexes()])) {
+        announceOpenGap(step, i, silenceWatermarkMs(this, i));
       }
     }
   }
@@ -354,37 +327,25 @@ export class Processor {
   /** A meter has left: its history ends at the watermark, which this record does not move. */
   #retire(): void {
     const { meterId, timestampMs } = this.#parsed;
-    if (!this.#isControlInTime("a retirement") || meterId === null) return;
+    if (this.#rejectsControl("a retirement") || meterId === null) return;
     this.state.ledger.tick++;
     const step = this.#step;
     const i = this.meters.find(meterId);
     if (i >= 0) {
-      const watermarkMs = this.#watermarkOf(i);
+      const watermarkMs = silenceWatermarkMs(this, i);
       endHistory(step, i, { clockMs: watermarkMs, watermarkMs });
     }
-    step.outputs.metrics.push({
-      offset: step.offset + 1,
-      metricType: "meter_retired",
-      meterId,
-      timestampMs,
-      value: 1,
-      tags: {},
-    });
+    sayOfMeter(step, { metricType: "meter_retired", meterId, timestampMs, value: 1, tags: {} });
   }
 
-  /** Whether a control record's own time can be; else it is rejected. */
-  #isControlInTime(what: string): boolean {
-    const { options } = this;
-    const parsed = this.#parsed;
+  /** Rejects a control record whose own time cannot be; false: it can. */
+  #rejectsControl(what: string): boolean {
     const arrival = this.#arrival;
-    arrival.arrivedMs = latestClockMs(this.#clocks, options);
+    arrival.arrivedMs = latestClockMs(this.#clocks, this.options);
     arrival.aheadMs = NaN;
-    const aheadMs = parsed.timestampMs - arrival.arrivedMs;
-    const tooOld = findTooOld(parsed.timestampMs, parsed, options);
-    if (tooOld === null && !(aheadMs > options.maxFutureMs)) return true;
-    if (tooOld === null) parsed.detail = `${what} ${aheadMs / 1000} s ahead of its arrival`;
-    this.#reject(tooOld ?? "FUTURE", -1);
-    return false;
+    const fault = findControlFault(what, this.#parsed, arrival, this.options);
+    if (fault !== null) this.#reject(fault, -1);
+    return fault !== null;
   }
 
   /** Judges every meter whose timer is due at the partition's clock, oldest meter first. */
@@ -393,82 +354,45 @@ export class Processor {
     const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
     const clockMs = maxMs - options.outOfOrdernessMs;
     if (!meters.timers.mayBeDue(clockMs)) return;
-    const due = this.#due;
-    due.length = 0;
-    meters.timers.take(clockMs, due);
-    for (const i of this.#bySerial(due)) judgeMeter(this.#step, i, this.#watermarkOf(i));
-  }
-
-  #bySerial(indexes: number[]): number[] {
-    const { serial } = this.meters;
-    let sorted = true;
-    for (let d = 1; d < indexes.length && sorted; d++) {
-      sorted = serial[indexes[d - 1]] < serial[indexes[d]];
+    for (const i of takeDue(meters, clockMs, this.#due)) {
+      judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
     }
-    return sorted ? indexes : indexes.sort((a, b) => serial[a] - serial[b]);
   }
 
-  #duplicate(
-    i: number,
-    { timestampMs, consumptionKwh }: Reading,
-    { heldKwh, slotMs }: { readonly heldKwh: number; readonly slotMs: number },
-  ): void {
+  #kept(): Kept {
+    return keepBytes(this.#bytes, this.#start, this.#end, this.options.rejectedRawBytesMax);
+  }
+
+  #duplicate(i: number, taken: { readonly heldKwh: number; readonly slotMs: number }): void {
+    const { offset, outputs } = this.#step;
     this.state.ledger.duplicate++;
-    const { raw, note } = this.#keptRaw();
-    this.#step.outputs.rejected.push({
-      offset: this.#step.offset,
-      reason: heldKwh === consumptionKwh ? "DUPLICATE" : "CONFLICT",
-      detail: `its interval ${formatTimestamp(slotMs)} is taken by ${heldKwh}${note}`,
-      raw,
-      meterId: this.meters.idOf(i),
-      timestampMs,
-      consumptionKwh,
-      ...(this.#parsed.source === null ? {} : { source: this.#parsed.source }),
-      atMs: timestampMs,
-    });
+    const place = { offset, meterId: this.meters.idOf(i), kept: this.#kept() };
+    outputs.rejected.push(duplicateOf(this.#parsed, taken, place));
   }
 
   #reject(reason: RejectReason, i: number): void {
     const { state, options, meters } = this;
     const { arrivedMs } = this.#arrival;
     const parsed = this.#parsed;
-    const { timestampMs, consumptionKwh } = parsed;
+    const { timestampMs } = parsed;
     state.ledger.rejected++;
     this.#rejectedByReason.set(reason, (this.#rejectedByReason.get(reason) ?? 0) + 1);
     const isFuture = timestampMs > arrivedMs + options.maxFutureMs;
     const isInTime = !isFuture && timestampMs >= options.minTimestampMs;
     if (i >= 0 && isInTime && !isUnbelievable(this.#arrival, options)) {
-      const beforeMs = meters.forwardMs(i);
-      if (timestampMs > beforeMs) noteStep(meters, i, beforeMs, timestampMs);
-      this.#noteForward(i, beforeMs, timestampMs);
-      const latenessMs = this.#latenessWatermarkOf(i);
+      noteUntaken(meters, i, timestampMs);
+      const latenessMs = latenessWatermarkMs(this, i);
       if (!(latenessMs - timestampMs > options.allowedLatenessMs)) {
         markUnusable(this.#step, i, timestampMs);
-        judgeMeter(this.#step, i, this.#watermarkOf(i));
+        judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
       }
     }
-    const { raw, note } = this.#keptRaw();
     const atMs = isInTime || Number.isNaN(arrivedMs) ? timestampMs : arrivedMs;
-    this.#step.outputs.rejected.push({
+    this.#step.outputs.rejected.push(rejectedOf(parsed, reason, {
       offset: this.#step.offset,
-      reason,
-      detail: parsed.detail + note,
-      raw,
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
-      timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
-      consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
-      ...(parsed.source === null ? {} : { source: parsed.source }),
+      kept: this.#kept(),
       atMs: Number.isNaN(atMs) ? Math.max(0, state.clockMs) : atMs,
-    });
-  }
-
-  /** As much of the raw record as is kept of a rejected one, and a note where it is cut. */
-  #keptRaw(): { raw: Uint8Array; note: string } {
-    const bytesMax = this.options.rejectedRawBytesMax;
-    const cutEnd = cutBetweenCharacters(this.#bytes, this.#start, this.#end, bytesMax);
-    return {
-      raw: this.#bytes.slice(this.#start, cutEnd),
-      note: cutNote(this.#start, cutEnd, this.#end),
-    };
+    }));
   }
 }

@@ -19,6 +19,9 @@ export type Taking =
   /** Its slot is older than what is remembered. */
   | { readonly disposition: "forgotten" };
 
+/** It took its slot. */
 export const ACCEPTED: Taking = { disposition: "accepted" };
+/** It took the first slot of another interval. */
 export const BEGUN: Taking = { disposition: "begun" };
+/** Nothing is remembered of its slot. */
 export const FORGOTTEN: Taking = { disposition: "forgotten" };

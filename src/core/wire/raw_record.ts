@@ -11,6 +11,7 @@ import { INTERVAL_MS_MAX } from "../grid.ts";
 import { isMeterId, METER_ID_LENGTH_MAX, trimMeterId } from "../meter_id.ts";
 import type { Zone } from "../zone.ts";
 import { decimalEnd, parseDecimal } from "./decimal.ts";
+import { preview } from "./preview.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
@@ -375,24 +376,6 @@ function unusable(into: ParsedRecord, reason: RejectReason, detail: string): voi
   into.kind = "unusable";
   into.reason = reason;
   into.detail = detail;
-}
-
-const PREVIEW_LENGTH_MAX = 60;
-
-/** A value as JSON, cut. */
-function preview(value: unknown): string {
-  const cut = typeof value === "string" ? value.slice(0, PREVIEW_LENGTH_MAX + 2) : value;
-  if (typeof cut === "object" && cut !== null) return Array.isArray(cut) ? "an array" : "an object";
-  if (cut === Infinity || cut === -Infinity) return "too large for a number";
-  const text = JSON.stringify(cut) ?? "absent";
-  if (text.length <= PREVIEW_LENGTH_MAX) return text;
-  const end = PREVIEW_LENGTH_MAX - (isHighSurrogate(text, PREVIEW_LENGTH_MAX - 1) ? 1 : 0);
-  return `${text.slice(0, end)}…`;
-}
-
-function isHighSurrogate(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 0xd800 && code <= 0xdbff;
 }
 
 /** End of a JSON string of printable ASCII without escapes, at its closing quote; -1: another. */
