@@ -7,10 +7,11 @@ import {
   parseTimestampBytes,
   writeTimestamp,
 } from "../time.ts";
+import { MONTH } from "../calendar.ts";
 import { INTERVAL_MS_MAX } from "../grid.ts";
 import { isMeterId, METER_ID_LENGTH_MAX, trimMeterId } from "../meter_id.ts";
 import type { Zone } from "../zone.ts";
-import { decimalEnd, parseDecimal } from "./decimal.ts";
+import { decimalEnd, parseDecimal, parseNumberText } from "./decimal.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
@@ -84,6 +85,8 @@ export function newParsedRecord(): ParsedRecord {
 
 const SOURCE_LENGTH_MAX = 512;
 const MINUTE_MS = 60_000;
+/** What `interval_minutes` says of calendar months: 30 days, that no other interval has. */
+export const MONTH_MINUTES = 43_200;
 const SKIPPED_INTERVALS_MAX = 1_000_000;
 
 const QUOTE = 0x22;
@@ -313,8 +316,7 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
   into.timestampMs = readTimestamp(timestamp, zone, into);
   into.consumptionKwh = readNumber(value);
   into.receivedMs = readTimestamp(fields.received_at, zone);
-  into.saidIntervalMs = wholeNumber(fields.interval_minutes, INTERVAL_MS_MAX / MINUTE_MS) *
-    MINUTE_MS;
+  into.saidIntervalMs = readInterval(fields.interval_minutes);
   into.skippedIntervals = wholeNumber(fields.skipped_intervals, SKIPPED_INTERVALS_MAX);
   into.source = readSource(fields.source);
   for (const name of ["meter_id", "timestamp", "consumption_kwh"]) {
@@ -343,6 +345,13 @@ function readMeterId(value: unknown): string | null {
   return isMeterId(id) ? id : null;
 }
 
+/** An interval in whole minutes, as milliseconds; 0: none. */
+function readInterval(value: unknown): number {
+  const minutes = wholeNumber(value, MONTH_MINUTES);
+  if (minutes === MONTH_MINUTES) return MONTH;
+  return minutes * MINUTE_MS <= INTERVAL_MS_MAX ? minutes * MINUTE_MS : 0;
+}
+
 /** A whole number from 1 on, also one written as text; 0: none, or more than it can be. */
 function wholeNumber(value: unknown, max: number): number {
   const number = readNumber(value);
@@ -358,17 +367,10 @@ function readTimestamp(value: unknown, zone: Zone, note?: LocalNote): number {
   return typeof value === "string" ? parseTimestamp(value, zone, note) : NaN;
 }
 
-const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
-
 /** A finite number, also one written as text; NaN: none. */
 function readNumber(value: unknown): number {
-  let number = NaN;
-  if (typeof value === "number") number = value;
-  else if (typeof value === "string") {
-    const text = value.trim();
-    if (NUMBER.test(text)) number = Number(text);
-  }
-  return Number.isFinite(number) ? number : NaN;
+  if (typeof value === "string") return parseNumberText(value);
+  return typeof value === "number" && Number.isFinite(value) ? value : NaN;
 }
 
 function unusable(into: ParsedRecord, reason: RejectReason, detail: string): void {
