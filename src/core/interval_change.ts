@@ -73,7 +73,12 @@ export function followRun(
   const fromMs = meters.intervalMs[i];
   if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
     meters.runs.set(i, { stepMs, steps: RUN_STEPS, isTold: true });
-    tellInterval(step, i, { metricType: "interval_contradicted", fromMs, toMs: stepMs, timestampMs });
+    tellInterval(step, i, {
+      metricType: "interval_contradicted",
+      fromMs,
+      toMs: stepMs,
+      timestampMs,
+    });
     return false;
   }
   if (stepMs > (fromMs === MONTH ? MONTH_MS : fromMs)) {

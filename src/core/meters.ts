@@ -175,7 +175,11 @@ export class MeterTable {
     this.#hashes[i] = hash;
     this.#place(i);
     this.#count++;
-    this.intervalMs[i] = this.ordinal[i] = this.firstOrdinal[i] = this.openSent[i] = 0;
+    this.intervalMs[i] =
+      this.ordinal[i] =
+      this.firstOrdinal[i] =
+      this.openSent[i] =
+        0;
     this.openIdMs[i] = NaN;
     this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;

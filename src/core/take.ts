@@ -54,7 +54,12 @@ function takeNewSlot(
   const { meters } = step;
   const { grids } = meters;
   const offMs = timestampMs - slotMs;
-  notePlacing(step, { intervalMs: grids.intervalMs[i], slotMs, offMs, offBeforeMs: grids.prevMs[i] });
+  notePlacing(step, {
+    intervalMs: grids.intervalMs[i],
+    slotMs,
+    offMs,
+    offBeforeMs: grids.prevMs[i],
+  });
   const announced = meters.openSent[i];
   if (announced === 0) {
     if (steps > 1) addHole(step, i, newTailHole(step, i, steps - 1));
