@@ -3,6 +3,7 @@ import { csvSource } from "./csv_file.ts";
 import type { ReplayFiles } from "./files.ts";
 import { mergeSources } from "./merge.ts";
 import type { FileInspection, Inspection, ReplayOptions } from "./records.ts";
+import { meterPartitions } from "./row_record.ts";
 import { runSource, writeRun } from "./run_file.ts";
 import { sortedSource } from "./sort.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
@@ -50,8 +51,15 @@ export async function gatherRecords(
   options: ReplayOptions,
   directory: SpillDirectory,
 ): Promise<RecordSource> {
-  const open = (file: FileInspection, fileIndex: number): RecordSource =>
-    csvSource({ ...options, path: file.path, fileIndex, expected: file.stamp });
+  const { whole: { table, laterRows } } = inspection;
+  const { zone, nowMs, judging } = options;
+  const shared = {
+    ...options,
+    reading: { zone, nowMs, judging, series: table, addsSeries: false },
+    meters: meterPartitions(table, options.partitions),
+  };
+  const open = ({ path, stamp }: FileInspection, fileIndex: number): RecordSource =>
+    csvSource({ ...shared, path, fileIndex, laterRows: laterRows[fileIndex], expected: stamp });
   const inputs: OpenSource[] = [];
   const unordered: OpenSource[] = [];
   inspection.files.forEach((file, index) => {

@@ -2,6 +2,7 @@ import { LATEST_MS } from "../core/time.ts";
 import {
   HAS_RECEIVED,
   IS_JSON,
+  IS_TIMELY,
   IS_USABLE,
   type RecordBlock,
   type RecordSource,
@@ -18,6 +19,7 @@ import {
 } from "./chunk.ts";
 import { type Defect, defectDrawer } from "../generate/defects.ts";
 import {
+  type DelayedRecord,
   type DelayQueue,
   hasRoom,
   holdRecord,
@@ -27,6 +29,13 @@ import {
 } from "./delay_queue.ts";
 import { gatherRecords, spillDirectory } from "./gather.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
+import {
+  heldUntilMs,
+  newSayingState,
+  type Sayings,
+  type SayingState,
+  takeSayings,
+} from "./sayings.ts";
 import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts";
 
 /** Where a replay stands. */
@@ -37,12 +46,15 @@ type Replay = {
   readonly queue: DelayQueue;
   readonly clock: TickClock;
   readonly chunk: ChunkBuilder;
+  readonly saying: SayingState;
+  /** What the record being sent says. */
+  readonly sayings: Sayings;
   block: RecordBlock | null;
   index: number;
   /** Rows drawn so far. */
   serial: number;
-  /** Latest event time of a usable row. */
-  lastUsableMs: number;
+  /** Latest event time of a usable row, or of one that only its value makes unusable. */
+  lastTimelyMs: number;
   isDone: boolean;
 };
 
@@ -65,7 +77,7 @@ export async function* replayFiles(
   let source: RecordSource | null = null;
   try {
     source = await gatherRecords(inspection, options, directory);
-    const replay = newReplay(source, options);
+    const replay = newReplay(source, inspection, options);
     while (!replay.isDone) {
       options.signal?.throwIfAborted();
       fillChunk(replay);
@@ -79,7 +91,11 @@ export async function* replayFiles(
   }
 }
 
-function newReplay(source: RecordSource, options: ReplayOptions): Replay {
+function newReplay(
+  source: RecordSource,
+  { whole }: Inspection,
+  options: ReplayOptions,
+): Replay {
   const silenceMs = options.stateTtlMs + options.judgedAfterMs + options.tickMs;
   return {
     options,
@@ -88,10 +104,12 @@ function newReplay(source: RecordSource, options: ReplayOptions): Replay {
     queue: newDelayQueue(),
     clock: newTickClock(options.tickMs, silenceMs),
     chunk: newChunkBuilder(),
+    saying: newSayingState(whole),
+    sayings: { minutes: 0, skipped: 0 },
     block: source.next(),
     index: 0,
     serial: 0,
-    lastUsableMs: -Infinity,
+    lastTimelyMs: -Infinity,
     isDone: false,
   };
 }
@@ -129,34 +147,33 @@ function fillChunk(replay: Replay): void {
 
 /** Takes the next row from the files: sends it, holds it back, or leaves it out. */
 function takeRow(replay: Replay): void {
-  const { chunk, options, queue } = replay;
+  const { chunk, options } = replay;
   const block = replay.block!;
   const i = replay.index;
-  const start = startOf(block, i);
-  const end = block.ends[i];
   const keyMs = block.keysMs[i];
   const eventMs = block.eventsMs[i];
   const flags = block.flags[i];
-  const partition = block.partitions[i];
   chunk.rowsRead++;
   replay.serial++;
-  const isOfNow = eventMs <= options.nowMs && keyMs <= options.nowMs;
-  if ((flags & IS_USABLE) !== 0 && isOfNow && eventMs > replay.lastUsableMs) {
-    replay.lastUsableMs = eventMs;
-  }
+  if ((flags & IS_TIMELY) !== 0 && eventMs > replay.lastTimelyMs) replay.lastTimelyMs = eventMs;
   const { isGap, delayMs, isDuplicate } = replay.draw();
-  const arrivalMs = keyMs + delayMs;
   if (isGap) chunk.gaps++;
-  else if (delayMs > 0 && mayBeHeld(keyMs, arrivalMs, options) && hasRoom(queue, end - start)) {
-    chunk.delays++;
-    const withReceived = (flags & IS_JSON) !== 0 ? flags | HAS_RECEIVED : flags;
-    const bytes = block.bytes.slice(start, end);
-    const { serial } = replay;
-    holdRecord(queue, { arrivalMs, bytes, partition, flags: withReceived, isDuplicate, serial });
-  } else {
-    const record = { partition, flags, arrivalMs: keyMs };
-    addRecord(chunk, block.bytes, start, end, record);
-    if (isDuplicate) repeat(chunk, block.bytes, start, end, record);
+  else {
+    const isDelayed = delayMs > 0 && mayBeHeld(keyMs, keyMs + delayMs, options);
+    const untilMs = isDelayed ? keyMs + delayMs : waitsUntilMs(replay, i);
+    if (untilMs === untilMs && hold(replay, untilMs, { isDelayed, isDuplicate })) {
+      if (isDelayed) chunk.delays++;
+    } else {
+      const record = {
+        partition: block.partitions[i],
+        series: block.series[i],
+        eventMs,
+        flags,
+        arrivalMs: keyMs,
+        isDuplicate,
+      };
+      send(replay, block.bytes, startOf(block, i), block.ends[i], record);
+    }
   }
   if (++replay.index < block.count) return;
   replay.block = replay.source.next();
@@ -168,28 +185,69 @@ function mayBeHeld(keyMs: number, arrivalMs: number, options: ReplayOptions): bo
   return keyMs !== -Infinity && arrivalMs <= options.nowMs && arrivalMs <= LATEST_MS;
 }
 
-function sendDelayed(replay: Replay): void {
-  const { chunk } = replay;
-  const record = takeDelayed(replay.queue);
-  addRecord(chunk, record.bytes, 0, record.bytes.length, record);
-  if (record.isDuplicate) repeat(chunk, record.bytes, 0, record.bytes.length, record);
+/**
+ * A row off the grid, whose slot a later one on it has, comes right behind that; NaN: it is none.
+ * What says when it arrived came in that order.
+ */
+function waitsUntilMs({ block, saying }: Replay, i: number): number {
+  const { flags, series, eventsMs } = block!;
+  if ((flags[i] & (IS_USABLE | HAS_RECEIVED)) !== IS_USABLE) return NaN;
+  return heldUntilMs(saying, series[i], eventsMs[i]) + 1;
 }
 
-function repeat(
-  chunk: ChunkBuilder,
+/** Holds the row at hand back; false where there is no room. */
+function hold(
+  { block, index, queue, serial }: Replay,
+  arrivalMs: number,
+  { isDelayed, isDuplicate }: { readonly isDelayed: boolean; readonly isDuplicate: boolean },
+): boolean {
+  const { bytes, ends, partitions, series, eventsMs, flags } = block!;
+  const start = startOf(block!, index);
+  const end = ends[index];
+  if (!hasRoom(queue, end - start)) return false;
+  const saysArrival = isDelayed && (flags[index] & IS_JSON) !== 0;
+  holdRecord(queue, {
+    arrivalMs,
+    bytes: bytes.slice(start, end),
+    partition: partitions[index],
+    series: series[index],
+    eventMs: eventsMs[index],
+    flags: saysArrival ? flags[index] | HAS_RECEIVED : flags[index],
+    isDuplicate,
+    serial,
+  });
+  return true;
+}
+
+function sendDelayed(replay: Replay): void {
+  const record = takeDelayed(replay.queue);
+  send(replay, record.bytes, 0, record.bytes.length, record);
+}
+
+/** Sends a record, with what it is to say of its series; twice where a defect wants that. */
+function send(
+  { chunk, saying, sayings }: Replay,
   bytes: Uint8Array,
   start: number,
   end: number,
-  record: { readonly partition: number; readonly flags: number; readonly arrivalMs: number },
+  { partition, series, eventMs, flags, arrivalMs, isDuplicate }: Omit<
+    DelayedRecord,
+    "bytes" | "serial"
+  >,
 ): void {
-  addRecord(chunk, bytes, start, end, record);
+  if ((flags & IS_USABLE) !== 0) takeSayings(saying, series, eventMs, sayings);
+  else sayings.minutes = sayings.skipped = 0;
+  const tail = { partition, flags, arrivalMs, sayings };
+  addRecord(chunk, bytes, start, end, tail);
+  if (!isDuplicate) return;
+  addRecord(chunk, bytes, start, end, tail);
   chunk.duplicates++;
 }
 
 function endStream(replay: Replay): void {
-  const { options, chunk, lastUsableMs } = replay;
+  const { options, chunk, lastTimelyMs } = replay;
   replay.isDone = true;
-  if (options.finalTick && lastUsableMs !== -Infinity) {
-    addTick(chunk, Math.min(lastUsableMs + options.judgedAfterMs, LATEST_MS), true);
+  if (options.finalTick && lastTimelyMs !== -Infinity) {
+    addTick(chunk, Math.min(lastTimelyMs + options.judgedAfterMs, LATEST_MS), true);
   }
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../settings.ts";
-import { buildZone } from "../core/zone.ts";
 import type { RecordChunk } from "../engine/ports.ts";
+import { processorOptions } from "../judging.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { changedFile, type FileStamp } from "../replay/file_stamp.ts";
 import { denoFiles } from "../adapters/deno/files.ts";
@@ -189,10 +189,12 @@ export function breakableRecords(input: Input, options: InputOptions): Breakable
 
 function replayOptions(options: InputOptions): ReplayOptions {
   const { config, defects } = options;
+  const judging = processorOptions(config, 0, options.nowMs);
   return {
     files: denoFiles,
     partitions: options.partitions,
-    zone: buildZone(config.timezone),
+    zone: judging.zone,
+    judging,
     nowMs: options.nowMs,
     tickMs: config["replay.tick_seconds"] * 1000,
     stateTtlMs: config.state_ttl_days * 86_400_000,
@@ -216,6 +218,8 @@ export function judgedAfterMs(config: Config): number {
 }
 
 const EDGE_BYTES = 1 << 16;
+/** Grows whenever the same files become other records: a replay must not go on in them. */
+const STREAM_VERSION = 2;
 
 /** Hash of what decides which records are played: the files' sizes and both their ends, options. */
 async function fingerprint(
@@ -225,7 +229,8 @@ async function fingerprint(
   const { config, defects, partitions, columns } = options;
   const zone = config.timezone;
   const ticks = [config["replay.tick_seconds"], config.state_ttl_days, judgedAfterMs(config)];
-  const text = JSON.stringify({ defects, partitions, columns, zone, ticks });
+  const stream = STREAM_VERSION;
+  const text = JSON.stringify({ stream, defects, partitions, columns, zone, ticks });
   const parts: Uint8Array[] = [new TextEncoder().encode(text)];
   for (const path of paths) parts.push(...await fileEdges(path));
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
