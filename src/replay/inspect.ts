@@ -245,5 +245,6 @@ function noteProblem(
     file: csv.path,
     line: csv.rows.lines[row],
     example: text.slice(0, EXAMPLE_LENGTH_MAX),
+    isWarned: problem === PROBLEMS[FAULT.tooOld][0],
   });
 }

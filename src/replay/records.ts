@@ -82,6 +82,8 @@ export type Problem = {
   /** Where it begins in the file; the header is line 1. */
   readonly line: number;
   readonly example: string;
+  /** A warning says the same. */
+  readonly isWarned: boolean;
 };
 
 /** What a person should know of the files before they are played. */

@@ -8,7 +8,7 @@ import { checkUnchanged, stampFile } from "../replay/check_file.ts";
 import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
-import type { Inspection, ReplayOptions } from "../replay/records.ts";
+import type { Inspection, ReplayJudging, ReplayOptions } from "../replay/records.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { attempt } from "../console/output_file.ts";
 
@@ -39,6 +39,8 @@ export type Input = NamedInput & {
   readonly stamps: readonly FileStamp[];
   /** Hash of all their bytes: with the fingerprint, which looks at their edges, what is played. */
   readonly content: string;
+  /** The same with the settings that decide what the records of a file say of its series. */
+  readonly stream: string;
 };
 
 export type InputOptions = {
@@ -112,7 +114,19 @@ export async function openInput(named: NamedInput, options: InputOptions): Promi
   const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
   const stamps = inspection?.files.map(({ stamp }) => stamp) ??
     await stampFiles(paths, options.signal);
-  return { ...named, inspection, stamps, content: await contentOf(stamps) };
+  const content = await contentOf(stamps);
+  const stream = await streamOf(content, replayOptions(options).judging);
+  return { ...named, inspection, stamps, content, stream };
+}
+
+/** Hash of what is played and of what its records are looked at by, before they are sent. */
+async function streamOf(content: string, judging: ReplayJudging): Promise<string> {
+  const { expectedIntervalMs, intervalMsByMeter, gapGraceMs, negative } = judging;
+  const { minTimestampMs, maxFutureMs, maxKwh } = judging;
+  const meters = [...intervalMsByMeter].sort(([a], [b]) => a < b ? -1 : 1);
+  const limits = [gapGraceMs, negative, minTimestampMs, maxFutureMs, maxKwh];
+  const text = JSON.stringify([content, expectedIntervalMs, meters, limits]);
+  return (await hashOf(new TextEncoder().encode(text))).slice(0, 16);
 }
 
 /**

@@ -3,10 +3,12 @@ import { until } from "./kafka_broker.ts";
 import { consoleTool, type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
 import { freePort } from "./ports.ts";
+import { serverTests } from "./servers.ts";
 
+const { serverTest, beforeAll } = await serverTests("kafka");
 let kafka: Kafka;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   kafka = await startKafka();
 });
 
@@ -18,7 +20,7 @@ function pipelineTest(
   options: PipelineOptions & { ignore?: boolean } = {},
 ): void {
   const { ignore = false } = options;
-  Deno.test({ name, ignore, fn: () => withPipeline(kafka.brokers, options, test) });
+  serverTest(name, () => withPipeline(kafka.brokers, options, test), { ignore });
 }
 
 const LONDON =
