@@ -1,13 +1,5 @@
 import { LATEST_MS } from "../core/time.ts";
-import {
-  HAS_RECEIVED,
-  IS_JSON,
-  IS_TIMELY,
-  IS_USABLE,
-  type RecordBlock,
-  type RecordSource,
-  startOf,
-} from "./block.ts";
+import { HAS_RECEIVED, IS_JSON, IS_TIMELY, IS_USABLE, startOf } from "./block.ts";
 import { checkReplayOptions } from "./check_options.ts";
 import {
   addRecord,
@@ -28,6 +20,7 @@ import {
   takeDelayed,
 } from "./delay_queue.ts";
 import { gatherRecords, spillDirectory } from "./gather.ts";
+import type { RecordCursor } from "./merge.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
 import {
   heldUntilMs,
@@ -41,7 +34,7 @@ import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts"
 /** Where a replay stands. */
 type Replay = {
   readonly options: ReplayOptions;
-  readonly source: RecordSource;
+  readonly rows: RecordCursor;
   readonly draw: () => Defect;
   readonly queue: DelayQueue;
   readonly clock: TickClock;
@@ -49,8 +42,6 @@ type Replay = {
   readonly saying: SayingState;
   /** What the record being sent says. */
   readonly sayings: Sayings;
-  block: RecordBlock | null;
-  index: number;
   /** Rows drawn so far. */
   serial: number;
   /** Latest event time of a usable row, or of one that only its value makes unusable. */
@@ -74,10 +65,10 @@ export async function* replayFiles(
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
   const directory = spillDirectory(options.temporaryDirectory, options.files);
-  let source: RecordSource | null = null;
+  let rows: RecordCursor | null = null;
   try {
-    source = await gatherRecords(inspection, options, directory);
-    const replay = newReplay(source, inspection, options);
+    rows = await gatherRecords(inspection, options, directory);
+    const replay = newReplay(rows, inspection, options);
     while (!replay.isDone) {
       options.signal?.throwIfAborted();
       fillChunk(replay);
@@ -86,28 +77,26 @@ export async function* replayFiles(
       }
     }
   } finally {
-    source?.close();
+    rows?.close();
     directory.remove();
   }
 }
 
 function newReplay(
-  source: RecordSource,
+  rows: RecordCursor,
   { whole }: Inspection,
   options: ReplayOptions,
 ): Replay {
   const silenceMs = options.stateTtlMs + options.judgedAfterMs + options.tickMs;
   return {
     options,
-    source,
+    rows,
     draw: defectDrawer(options),
     queue: newDelayQueue(),
     clock: newTickClock(options.tickMs, silenceMs),
     chunk: newChunkBuilder(),
     saying: newSayingState(whole),
     sayings: { minutes: 0, skipped: 0 },
-    block: source.next(),
-    index: 0,
     serial: 0,
     lastTimelyMs: -Infinity,
     isDone: false,
@@ -120,10 +109,10 @@ function finiteOrNaN(ms: number): number {
 
 /** Adds ticks, delayed records and rows, one each turn, until the chunk is full or all is sent. */
 function fillChunk(replay: Replay): void {
-  const { chunk, queue, clock } = replay;
+  const { chunk, queue, clock, rows } = replay;
   const { nowMs } = replay.options;
   while (!isFull(chunk)) {
-    const rowMs = replay.block === null ? Infinity : replay.block.keysMs[replay.index];
+    const rowMs = rows.block === null ? Infinity : rows.block.keysMs[rows.index];
     const delayedMs = nextDelayedMs(queue);
     const isDelayed = delayedMs <= rowMs;
     if (isDelayed && delayedMs === Infinity) {
@@ -147,9 +136,9 @@ function fillChunk(replay: Replay): void {
 
 /** Takes the next row from the files: sends it, holds it back, or leaves it out. */
 function takeRow(replay: Replay): void {
-  const { chunk, options } = replay;
-  const block = replay.block!;
-  const i = replay.index;
+  const { chunk, options, rows } = replay;
+  const block = rows.block!;
+  const i = rows.index;
   const keyMs = block.keysMs[i];
   const eventMs = block.eventsMs[i];
   const flags = block.flags[i];
@@ -160,7 +149,7 @@ function takeRow(replay: Replay): void {
   if (isGap) chunk.gaps++;
   else {
     const isDelayed = delayMs > 0 && mayBeHeld(keyMs, keyMs + delayMs, options);
-    const untilMs = isDelayed ? keyMs + delayMs : waitsUntilMs(replay, i);
+    const untilMs = isDelayed ? keyMs + delayMs : waitsUntilMs(replay);
     if (untilMs === untilMs && hold(replay, untilMs, { isDelayed, isDuplicate })) {
       if (isDelayed) chunk.delays++;
     } else {
@@ -175,9 +164,7 @@ function takeRow(replay: Replay): void {
       send(replay, block.bytes, startOf(block, i), block.ends[i], record);
     }
   }
-  if (++replay.index < block.count) return;
-  replay.block = replay.source.next();
-  replay.index = 0;
+  rows.advance();
 }
 
 /** A row is never held back beyond now: the core would not believe that it arrived then. */
@@ -189,7 +176,7 @@ function mayBeHeld(keyMs: number, arrivalMs: number, options: ReplayOptions): bo
  * A row off the grid, whose slot a later one on it has, comes right behind that; NaN: it is none.
  * What says when it arrived came in that order.
  */
-function waitsUntilMs({ block, saying }: Replay, i: number): number {
+function waitsUntilMs({ rows: { block, index: i }, saying }: Replay): number {
   const { flags, series, eventsMs } = block!;
   if ((flags[i] & (IS_USABLE | HAS_RECEIVED)) !== IS_USABLE) return NaN;
   return heldUntilMs(saying, series[i], eventsMs[i]) + 1;
@@ -197,7 +184,7 @@ function waitsUntilMs({ block, saying }: Replay, i: number): number {
 
 /** Holds the row at hand back; false where there is no room. */
 function hold(
-  { block, index, queue, serial }: Replay,
+  { rows: { block, index }, queue, serial }: Replay,
   arrivalMs: number,
   { isDelayed, isDuplicate }: { readonly isDelayed: boolean; readonly isDuplicate: boolean },
 ): boolean {
