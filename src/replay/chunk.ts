@@ -1,11 +1,10 @@
 import {
   RECEIVED_BYTES_MAX,
-  SAYINGS_BYTES_MAX,
   TICK_BYTES_MAX,
   writeReceivedAt,
-  writeSayings,
   writeTick,
 } from "../core/wire/raw_record.ts";
+import { SAYINGS_BYTES_MAX, writeSayings } from "../core/wire/file_fields.ts";
 import { copyBytes, HAS_RECEIVED, IS_JSON } from "./block.ts";
 import type { ReplayChunk } from "./records.ts";
 import type { Sayings } from "./sayings.ts";

@@ -1,13 +1,8 @@
 import { meterIdOfCell } from "../core/meter_id.ts";
 import { writeBytes } from "../core/text.ts";
 import { writeTimestamp } from "../core/time.ts";
-import {
-  CELLS_FIELD,
-  METER_FIELD,
-  SOURCE_FIELD,
-  TIMESTAMP_FIELD,
-  VALUE_FIELD,
-} from "../core/wire/raw_record.ts";
+import { CELLS_FIELD, SOURCE_FIELD } from "../core/wire/file_fields.ts";
+import { METER_FIELD, TIMESTAMP_FIELD, VALUE_FIELD } from "../core/wire/raw_record.ts";
 import { CELLS_STRIDE, type CsvReader, type CsvRows } from "../formats/csv.ts";
 import {
   blockLength,

@@ -1,5 +1,5 @@
 import { isCalendar, MONTH } from "../core/calendar.ts";
-import { MONTH_MINUTES } from "../core/wire/raw_record.ts";
+import { MONTH_MINUTES } from "../core/wire/file_fields.ts";
 import type { Zone } from "../core/zone.ts";
 import type { DoubledHours, SkippedHour } from "./doubled_hour.ts";
 import { contradiction, findIntervals, type IntervalPiece } from "./intervals.ts";

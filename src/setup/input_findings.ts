@@ -4,7 +4,11 @@ import type { WarningCode } from "../replay/records.ts";
 import type { Input } from "./input.ts";
 
 /** Warnings of what is as it should be, once it is known. */
-const NOTES: ReadonlySet<WarningCode> = new Set(["interval_changed", "no_offset", "clock_artefact"]);
+const NOTES: ReadonlySet<WarningCode> = new Set([
+  "interval_changed",
+  "no_offset",
+  "clock_artefact",
+]);
 
 /** Tells, before anything is played, of rows that will be rejected and of what the files show. */
 export function sayFindings({ inspection, description }: Input): void {

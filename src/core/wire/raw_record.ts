@@ -11,6 +11,7 @@ import { MONTH } from "../calendar.ts";
 import { INTERVAL_MS_MAX } from "../grid.ts";
 import { isMeterId, METER_ID_LENGTH_MAX, trimMeterId } from "../meter_id.ts";
 import type { Zone } from "../zone.ts";
+import { MONTH_MINUTES } from "./file_fields.ts";
 import { decimalEnd, parseDecimal, parseNumberText } from "./decimal.ts";
 
 /**
@@ -85,8 +86,6 @@ export function newParsedRecord(): ParsedRecord {
 
 const SOURCE_LENGTH_MAX = 512;
 const MINUTE_MS = 60_000;
-/** What `interval_minutes` says of calendar months: 30 days, that no other interval has. */
-export const MONTH_MINUTES = 43_200;
 const SKIPPED_INTERVALS_MAX = 1_000_000;
 
 const QUOTE = 0x22;
@@ -109,13 +108,8 @@ export const METER_FIELD = asciiBytes('"meter_id":');
 export const TIMESTAMP_FIELD = asciiBytes('"timestamp":');
 /** The same of its energy. */
 export const VALUE_FIELD = asciiBytes('"consumption_kwh":');
-/** The same of where a row came from, and of its cells as they stood: of an unusable one. */
-export const SOURCE_FIELD = asciiBytes('"source":');
-export const CELLS_FIELD = asciiBytes('"cells":');
 /** The most bytes that `writeReceivedAt` writes. */
 export const RECEIVED_BYTES_MAX = RECEIVED.length + TIMESTAMP_BYTES_MAX + 1;
-/** The most bytes that `writeSayings` writes. */
-export const SAYINGS_BYTES_MAX = 72;
 /** The most bytes that `writeTick` writes. */
 export const TICK_BYTES_MAX = TICK.length + TIMESTAMP_BYTES_MAX + 1 + FINAL.length;
 /** Where the meter's id begins in a record that Gridwatch wrote: see `ownMeterEnd`. */
@@ -128,22 +122,6 @@ export function writeReceivedAt(receivedMs: number, bytes: Uint8Array, at: numbe
   const end = writeTimestamp(receivedMs, bytes, timeAt);
   bytes[end] = QUOTE;
   return end + 1;
-}
-
-/**
- * Writes what a reading says of its series as the next fields of a record that is still open: its
- * interval from there on in minutes, and the slots before it that its source's clock never had; 0:
- * nothing. Returns where they end.
- */
-export function writeSayings(
-  minutes: number,
-  skippedIntervals: number,
-  bytes: Uint8Array,
-  at: number,
-): number {
-  if (minutes !== 0) at = writeBytes(asciiBytes(`,"interval_minutes":${minutes}`), bytes, at);
-  if (skippedIntervals === 0) return at;
-  return writeBytes(asciiBytes(`,"skipped_intervals":${skippedIntervals}`), bytes, at);
 }
 
 /** Writes a tick at `at`; returns where it ends. `isFinal`: the last of a replay. */
