@@ -48,6 +48,7 @@ export function findArrival(
   const isSaid = !Number.isNaN(receivedMs);
   arrival.aheadMs = isSaid ? receivedMs - latestMs : NaN;
   if (isSaid && !isUnbelievable(arrival, options)) arrival.arrivedMs = receivedMs;
+  else if (Number.isNaN(clocks.replayStartMs)) arrival.arrivedMs = latestMs;
   else arrival.arrivedMs = state.replayTicks.get(clocks.replayStartMs) ?? latestMs;
 }
 

@@ -30,13 +30,17 @@ export function ringLength(intervalMs: number, options: Reach): number {
  * meter's timer to the next moment at which anything can.
  */
 export function judgeMeter(step: Step, i: number, watermarkMs: number): void {
-  const { meters, options } = step;
-  const patienceMs = Math.min(options.stateTtlMs, options.forgetAfterMs);
-  if (watermarkMs >= meters.lastMs(i) + patienceMs) {
-    if (advance(step, i, watermarkMs, watermarkMs)) return;
+  const { meters } = step;
+  const isLearning = meters.intervalMs[i] === 0;
+  const hasAside = meters.hasAside[i] !== 0;
+  if (meters.openSent[i] === 0 && !hasAside && !isLearning) {
+    // Most readings end here: no meter is silent before its first slot is missing.
+    const missingMs = tailDueMs(step, i, 1);
+    if (watermarkMs < missingMs) return meters.timers.set(i, missingMs);
   }
-  if (meters.intervalMs[i] === 0) return meters.timers.set(i, forgottenAtMs(step, i));
-  const dueMs = judgeHoles(step, i, { judgedMs: watermarkMs, watermarkMs });
+  if (advance(step, i, watermarkMs, watermarkMs)) return;
+  if (isLearning) return meters.timers.set(i, forgottenAtMs(step, i));
+  const dueMs = hasAside ? judgeHoles(step, i, { judgedMs: watermarkMs, watermarkMs }) : Infinity;
   if (meters.isSilent(i)) {
     return meters.timers.set(i, Math.min(dueMs, forgottenAtMs(step, i)));
   }
@@ -73,18 +77,19 @@ export function pruneMeter({ meters, options }: Step, i: number): void {
       (hole.from + hole.count > oldest && hole.lost < hole.count)
     );
     if (kept.length === 0) meters.holes.delete(i);
-    else if (kept.length < holes.length) meters.holes.set(i, kept);
+    else if (kept.length < holes.length) meters.keep(meters.holes, i, kept);
   }
   const marks = meters.marks.get(i);
   if (marks !== undefined) {
     const from = Math.min(oldest, meters.holes.get(i)?.[0].from ?? Infinity);
     const kept = marks.filter((ordinal) => ordinal >= from);
     if (kept.length === 0) meters.marks.delete(i);
-    else if (kept.length < marks.length) meters.marks.set(i, kept);
+    else if (kept.length < marks.length) meters.keep(meters.marks, i, kept);
   }
-  if (meters.past.size > 0) prunePast(meters, i, options);
+  prunePast(meters, i, options);
   if ((meters.rememberedFrom.get(i) ?? Infinity) <= oldest) meters.rememberedFrom.delete(i);
   if ((meters.skips.get(i)?.ordinal ?? Infinity) <= oldest) meters.skips.delete(i);
+  meters.settleAside(i);
 }
 
 /** Older pieces have holes alone, and no ring to tell how far a reading reaches: time does. */
@@ -102,5 +107,5 @@ function prunePast(meters: MeterTable, i: number, options: Reach): void {
     }),
   })).filter(({ holes }) => holes.length > 0);
   if (kept.length === 0) meters.past.delete(i);
-  else meters.past.set(i, kept);
+  else meters.keep(meters.past, i, kept);
 }

@@ -1,4 +1,5 @@
 import { dateMs, dateOf, DAY_MS, isCalendar, nearestDate } from "./calendar.ts";
+import type { PastPiece } from "./meters.ts";
 import { grown } from "./timers.ts";
 import type { Zone } from "./zone.ts";
 
@@ -9,6 +10,14 @@ const EMPTY_HIGH_MS = -(2 ** 31);
 const SPAN_CALLS = 16;
 /** Beyond so many slots without a reading, how the last ones lay says nothing. */
 const REMEMBERED_STEPS_MAX = 16;
+
+/** How many residuals a grid has, and the places of all but the first. */
+export const RESIDUALS = 6;
+const LOW = 1;
+const HIGH = 2;
+const LOW_BEFORE = 3;
+const HIGH_BEFORE = 4;
+const CALLS = 5;
 
 /** The longest interval that its column holds, a whole number of minutes. */
 export const INTERVAL_MS_MAX = Math.floor((2 ** 31 - 1) / 60_000) * 60_000;
@@ -27,38 +36,30 @@ export class Grids {
   /** The slot of the latest reading that went forward: its number, and its time. */
   ordinal: Int32Array;
   slotMs: Float64Array;
-  /** How far off its slot that reading was: its own time is the sum of both. */
-  prevMs: Int32Array;
-  /** The least and the greatest residual of this span, and of the one before. */
-  lowMs: Int32Array;
-  highMs: Int32Array;
-  lowBeforeMs: Int32Array;
-  highBeforeMs: Int32Array;
-  /** How many residuals this span has. */
-  calls: Uint8Array;
+  /**
+   * `RESIDUALS` of each grid side by side, milliseconds: how far the latest forward reading was off
+   * its slot (its own time is the sum of both); the least and the greatest residual of this span and
+   * of the one before; how many residuals this span has.
+   */
+  residuals: Int32Array;
 
   constructor(capacity: number) {
     this.intervalMs = new Int32Array(capacity);
     this.ordinal = new Int32Array(capacity);
     this.slotMs = new Float64Array(capacity);
-    this.prevMs = new Int32Array(capacity);
-    this.lowMs = new Int32Array(capacity);
-    this.highMs = new Int32Array(capacity);
-    this.lowBeforeMs = new Int32Array(capacity);
-    this.highBeforeMs = new Int32Array(capacity);
-    this.calls = new Uint8Array(capacity);
+    this.residuals = new Int32Array(capacity * RESIDUALS);
   }
 
   grow(capacity: number): void {
     this.intervalMs = grown(this.intervalMs, capacity);
     this.ordinal = grown(this.ordinal, capacity);
     this.slotMs = grown(this.slotMs, capacity);
-    this.prevMs = grown(this.prevMs, capacity);
-    this.lowMs = grown(this.lowMs, capacity);
-    this.highMs = grown(this.highMs, capacity);
-    this.lowBeforeMs = grown(this.lowBeforeMs, capacity);
-    this.highBeforeMs = grown(this.highBeforeMs, capacity);
-    this.calls = grown(this.calls, capacity);
+    this.residuals = grown(this.residuals, capacity * RESIDUALS);
+  }
+
+  /** How far off its slot the latest forward reading was. */
+  prevMs(i: number): number {
+    return this.residuals[i * RESIDUALS];
   }
 }
 
@@ -90,24 +91,28 @@ export function startGrid(
 
 /** How many slots after that of the latest forward reading a time lies; 0 or less: it is late. */
 export function stepsTo(grids: Grids, i: number, atMs: number, zone: Zone): number {
+  const intervalMs = grids.intervalMs[i];
   const slotMs = grids.slotMs[i];
-  return stepsBetween(grids.intervalMs[i], { slotMs, prevMs: grids.prevMs[i], atMs, zone });
+  if (isCalendar(intervalMs)) return datesBetween(intervalMs, slotMs, atMs, zone);
+  return stepsOff(intervalMs, atMs - slotMs, grids.prevMs(i));
 }
 
-/** The same from any slot whose reading was `prevMs` off it. */
-export function stepsBetween(
-  intervalMs: number,
-  { slotMs, prevMs, atMs, zone }: {
-    readonly slotMs: number;
-    readonly prevMs: number;
-    readonly atMs: number;
-    readonly zone: Zone;
-  },
+/** The same on a grid that has ended. */
+export function stepsOnPast(
+  { intervalMs, slotMs, prevMs }: Pick<PastPiece, "intervalMs" | "slotMs" | "prevMs">,
+  atMs: number,
+  zone: Zone,
 ): number {
-  if (isCalendar(intervalMs)) {
-    return nearestDate(intervalMs, atMs, zone) - nearestDate(intervalMs, slotMs, zone);
-  }
-  const offMs = atMs - slotMs;
+  if (isCalendar(intervalMs)) return datesBetween(intervalMs, slotMs, atMs, zone);
+  return stepsOff(intervalMs, atMs - slotMs, prevMs);
+}
+
+function datesBetween(intervalMs: number, slotMs: number, atMs: number, zone: Zone): number {
+  return nearestDate(intervalMs, atMs, zone) - nearestDate(intervalMs, slotMs, zone);
+}
+
+/** How many slots `offMs` after a slot is, the reading of which was `prevMs` off it. */
+function stepsOff(intervalMs: number, offMs: number, prevMs: number): number {
   const steps = Math.floor((offMs + intervalMs / 2) / intervalMs);
   // A reading early for the next slot has moved on from the one before; a late one for it, though
   // nearer to the slot after it, has not passed it over.
@@ -129,16 +134,16 @@ export function slotsBegun(intervalMs: number, slotMs: number, atMs: number, zon
   return dateOf(intervalMs, atMs, zone) - nearestDate(intervalMs, slotMs, zone) + 1;
 }
 
-/** Moves the grid on to the reading that came `steps` ≥ 1 slots later, `offMs` off its slot. */
+/**
+ * Moves the grid on to the reading that came `steps` ≥ 1 slots later, `offMs` off its slot, which
+ * begins at `slotMs`.
+ */
 export function goForward(
   grids: Grids,
   i: number,
-  { steps, slotMs, offMs }: {
-    readonly steps: number;
-    /** When its slot begins. */
-    readonly slotMs: number;
-    readonly offMs: number;
-  },
+  steps: number,
+  slotMs: number,
+  offMs: number,
 ): void {
   grids.ordinal[i] += steps;
   grids.slotMs[i] = slotMs;
@@ -152,37 +157,40 @@ export function startResiduals(grids: Grids, i: number): void {
   follow(grids, i, 0);
 }
 
-function clearResiduals(grids: Grids, i: number): void {
-  grids.lowMs[i] = grids.lowBeforeMs[i] = EMPTY_LOW_MS;
-  grids.highMs[i] = grids.highBeforeMs[i] = EMPTY_HIGH_MS;
-  grids.calls[i] = 0;
+function clearResiduals({ residuals }: Grids, i: number): void {
+  const at = i * RESIDUALS;
+  residuals[at + LOW] = residuals[at + LOW_BEFORE] = EMPTY_LOW_MS;
+  residuals[at + HIGH] = residuals[at + HIGH_BEFORE] = EMPTY_HIGH_MS;
+  residuals[at + CALLS] = 0;
 }
 
 /** Lets the grid follow a residual. */
 function follow(grids: Grids, i: number, offMs: number): void {
+  const { residuals } = grids;
+  const at = i * RESIDUALS;
   if (isCalendar(grids.intervalMs[i])) {
-    grids.prevMs[i] = offMs;
+    residuals[at] = offMs;
     return;
   }
-  const lowMs = Math.min(grids.lowMs[i], offMs);
-  const highMs = Math.max(grids.highMs[i], offMs);
-  const lowBeforeMs = grids.lowBeforeMs[i];
-  const highBeforeMs = grids.highBeforeMs[i];
+  const lowMs = Math.min(residuals[at + LOW], offMs);
+  const highMs = Math.max(residuals[at + HIGH], offMs);
+  const lowBeforeMs = residuals[at + LOW_BEFORE];
+  const highBeforeMs = residuals[at + HIGH_BEFORE];
   const centreMs = Math.min(lowMs, lowBeforeMs) + Math.max(highMs, highBeforeMs);
   const movedMs = Math.trunc(centreMs / 32);
   grids.slotMs[i] += movedMs;
-  grids.prevMs[i] = offMs - movedMs;
-  if (++grids.calls[i] === SPAN_CALLS) {
-    grids.calls[i] = 0;
-    grids.lowBeforeMs[i] = lowMs - movedMs;
-    grids.highBeforeMs[i] = highMs - movedMs;
-    grids.lowMs[i] = EMPTY_LOW_MS;
-    grids.highMs[i] = EMPTY_HIGH_MS;
+  residuals[at] = offMs - movedMs;
+  if (++residuals[at + CALLS] === SPAN_CALLS) {
+    residuals[at + CALLS] = 0;
+    residuals[at + LOW_BEFORE] = lowMs - movedMs;
+    residuals[at + HIGH_BEFORE] = highMs - movedMs;
+    residuals[at + LOW] = EMPTY_LOW_MS;
+    residuals[at + HIGH] = EMPTY_HIGH_MS;
     return;
   }
-  grids.lowMs[i] = lowMs - movedMs;
-  grids.highMs[i] = highMs - movedMs;
+  residuals[at + LOW] = lowMs - movedMs;
+  residuals[at + HIGH] = highMs - movedMs;
   if (highBeforeMs === EMPTY_HIGH_MS) return;
-  grids.lowBeforeMs[i] = lowBeforeMs - movedMs;
-  grids.highBeforeMs[i] = highBeforeMs - movedMs;
+  residuals[at + LOW_BEFORE] = lowBeforeMs - movedMs;
+  residuals[at + HIGH_BEFORE] = highBeforeMs - movedMs;
 }

@@ -123,7 +123,7 @@ function announceHole(
     missingFromMs: hole.fromMs,
     missingToMs: slotAfter(hole.intervalMs, hole.fromMs, hole.judged, options.zone),
     missingIntervals: hole.judged,
-    filledIntervals: state === "FILLED" ? hole.most : null,
+    ...(state === "FILLED" ? { filledIntervals: hole.most } : {}),
     rejectedIntervals: rejected,
     state,
     detectedAtMs: watermarkMs,
@@ -195,12 +195,10 @@ export function judgeHoles(
 ): number {
   const { meters } = step;
   let dueMs = Infinity;
-  if (meters.past.size > 0) {
-    for (const { holes, marks } of meters.past.get(i) ?? []) {
-      for (const hole of holes) {
-        judgeHole(step, hole, { i, marks }, clocks);
-        dueMs = Math.min(dueMs, holeDueMs(step, hole));
-      }
+  for (const { holes, marks } of meters.past.get(i) ?? []) {
+    for (const hole of holes) {
+      judgeHole(step, hole, { i, marks }, clocks);
+      dueMs = Math.min(dueMs, holeDueMs(step, hole));
     }
   }
   const holes = meters.holes.get(i);

@@ -7,7 +7,7 @@ import { endPiece, startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
 import { endTail } from "./take.ts";
 import type { Reading } from "./taking.ts";
-import { announceTailFilled, missingInTail, mostInTail, slotAfterLatest } from "./tail.ts";
+import { announceTailFilled, missingInTail, mostInTail, slotAfterLatest, tailIdMs } from "./tail.ts";
 import { stepsTo } from "./grid.ts";
 
 const MINUTE_MS = 60_000;
@@ -44,8 +44,6 @@ export function takeSaidInterval(
   endTail(step, i, Math.max(0, steps - 1), watermarkMs);
   endPiece(step, i);
   startPiece(step, i, { intervalMs: saidIntervalMs, timestampMs, consumptionKwh });
-  meters.forwardMs[i] = timestampMs;
-  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   tellInterval(step, i, { metricType: "interval_changed", fromMs: intervalMs, timestampMs });
   const { placing } = step;
   placing.offSlotMs = placing.offBeforeMs = 0;
@@ -72,13 +70,8 @@ export function followRun(
   if (stepMs === 0) return false;
   const fromMs = meters.intervalMs[i];
   if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
-    meters.runs.set(i, { stepMs, steps: RUN_STEPS, isTold: true });
-    tellInterval(step, i, {
-      metricType: "interval_contradicted",
-      fromMs,
-      toMs: stepMs,
-      timestampMs,
-    });
+    meters.keep(meters.runs, i, { fromMs: NaN, stepMs, steps: RUN_STEPS, isTold: true });
+    tellInterval(step, i, { metricType: "interval_contradicted", fromMs, toMs: stepMs, timestampMs });
     return false;
   }
   if (stepMs > (fromMs === MONTH ? MONTH_MS : fromMs)) {
@@ -98,7 +91,7 @@ function withdrawGaps(step: Step, i: number, runFromMs: number, watermarkMs: num
   for (const hole of holes) {
     if (hole.fromMs > runFromMs) endGap(step, hole, { i, watermarkMs });
   }
-  meters.holes.set(i, holes.filter(({ fromMs }) => fromMs <= runFromMs));
+  meters.keep(meters.holes, i, holes.filter(({ fromMs }) => fromMs <= runFromMs));
 }
 
 /** The gap after the reading, by the interval that ends with it, is none. */
@@ -106,7 +99,7 @@ function fillTail(step: Step, i: number, watermarkMs: number): void {
   const { meters } = step;
   if (meters.openSent[i] === 0) return;
   announceTailFilled(step, i, {
-    idMs: meters.openIdMs[i],
+    idMs: tailIdMs(step, i),
     slotMs: slotAfterLatest(step, i, 1),
     most: mostInTail(step, i, missingInTail(step, i, watermarkMs)),
     watermarkMs,

@@ -1,5 +1,5 @@
 import { DAY_MS, MONTH } from "./calendar.ts";
-import { goForward, Grids, INTERVAL_MS_MAX, slotAfter, startGrid, stepsTo } from "./grid.ts";
+import { goForward, Grids, INTERVAL_MS_MAX, slotAfter, startGrid, startResiduals, stepsTo } from "./grid.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
@@ -28,32 +28,33 @@ export function beginLearning(
   { timestampMs, consumptionKwh }: Reading,
 ): void {
   meters.grids.slotMs[i] = timestampMs;
-  meters.grids.prevMs[i] = 0;
-  meters.learning.set(i, { timesMs: [timestampMs], values: [consumptionKwh], unusableMs: [] });
+  startResiduals(meters.grids, i);
+  meters.learning.set(i, [timestampMs, consumptionKwh]);
 }
 
 /** Takes a reading of a meter whose interval is not known: only the same time is the same slot. */
 export function takeLearning(step: Step, i: number, reading: Reading): Taking {
   const { meters, options, placing } = step;
   const { timestampMs, consumptionKwh } = reading;
-  const { timesMs, values } = learningOf(step, i);
+  const readings = learningOf(step, i);
   placing.offSlotMs = placing.offBeforeMs = 0;
   placing.intervalMs = 0;
-  const at = firstBehind(timesMs, timestampMs);
-  if (at > 0 && timesMs[at - 1] === timestampMs) {
-    const heldKwh = values[at - 1];
+  let at = readings.length;
+  while (at > 0 && readings[at - 2] > timestampMs) at -= 2;
+  if (at > 0 && readings[at - 2] === timestampMs) {
+    const heldKwh = readings[at - 1];
     if (heldKwh === consumptionKwh || options.revisions === "first") {
       return { disposition: "duplicate", heldKwh, slotMs: timestampMs };
     }
-    values[at - 1] = consumptionKwh;
+    meters.learning.set(i, readings.with(at - 1, consumptionKwh));
     meters.markChanged(i);
     return { disposition: "revised", heldKwh };
   }
-  timesMs.splice(at, 0, timestampMs);
-  values.splice(at, 0, consumptionKwh);
-  meters.grids.slotMs[i] = meters.maxMs[i] = timesMs[timesMs.length - 1];
+  const more = readings.toSpliced(at, 0, timestampMs, consumptionKwh);
+  meters.learning.set(i, more);
+  meters.grids.slotMs[i] = more[more.length - 2];
   meters.markChanged(i);
-  const intervalMs = learnInterval(timesMs, options);
+  const intervalMs = learnInterval(timesIn(more), options);
   if (intervalMs !== 0) settleInterval(step, i, intervalMs);
   placing.offSlotMs = placing.offBeforeMs = 0;
   placing.intervalMs = meters.intervalMs[i];
@@ -62,46 +63,48 @@ export function takeLearning(step: Step, i: number, reading: Reading): Taking {
 
 /** Whether a reading of this time would be the first one while its meter's interval is learned. */
 export function isTimeFree(step: Step, i: number, timestampMs: number): boolean {
-  return !learningOf(step, i).timesMs.includes(timestampMs);
+  return !timesIn(learningOf(step, i)).includes(timestampMs);
 }
 
 /** Notes an unusable reading of a meter whose slots are not known yet. */
-export function holdUnusable(step: Step, i: number, timestampMs: number): void {
-  const { unusableMs } = learningOf(step, i);
-  const at = firstBehind(unusableMs, timestampMs);
+export function holdUnusable({ meters }: Step, i: number, timestampMs: number): void {
+  const unusableMs = meters.unusable.get(i) ?? [];
+  let at = unusableMs.length;
+  while (at > 0 && unusableMs[at - 1] > timestampMs) at--;
   if (unusableMs[at - 1] === timestampMs) return;
   unusableMs.splice(at, 0, timestampMs);
   if (unusableMs.length > UNUSABLE_MAX) unusableMs.shift();
-  step.meters.markChanged(i);
+  meters.unusable.set(i, unusableMs);
+  meters.markChanged(i);
 }
 
 /** Lays what came so far out in slots of the interval that is known now. */
 export function settleInterval(step: Step, i: number, intervalMs: number): void {
   const { meters } = step;
-  const { timesMs, values, unusableMs } = learningOf(step, i);
+  const readings = learningOf(step, i);
+  const unusableMs = meters.unusable.get(i) ?? [];
   meters.learning.delete(i);
-  startPiece(step, i, { intervalMs, timestampMs: timesMs[0], consumptionKwh: values[0] });
-  const reading = { timestampMs: 0, consumptionKwh: 0, saidIntervalMs: 0, skippedIntervals: 0 };
-  for (let r = 1; r < timesMs.length; r++) {
-    reading.timestampMs = timesMs[r];
-    reading.consumptionKwh = values[r];
+  meters.unusable.delete(i);
+  const [timestampMs, consumptionKwh] = readings;
+  startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });
+  const reading = { timestampMs, consumptionKwh, saidIntervalMs: 0, skippedIntervals: 0 };
+  for (let r = 2; r < readings.length; r += 2) {
+    reading.timestampMs = readings[r];
+    reading.consumptionKwh = readings[r + 1];
     // Of two that meet in one slot both were accepted: the earlier holds it.
-    if (isSlotFree(step, i, timesMs[r])) takeSlot(step, i, reading, -Infinity);
+    if (isSlotFree(step, i, readings[r])) takeSlot(step, i, reading, -Infinity);
   }
   for (const atMs of unusableMs) markSlot(step, i, atMs);
 }
 
-function learningOf({ meters }: Step, i: number) {
+function learningOf({ meters }: Step, i: number): readonly number[] {
   const learning = meters.learning.get(i);
   if (learning === undefined) throw new Error(`meter "${meters.idOf(i)}" is not learning`);
   return learning;
 }
 
-/** Where in ascending times the first one behind another stands. */
-function firstBehind(timesMs: readonly number[], timestampMs: number): number {
-  let at = timesMs.length;
-  while (at > 0 && timesMs[at - 1] > timestampMs) at--;
-  return at;
+function timesIn(readings: readonly number[]): number[] {
+  return readings.filter((_, r) => r % 2 === 0);
 }
 
 type LearningOptions = Pick<ProcessorOptions, "learningReadings" | "gapGraceMs" | "zone">;
@@ -176,7 +179,7 @@ function costOf(
     taken.add(ordinal);
     if (steps < 1) continue;
     const slotMs = slotAfter(intervalMs, grids.slotMs[0], steps, zone);
-    goForward(grids, 0, { steps, slotMs, offMs: timesMs[r] - slotMs });
+    goForward(grids, 0, steps, slotMs, timesMs[r] - slotMs);
   }
   const span = Math.max(...taken) - Math.min(...taken) + 1;
   return CONFLICT_COST * conflicts + span - taken.size;

@@ -4,14 +4,13 @@ import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
 import { isSlotFree, markSlot } from "./take_past.ts";
 import { takeSlot } from "./take.ts";
-import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
+import { BEGUN, type Reading, type Taking } from "./taking.ts";
 
 /** Starts a meter's history with its first reading; returns the meter's index. */
 export function beginMeter(step: Step, id: string, reading: Reading): number {
   const { meters, options, placing } = step;
   const { timestampMs, consumptionKwh, saidIntervalMs } = reading;
   const i = meters.add(id);
-  meters.maxMs[i] = meters.forwardMs[i] = timestampMs;
   meters.markChanged(i);
   const intervalMs = fixedIntervalMs(options, id) || saidIntervalMs;
   if (intervalMs === 0) beginLearning(step, i, reading);
@@ -36,7 +35,7 @@ export function takeReading(
   watermarkMs: number,
 ): Taking {
   if (reading.saidIntervalMs !== 0 && takeSaidInterval(step, i, reading, watermarkMs)) {
-    return ACCEPTED;
+    return BEGUN;
   }
   if (step.meters.intervalMs[i] === 0) return takeLearning(step, i, reading);
   return takeSlot(step, i, reading, watermarkMs);

@@ -1,6 +1,6 @@
 import { type ByteReader, type ByteWriter, CodecError } from "./bytes.ts";
 import { MONTH } from "./calendar.ts";
-import { INTERVAL_MS_MAX, startResiduals } from "./grid.ts";
+import { INTERVAL_MS_MAX, RESIDUALS, startResiduals } from "./grid.ts";
 import type { Hole } from "./hole.ts";
 import type { MeterTable, PastPiece } from "./meters.ts";
 
@@ -29,15 +29,12 @@ export function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): v
   writer.u32(flags);
   writer.f64(meters.serial[i]);
   writer.f64(grids.slotMs[i]);
-  writer.i32(grids.prevMs[i]);
-  if (flags & HAS_OTHER_MAX) writer.f64(meters.maxMs[i]);
-  if (flags & HAS_OTHER_FORWARD) writer.f64(meters.forwardMs[i]);
+  writer.i32(grids.prevMs(i));
+  if (flags & HAS_OTHER_MAX) writer.f64(meters.maxMs(i));
+  if (flags & HAS_OTHER_FORWARD) writer.f64(meters.forwardMs(i));
   writer.i32(grids.intervalMs[i]);
   if (grids.intervalMs[i] === 0) return writeLearning(writer, meters, i);
-  for (const column of [grids.lowMs, grids.highMs, grids.lowBeforeMs, grids.highBeforeMs]) {
-    writer.i32(column[i]);
-  }
-  writer.u8(grids.calls[i]);
+  for (let r = 1; r < RESIDUALS; r++) writer.i32(grids.residuals[i * RESIDUALS + r]);
   writer.i32(grids.ordinal[i]);
   writer.i32(meters.firstOrdinal[i]);
   if (!(flags & IS_SILENT)) writeRing(writer, meters, i);
@@ -46,8 +43,8 @@ export function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): v
 
 function flagsOf(meters: MeterTable, i: number): number {
   const lastMs = meters.lastMs(i);
-  return (meters.maxMs[i] === lastMs ? 0 : HAS_OTHER_MAX) |
-    (meters.forwardMs[i] === lastMs ? 0 : HAS_OTHER_FORWARD) |
+  return (meters.maxMs(i) === lastMs ? 0 : HAS_OTHER_MAX) |
+    (meters.forwardMs(i) === lastMs ? 0 : HAS_OTHER_FORWARD) |
     (meters.isSilent(i) ? IS_SILENT : 0) |
     (meters.openSent[i] > 0 ? HAS_OPEN : 0) |
     (meters.openGaps.has(i) ? HAS_OPEN_GAP : 0) |
@@ -60,13 +57,10 @@ function flagsOf(meters: MeterTable, i: number): number {
 }
 
 function writeLearning(writer: ByteWriter, meters: MeterTable, i: number): void {
-  const learning = meters.learning.get(i) ?? { timesMs: [], values: [], unusableMs: [] };
-  const { timesMs, values, unusableMs } = learning;
-  writer.u32(timesMs.length);
-  for (let r = 0; r < timesMs.length; r++) {
-    writer.f64(timesMs[r]);
-    writer.f64(values[r]);
-  }
+  const readings = meters.learning.get(i) ?? [];
+  writer.u32(readings.length / 2);
+  for (const number of readings) writer.f64(number);
+  const unusableMs = meters.unusable.get(i) ?? [];
   writer.u32(unusableMs.length);
   for (const atMs of unusableMs) writer.f64(atMs);
 }
@@ -81,12 +75,10 @@ function writeRing(writer: ByteWriter, meters: MeterTable, i: number): void {
 }
 
 function writeSparse(writer: ByteWriter, meters: MeterTable, i: number, flags: number): void {
-  if (flags & HAS_OPEN) {
-    writer.u32(meters.openSent[i]);
-    writer.f64(meters.openIdMs[i]);
-  }
+  if (flags & HAS_OPEN) writer.u32(meters.openSent[i]);
   const open = meters.openGaps.get(i);
   if (open !== undefined) {
+    writer.f64(open.idMs);
     writer.u32(open.most);
     writer.i32(open.frozenRejected);
   }
@@ -99,6 +91,7 @@ function writeSparse(writer: ByteWriter, meters: MeterTable, i: number, flags: n
   }
   const run = meters.runs.get(i);
   if (run !== undefined) {
+    writer.f64(run.fromMs);
     writer.i32(run.stepMs);
     writer.u8(run.steps);
     writer.u8(run.isTold ? 1 : 0);
@@ -158,18 +151,16 @@ export function readMeter(
   const flags = reader.u32();
   meters.serial[i] = reader.f64();
   grids.slotMs[i] = reader.f64();
-  grids.prevMs[i] = reader.i32();
+  grids.residuals[i * RESIDUALS] = reader.i32();
   const lastMs = meters.lastMs(i);
-  meters.maxMs[i] = flags & HAS_OTHER_MAX ? reader.f64() : lastMs;
-  meters.forwardMs[i] = flags & HAS_OTHER_FORWARD ? reader.f64() : lastMs;
+  const maxMs = flags & HAS_OTHER_MAX ? reader.f64() : lastMs;
+  const forwardMs = flags & HAS_OTHER_FORWARD ? reader.f64() : lastMs;
+  meters.setClocks(i, { maxMs, forwardMs });
   const intervalMs = reader.i32();
   if (intervalMs === 0) return readLearning(reader, meters, i);
   if (intervalMs < MONTH) throw new CodecError(`an interval of ${intervalMs} ms`);
   grids.intervalMs[i] = intervalMs;
-  for (const column of [grids.lowMs, grids.highMs, grids.lowBeforeMs, grids.highBeforeMs]) {
-    column[i] = reader.i32();
-  }
-  grids.calls[i] = reader.u8();
+  for (let r = 1; r < RESIDUALS; r++) grids.residuals[i * RESIDUALS + r] = reader.i32();
   grids.ordinal[i] = reader.i32();
   meters.firstOrdinal[i] = reader.i32();
   if (!(flags & IS_SILENT)) readRing(reader, meters, i);
@@ -177,15 +168,15 @@ export function readMeter(
 }
 
 function readLearning(reader: ByteReader, meters: MeterTable, i: number): void {
-  const timesMs: number[] = [];
-  const values: number[] = [];
-  for (let count = reader.u32(); count > 0; count--) {
-    timesMs.push(reader.f64());
-    values.push(reader.f64());
-  }
-  const unusableMs: number[] = [];
-  for (let count = reader.u32(); count > 0; count--) unusableMs.push(reader.f64());
-  meters.learning.set(i, { timesMs, values, unusableMs });
+  meters.learning.set(i, readNumbers(reader, 2 * reader.u32()));
+  const unusableMs = readNumbers(reader, reader.u32());
+  if (unusableMs.length > 0) meters.unusable.set(i, unusableMs);
+}
+
+function readNumbers(reader: ByteReader, count: number): number[] {
+  const numbers: number[] = [];
+  while (numbers.length < count) numbers.push(reader.f64());
+  return numbers;
 }
 
 /**
@@ -201,20 +192,18 @@ function readRing(reader: ByteReader, meters: MeterTable, i: number): void {
   }
   const from = ordinal - length + 1;
   if (length < meters.ringLength(i) && from > meters.firstOrdinal[i]) {
-    meters.rememberedFrom.set(i, from);
+    meters.keep(meters.rememberedFrom, i, from);
   }
 }
 
 function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: number): void {
-  if (flags & HAS_OPEN) {
-    meters.openSent[i] = reader.u32();
-    meters.openIdMs[i] = reader.f64();
-  }
+  if (flags & HAS_OPEN) meters.openSent[i] = reader.u32();
   if (flags & HAS_OPEN_GAP) {
-    meters.openGaps.set(i, { most: reader.u32(), frozenRejected: reader.i32() });
+    const [idMs, most, frozenRejected] = [reader.f64(), reader.u32(), reader.i32()];
+    meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   }
-  if (flags & HAS_HOLES) meters.holes.set(i, readHoles(reader));
-  if (flags & HAS_MARKS) meters.marks.set(i, readMarks(reader));
+  if (flags & HAS_HOLES) meters.keep(meters.holes, i, readHoles(reader));
+  if (flags & HAS_MARKS) meters.keep(meters.marks, i, readMarks(reader));
   if (flags & HAS_PAST) {
     const past: PastPiece[] = [];
     for (let count = reader.u32(); count > 0; count--) {
@@ -227,15 +216,16 @@ function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: nu
         marks: readMarks(reader),
       });
     }
-    meters.past.set(i, past);
+    meters.keep(meters.past, i, past);
   }
   if (flags & HAS_RUN) {
-    meters.runs.set(i, { stepMs: reader.i32(), steps: reader.u8(), isTold: reader.u8() === 1 });
+    const [fromMs, stepMs, steps] = [reader.f64(), reader.i32(), reader.u8()];
+    meters.keep(meters.runs, i, { fromMs, stepMs, steps, isTold: reader.u8() === 1 });
   }
-  if (flags & HAS_SKIP) meters.skips.set(i, { ordinal: reader.i32(), skippedMs: reader.f64() });
+  if (flags & HAS_SKIP) meters.keep(meters.skips, i, { ordinal: reader.i32(), skippedMs: reader.f64() });
   if (flags & HAS_REMEMBERED_FROM) {
     const from = Math.max(reader.i32(), meters.rememberedFrom.get(i) ?? -Infinity);
-    meters.rememberedFrom.set(i, from);
+    meters.keep(meters.rememberedFrom, i, from);
   }
 }
 
@@ -275,33 +265,29 @@ function readVersion1(reader: ByteReader, meters: MeterTable, i: number): void {
   const { grids } = meters;
   meters.serial[i] = reader.f64();
   const lastMs = grids.slotMs[i] = reader.f64();
-  grids.prevMs[i] = 0;
-  const maxMs = meters.maxMs[i] = meters.forwardMs[i] = reader.f64();
-  if (maxMs < lastMs) meters.forwardMs[i] = lastMs;
+  startResiduals(grids, i);
+  const maxMs = reader.f64();
+  meters.setClocks(i, { maxMs, forwardMs: Math.max(maxMs, lastMs) });
   const intervalMs = reader.u32();
   if (intervalMs === 0) {
-    const timesMs: number[] = [];
-    const values: number[] = [];
-    for (let count = reader.u32(); count > 0; count--) {
-      timesMs.push(reader.f64());
-      values.push(reader.f64());
-    }
-    meters.learning.set(i, { timesMs, values, unusableMs: [] });
+    meters.learning.set(i, readNumbers(reader, 2 * reader.u32()));
     return;
   }
   if (intervalMs > INTERVAL_MS_MAX) throw new CodecError(`an interval of ${intervalMs} ms`);
   grids.intervalMs[i] = intervalMs;
-  startResiduals(grids, i);
   grids.ordinal[i] = reader.i32();
   meters.firstOrdinal[i] = reader.i32();
   meters.openSent[i] = reader.u32();
-  meters.openIdMs[i] = reader.f64();
+  const idMs = reader.f64();
+  if (meters.openSent[i] > 0 && idMs !== lastMs + intervalMs) {
+    meters.keep(meters.openGaps, i, { idMs, most: 0, frozenRejected: -1 });
+  }
   readRing(reader, meters, i);
   const holes: Hole[] = [];
   for (let count = reader.u32(); count > 0; count--) holes.push(readHole1(reader, intervalMs));
-  if (holes.length > 0) meters.holes.set(i, holes);
+  if (holes.length > 0) meters.keep(meters.holes, i, holes);
   const marks = readMarks(reader);
-  if (marks.length > 0) meters.marks.set(i, marks);
+  if (marks.length > 0) meters.keep(meters.marks, i, marks);
 }
 
 function readHole1(reader: ByteReader, intervalMs: number): Hole {

@@ -4,14 +4,6 @@ import type { Hole } from "./hole.ts";
 import { NO_RING, RingPool } from "./rings.ts";
 import { grown, Timers } from "./timers.ts";
 
-/** What came of a meter whose interval is not known yet, in time order. */
-export type Learning = {
-  readonly timesMs: number[];
-  readonly values: number[];
-  /** Times of unusable readings. */
-  readonly unusableMs: number[];
-};
-
 /** What is left of a series' slots on an older interval: holes that may still be filled. */
 export type PastPiece = {
   readonly intervalMs: number;
@@ -23,9 +15,19 @@ export type PastPiece = {
   readonly marks: number[];
 };
 
-/** Steps in a row between forward readings that are equal, and not the interval. */
+/** The times of a series, where its latest forward reading is not the latest in every respect. */
+export type Clocks = {
+  /** The latest accepted reading: the meter's own clock. */
+  readonly maxMs: number;
+  /** The latest reading with a good time, whatever became of it. */
+  readonly forwardMs: number;
+};
+
+/** Steps in a row between readings that came forward are equal, and not the interval. */
 export type ContraryRun = {
-  stepMs: number;
+  /** The time of the reading before the first of them. */
+  fromMs: number;
+  readonly stepMs: number;
   steps: number;
   /** That a fixed interval is contradicted has been told, once for all. */
   isTold: boolean;
@@ -36,6 +38,8 @@ export type Skip = { readonly ordinal: number; readonly skippedMs: number };
 
 /** What is kept of an open or silent gap beside its length, where it is not what it would be. */
 export type OpenGap = {
+  /** The time in its id, where that is not its first slot any more; NaN: it is. */
+  readonly idMs: number;
   /** The most slots it ever had, where that is more than now. */
   readonly most: number;
   /** Its count of unusable readings, once a time to live has passed over it; -1: none has. */
@@ -53,15 +57,24 @@ export type OpenGap = {
  */
 export class MeterTable {
   readonly timers: Timers;
+  /** Whether any of the maps below, but `learning` and `unusable`, may hold a meter. */
+  hasAside: Uint8Array;
   readonly holes = new Map<number, Hole[]>();
   /** Ordinals of slots for which an unusable reading came, ascending. */
   readonly marks = new Map<number, number[]>();
-  readonly learning = new Map<number, Learning>();
+  /**
+   * Of a meter whose interval is not known yet, time and value of each reading in turn, ascending.
+   * A fleet learns all at once: the arrays are no longer than they must be.
+   */
+  readonly learning = new Map<number, readonly number[]>();
+  /** Of such a meter, the times of unusable readings, ascending. */
+  readonly unusable = new Map<number, number[]>();
   /** Of series whose interval has changed: oldest first. */
   readonly past = new Map<number, PastPiece[]>();
   readonly runs = new Map<number, ContraryRun>();
   readonly skips = new Map<number, Skip>();
   readonly openGaps = new Map<number, OpenGap>();
+  readonly clocks = new Map<number, Clocks>();
   /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
   readonly rememberedFrom = new Map<number, number>();
   /** What rules remember of a meter, each at its place among the rules. */
@@ -70,13 +83,8 @@ export class MeterTable {
   readonly grids: Grids;
   /** The ordinal of the first slot: of the history, or of the piece since its interval changed. */
   firstOrdinal: Int32Array;
-  /** The latest accepted reading: the meter's own clock. */
-  maxMs: Float64Array;
-  /** The latest reading with a good time, whatever became of it. */
-  forwardMs: Float64Array;
-  /** Length of the open gap as last announced, 0: none; and its id's time, NaN: its first slot. */
+  /** Length of the open gap as last announced; 0: none. */
   openSent: Int32Array;
-  openIdMs: Float64Array;
   /** Order of creation: timers due together fire in this order, also after a restore. */
   serial: Float64Array;
   nextSerial = 0;
@@ -105,10 +113,8 @@ export class MeterTable {
     this.timers = new Timers(capacity);
     this.grids = new Grids(capacity);
     this.firstOrdinal = new Int32Array(capacity);
-    this.maxMs = new Float64Array(capacity);
-    this.forwardMs = new Float64Array(capacity);
+    this.hasAside = new Uint8Array(capacity);
     this.openSent = new Int32Array(capacity);
-    this.openIdMs = new Float64Array(capacity);
     this.serial = new Float64Array(capacity);
     this.#hashes = new Int32Array(capacity);
     this.#rings = new Int32Array(capacity);
@@ -137,7 +143,26 @@ export class MeterTable {
 
   /** The time of the latest reading that went forward. */
   lastMs(i: number): number {
-    return this.grids.slotMs[i] + this.grids.prevMs[i];
+    return this.grids.slotMs[i] + this.grids.prevMs(i);
+  }
+
+  /** See `Clocks`. */
+  maxMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.maxMs) ?? this.lastMs(i);
+  }
+
+  /** See `Clocks`. */
+  forwardMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.forwardMs) ?? this.lastMs(i);
+  }
+
+  /** Sets the clocks of a meter, once its latest forward reading stands. */
+  setClocks(i: number, clocks: Clocks): void {
+    const lastMs = this.lastMs(i);
+    if (clocks.maxMs === this.maxMs(i) && clocks.forwardMs === this.forwardMs(i)) return;
+    if (clocks.maxMs !== lastMs || clocks.forwardMs !== lastMs) this.keep(this.clocks, i, clocks);
+    else this.clocks.delete(i);
+    this.markChanged(i);
   }
 
   /** The meter of this id, or -1. */
@@ -175,12 +200,8 @@ export class MeterTable {
     this.#hashes[i] = hash;
     this.#place(i);
     this.#count++;
-    this.intervalMs[i] =
-      this.ordinal[i] =
-      this.firstOrdinal[i] =
-      this.openSent[i] =
-        0;
-    this.openIdMs[i] = NaN;
+    this.intervalMs[i] = this.ordinal[i] = this.firstOrdinal[i] = this.openSent[i] = 0;
+    this.hasAside[i] = 0;
     this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;
     this.#added.push(id);
@@ -195,10 +216,12 @@ export class MeterTable {
     this.holes.delete(i);
     this.marks.delete(i);
     this.learning.delete(i);
+    this.unusable.delete(i);
     this.past.delete(i);
     this.runs.delete(i);
     this.skips.delete(i);
     this.openGaps.delete(i);
+    this.clocks.delete(i);
     this.rememberedFrom.delete(i);
     this.memories.delete(i);
     this.dropRing(i);
@@ -214,6 +237,19 @@ export class MeterTable {
     memories[r] = remembered;
     this.memories.set(i, memories);
     return remembered;
+  }
+
+  /** Keeps something of a meter in one of the maps for what few have. */
+  keep<Aside>(asides: Map<number, Aside>, i: number, aside: Aside): void {
+    asides.set(i, aside);
+    this.hasAside[i] = 1;
+  }
+
+  /** Looks anew whether anything is kept of a meter in the maps for what few have. */
+  settleAside(i: number): void {
+    const { holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks } = this;
+    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks];
+    if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
   }
 
   /** Gives a meter, whose interval is known, a ring of empty slots. */
@@ -243,7 +279,7 @@ export class MeterTable {
     if (this.#rings[i] === NO_RING || ordinal <= this.ordinal[i] - this.#poolOf(i).length) {
       return false;
     }
-    return this.rememberedFrom.size === 0 || ordinal >= (this.rememberedFrom.get(i) ?? -Infinity);
+    return this.hasAside[i] === 0 || ordinal >= (this.rememberedFrom.get(i) ?? -Infinity);
   }
 
   /** The value that took this slot; NaN when none did, or the slot is older than the ring. */
@@ -341,10 +377,8 @@ export class MeterTable {
     this.timers.grow(capacity);
     this.grids.grow(capacity);
     this.firstOrdinal = grown(this.firstOrdinal, capacity);
-    this.maxMs = grown(this.maxMs, capacity);
-    this.forwardMs = grown(this.forwardMs, capacity);
+    this.hasAside = grown(this.hasAside, capacity);
     this.openSent = grown(this.openSent, capacity);
-    this.openIdMs = grown(this.openIdMs, capacity);
     this.serial = grown(this.serial, capacity);
     this.#hashes = grown(this.#hashes, capacity);
     this.#rings = grown(this.#rings, capacity);

@@ -33,8 +33,8 @@ export type ValidatedReading = {
   readonly status: "OK" | "LATE";
   readonly flags: readonly string[];
   readonly delayMs: number;
-  /** The value that it replaces, where it has the flag REVISES; else null. */
-  readonly revisesKwh: number | null;
+  /** The value that it replaces, where it has the flag REVISES. */
+  readonly revisesKwh?: number;
 };
 
 /** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */
@@ -46,8 +46,8 @@ export type GapAlert = {
   /** The first slot after the gap. */
   readonly missingToMs: number;
   readonly missingIntervals: number;
-  /** Of a FILLED gap: the most slots that it ever had; else null. */
-  readonly filledIntervals: number | null;
+  /** Of a FILLED gap: the most slots that it ever had. */
+  readonly filledIntervals?: number;
   readonly rejectedIntervals: number;
   readonly state: GapState;
   /** The watermark at which this state was found. */
@@ -73,8 +73,8 @@ export type RejectedReading = {
   readonly meterId: string | null;
   readonly timestampMs: number | null;
   readonly consumptionKwh: number | null;
-  /** Where its row came from; null: not said. */
-  readonly source: string | null;
+  /** Where its row came from, if that was said. */
+  readonly source?: string;
   /** Its place in event time: its timestamp, or else the clock it was judged by, or else 0. */
   readonly atMs: number;
 };

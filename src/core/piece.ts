@@ -34,17 +34,17 @@ export function endPiece(step: Step, i: number): void {
       intervalMs: grids.intervalMs[i],
       ordinal: grids.ordinal[i],
       slotMs: grids.slotMs[i],
-      prevMs: grids.prevMs[i],
+      prevMs: grids.prevMs(i),
       holes,
       marks: marksIn(holes, meters.marks.get(i) ?? []),
     };
-    meters.past.set(i, [...meters.past.get(i) ?? [], piece]);
+    meters.keep(meters.past, i, [...meters.past.get(i) ?? [], piece]);
   }
   meters.holes.delete(i);
   meters.marks.delete(i);
   meters.skips.delete(i);
   meters.runs.delete(i);
-  meters.rememberedFrom.set(i, 0);
+  meters.keep(meters.rememberedFrom, i, 0);
   meters.dropRing(i);
   clearTail(step, i);
 }

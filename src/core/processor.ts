@@ -10,7 +10,7 @@ import { countCommit } from "./counts.ts";
 import { findFault, findTooOld } from "./fault.ts";
 import { announceOpenGap, judgeMeter, ringLength } from "./gap.ts";
 import { followRun } from "./interval_change.ts";
-import { noteForward } from "./interval_run.ts";
+import { noteStep } from "./interval_run.ts";
 import type { Ledger } from "./ledger.ts";
 import { beginMeter, isFree, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
@@ -21,7 +21,7 @@ import type { Rule } from "./rules/rule.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
-import type { Reading } from "./taking.ts";
+import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { formatTimestamp, LATEST_MS } from "./time.ts";
 import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
@@ -177,13 +177,13 @@ export class Processor {
       return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
     }
     const tickMs = meters.serial[i] < state.tickSerial ? state.tickMaxMs : -Infinity;
-    return Math.max(meters.maxMs[i], tickMs) - options.outOfOrdernessMs;
+    return Math.max(meters.maxMs(i), tickMs) - options.outOfOrdernessMs;
   }
 
   /** The watermark that judges the lateness of a meter's next reading; i < 0: a new meter's. */
   #latenessWatermarkOf(i: number): number {
     const { state, options } = this;
-    if (this.#byMeter) return i < 0 ? -Infinity : this.meters.maxMs[i] - options.outOfOrdernessMs;
+    if (this.#byMeter) return i < 0 ? -Infinity : this.meters.maxMs(i) - options.outOfOrdernessMs;
     return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
   }
 
@@ -200,62 +200,103 @@ export class Processor {
   /** One usable reading: too late, duplicate, or accepted; then everything due is judged. */
   #fold(known: number, id: string, reading: Reading): void {
     const { options, meters } = this;
-    const step = this.#step;
     const { timestampMs } = reading;
     const latenessMs = this.#latenessWatermarkOf(known);
     const delayMs = timestampMs >= latenessMs ? 0 : latenessMs - timestampMs;
-    if (known >= 0) noteForward(meters, known, timestampMs);
-    if (delayMs > options.allowedLatenessMs) return this.#late(known, id, reading, delayMs);
+    const isLate = delayMs > options.allowedLatenessMs;
+    if (known < 0) {
+      return isLate ? this.#late(id, reading, delayMs) : this.#foldFirst(id, reading, delayMs);
+    }
+    const beforeMs = meters.forwardMs(known);
+    if (timestampMs > beforeMs) noteStep(meters, known, beforeMs, timestampMs);
+    if (isLate) {
+      this.#noteForward(known, beforeMs, timestampMs);
+      return this.#late(meters.idOf(known), reading, delayMs);
+    }
+    const step = this.#step;
     const alerts = step.outputs.gaps.length;
-    let i = known;
-    let meterId = i < 0 ? id : meters.idOf(i);
-    if (i >= 0 && this.#hasLeft(i, timestampMs)) i = -1;
-    let holderKwh = reading.consumptionKwh;
-    let revisesKwh: number | null = null;
-    let isRepeat = false;
-    if (i < 0) {
-      if (meters.count >= options.metersMax) return this.#rejectUnknown();
-      i = beginMeter(step, meterId, reading);
-      meterId = meters.idOf(i);
-    } else {
-      const taking = takeReading(step, i, reading, this.#watermarkOf(i));
-      if (taking.disposition === "forgotten") return this.#late(i, id, reading, delayMs);
-      if (taking.disposition === "revised") revisesKwh = taking.heldKwh;
-      if (taking.disposition === "duplicate") {
-        isRepeat = true;
-        holderKwh = taking.heldKwh;
-        this.#duplicate(i, reading, taking);
-      }
+    const watermarkMs = this.#byMeter ? this.#watermarkOf(known) : latenessMs;
+    const movedMs = timestampMs - options.outOfOrdernessMs;
+    const clockMs = movedMs > watermarkMs ? movedMs : watermarkMs;
+    if (clockMs >= meters.timers.dueMs(known)) {
+      const meterId = meters.idOf(known);
+      const hasLeft = advance(step, known, clockMs, clockMs);
+      if (hasLeft) return this.#foldFirst(meterId, reading, delayMs);
     }
-    if (!isRepeat) this.#accept(i, { meterId, reading, delayMs, revisesKwh });
-    const watermarkMs = this.#watermarkOf(i);
-    // A repeat, too, may say the interval, and so lay out the slots of its meter.
-    if (!isRepeat || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
-    if (meters.runs.size > 0 && followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
-      judgeMeter(step, i, watermarkMs);
-    }
+    const taking = takeReading(step, known, reading, watermarkMs);
+    const isPlain = taking === ACCEPTED && meters.hasAside[known] === 0 &&
+      timestampMs >= beforeMs && meters.lastMs(known) === timestampMs;
+    if (isPlain) {
+      this.#accept(known, reading, delayMs, null);
+      judgeMeter(step, known, this.#watermarkOf(known));
+    } else this.#settle(known, reading, taking, { delayMs, beforeMs });
     if (step.outputs.gaps.length - alerts > 1) keepLastAlerts(step, alerts);
-    if (!this.#byMeter && !isRepeat) this.#judgeDue();
+    if (!this.#byMeter) this.#judgeDue();
   }
 
-  /** Whether the time to forget a meter has passed over it by a reading's own time. */
-  #hasLeft(i: number, timestampMs: number): boolean {
-    const { options, meters } = this;
-    const movedMs = timestampMs - options.outOfOrdernessMs;
-    const silenceMs = this.#watermarkOf(i);
-    const clockMs = movedMs > silenceMs ? movedMs : silenceMs;
-    const patienceMs = Math.min(options.stateTtlMs, options.forgetAfterMs);
-    return clockMs >= meters.lastMs(i) + patienceMs && advance(this.#step, i, clockMs, clockMs);
+  /** The first reading of a history. */
+  #foldFirst(id: string, reading: Reading, delayMs: number): void {
+    const { meters, options } = this;
+    if (meters.count >= options.metersMax) {
+      this.#parsed.detail = `more than ${options.metersMax} meters in this partition`;
+      return this.#reject("TOO_MANY_METERS", -1);
+    }
+    const i = beginMeter(this.#step, id, reading);
+    this.#accept(i, reading, delayMs, null);
+    judgeMeter(this.#step, i, this.#watermarkOf(i));
+    if (!this.#byMeter) this.#judgeDue();
+  }
+
+  /** What follows from a reading that was taken, or not, other than as the next of its series. */
+  #settle(
+    i: number,
+    reading: Reading,
+    taking: Taking,
+    { delayMs, beforeMs }: {
+      readonly delayMs: number;
+      /** The latest reading before it, whatever became of that. */
+      readonly beforeMs: number;
+    },
+  ): void {
+    const { meters } = this;
+    const step = this.#step;
+    const { timestampMs } = reading;
+    const { disposition } = taking;
+    const isTaken = disposition !== "duplicate" && disposition !== "forgotten";
+    const maxMs = meters.clocks.get(i)?.maxMs ?? beforeMs;
+    const clocks = {
+      maxMs: isTaken ? Math.max(maxMs, timestampMs) : maxMs,
+      forwardMs: disposition === "begun" ? timestampMs : Math.max(beforeMs, timestampMs),
+    };
+    meters.setClocks(i, clocks);
+    let holderKwh = reading.consumptionKwh;
+    if (disposition === "duplicate") {
+      holderKwh = taking.heldKwh;
+      this.#duplicate(i, reading, taking);
+    } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
+    else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
+    const watermarkMs = this.#watermarkOf(i);
+    // A repeat, too, may say the interval, and so lay out the slots of its meter.
+    if (isTaken || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
+    if (disposition === "forgotten") return;
+    if (followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
+      meters.setClocks(i, clocks);
+      judgeMeter(step, i, watermarkMs);
+    }
+  }
+
+  /** Keeps the time of a reading that was not taken, where it is the latest of its meter. */
+  #noteForward(i: number, beforeMs: number, timestampMs: number): void {
+    const { meters } = this;
+    if (!(timestampMs > beforeMs)) return;
+    meters.setClocks(i, { maxMs: meters.maxMs(i), forwardMs: timestampMs });
   }
 
   #accept(
     i: number,
-    { meterId, reading: { timestampMs, consumptionKwh }, delayMs, revisesKwh }: {
-      readonly meterId: string;
-      readonly reading: Reading;
-      readonly delayMs: number;
-      readonly revisesKwh: number | null;
-    },
+    { timestampMs, consumptionKwh }: Reading,
+    delayMs: number,
+    revisesKwh: number | null,
   ): void {
     const { state } = this;
     const step = this.#step;
@@ -263,30 +304,26 @@ export class Processor {
     else state.ledger.late++;
     const accepted: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
       offset: step.offset,
-      meterId,
+      meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh,
       status: delayMs === 0 ? "OK" : "LATE",
       flags: NO_FLAGS,
       delayMs,
-      revisesKwh,
     };
     accepted.flags = flagReading(this, i, accepted, step.placing);
-    if (revisesKwh !== null) accepted.flags = [...accepted.flags, "REVISES"];
+    if (revisesKwh !== null) {
+      accepted.flags = [...accepted.flags, "REVISES"];
+      accepted.revisesKwh = revisesKwh;
+    }
     step.outputs.validated.push(accepted);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
   }
 
   /** Behind the allowed lateness, or its slot is older than what is remembered. */
-  #late(
-    i: number,
-    id: string,
-    { timestampMs, consumptionKwh }: Reading,
-    delayMs: number,
-  ): void {
+  #late(meterId: string, { timestampMs, consumptionKwh }: Reading, delayMs: number): void {
     const { offset, outputs } = this.#step;
     this.state.ledger.too_late++;
-    const meterId = i < 0 ? id : this.meters.idOf(i);
     outputs.late.push({ offset, meterId, timestampMs, consumptionKwh, delayMs });
   }
 
@@ -384,15 +421,9 @@ export class Processor {
       meterId: this.meters.idOf(i),
       timestampMs,
       consumptionKwh,
-      source: this.#parsed.source,
+      ...(this.#parsed.source === null ? {} : { source: this.#parsed.source }),
       atMs: timestampMs,
     });
-  }
-
-  /** A reading would begin one history more than a partition may have. */
-  #rejectUnknown(): void {
-    this.#parsed.detail = `more than ${this.options.metersMax} meters in this partition`;
-    this.#reject("TOO_MANY_METERS", -1);
   }
 
   #reject(reason: RejectReason, i: number): void {
@@ -405,7 +436,9 @@ export class Processor {
     const isFuture = timestampMs > arrivedMs + options.maxFutureMs;
     const isInTime = !isFuture && timestampMs >= options.minTimestampMs;
     if (i >= 0 && isInTime && !isUnbelievable(this.#arrival, options)) {
-      noteForward(meters, i, timestampMs);
+      const beforeMs = meters.forwardMs(i);
+      if (timestampMs > beforeMs) noteStep(meters, i, beforeMs, timestampMs);
+      this.#noteForward(i, beforeMs, timestampMs);
       const latenessMs = this.#latenessWatermarkOf(i);
       if (!(latenessMs - timestampMs > options.allowedLatenessMs)) {
         markUnusable(this.#step, i, timestampMs);
@@ -422,7 +455,7 @@ export class Processor {
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
-      source: parsed.source,
+      ...(parsed.source === null ? {} : { source: parsed.source }),
       atMs: Number.isNaN(atMs) ? 0 : atMs,
     });
   }

@@ -2,7 +2,7 @@ import { isCalendar } from "./calendar.ts";
 
 import { runFromMs } from "./interval_run.ts";
 import { type Hole, judgeHoles } from "./hole.ts";
-import type { Step } from "./step.ts";
+import { keepLastAlerts, type Step } from "./step.ts";
 import { announceTail, missingInTail, rejectedInTail, slotAfterLatest } from "./tail.ts";
 
 /**
@@ -10,7 +10,8 @@ import { announceTail, missingInTail, rejectedInTail, slotAfterLatest } from "./
  * True: its history has ended, and its state is gone.
  */
 export function advance(step: Step, i: number, clockMs: number, watermarkMs: number): boolean {
-  const { meters } = step;
+  const { meters, outputs } = step;
+  const alerts = outputs.gaps.length;
   if (meters.intervalMs[i] !== 0 && !meters.isSilent(i)) {
     const silentMs = silentAtMs(step, i);
     if (clockMs < silentMs) return false;
@@ -19,6 +20,7 @@ export function advance(step: Step, i: number, clockMs: number, watermarkMs: num
   const forgottenMs = forgottenAtMs(step, i);
   if (clockMs < forgottenMs) return false;
   endHistory(step, i, { clockMs: forgottenMs, watermarkMs });
+  keepLastAlerts(step, alerts);
   return true;
 }
 
@@ -58,21 +60,22 @@ function fallSilent(
   const frozenRejected = rejectedInTail(step, i, missing);
   const open = meters.openGaps.get(i);
   if (frozenRejected > 0 || open !== undefined) {
-    meters.openGaps.set(i, { most: open?.most ?? 0, frozenRejected });
+    const { idMs = NaN, most = 0 } = open ?? {};
+    meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   }
   meters.marks.delete(i);
   meters.rememberedFrom.delete(i);
   meters.dropRing(i);
   const holes = keepUnjudged(meters.holes.get(i) ?? [], runFromMs(meters, i));
   if (holes.length === 0) meters.holes.delete(i);
-  else meters.holes.set(i, holes);
+  else meters.keep(meters.holes, i, holes);
   const past = (meters.past.get(i) ?? []).map((piece) => ({
     ...piece,
     holes: keepUnjudged(piece.holes, Infinity),
     marks: [],
   })).filter(({ holes }) => holes.length > 0);
   if (past.length === 0) meters.past.delete(i);
-  else meters.past.set(i, past);
+  else meters.keep(meters.past, i, past);
   meters.markChanged(i);
 }
 

@@ -16,17 +16,23 @@ export function missingInTail({ meters, options }: Step, i: number, watermarkMs:
 }
 
 /** When the `steps`-th slot after the latest reading is missing. */
-export function tailDueMs({ meters, options }: Step, i: number, steps: number): number {
-  return slotAfterLatest({ meters, options }, i, steps) + options.gapGraceMs;
+export function tailDueMs(step: Step, i: number, steps: number): number {
+  return slotAfterLatest(step, i, steps) + step.options.gapGraceMs;
 }
 
 /** When the `steps`-th slot after the latest reading begins. */
 export function slotAfterLatest(
-  { meters: { grids }, options }: Pick<Step, "meters" | "options">,
+  { meters: { grids }, options }: Step,
   i: number,
   steps: number,
 ): number {
   return slotAfter(grids.intervalMs[i], grids.slotMs[i], steps, options.zone);
+}
+
+/** The time in the id of the gap after the latest reading. */
+export function tailIdMs(step: Step, i: number): number {
+  const idMs = step.meters.openGaps.get(i)?.idMs ?? NaN;
+  return Number.isNaN(idMs) ? slotAfterLatest(step, i, 1) : idMs;
 }
 
 /** The most slots that the gap after the latest reading ever had, `missing` the last of them. */
@@ -47,17 +53,15 @@ export function announceTail(
   const { meters } = step;
   const missingFromMs = slotAfterLatest(step, i, 1);
   if (meters.openSent[i] === 0) step.gapsDetected++;
-  if (Number.isNaN(meters.openIdMs[i])) meters.openIdMs[i] = missingFromMs;
   meters.openSent[i] = missing;
   meters.markChanged(i);
   step.outputs.gaps.push({
     offset: step.offset,
     meterId: meters.idOf(i),
-    idMs: meters.openIdMs[i],
+    idMs: tailIdMs(step, i),
     missingFromMs,
     missingToMs: slotAfterLatest(step, i, missing + 1),
     missingIntervals: missing,
-    filledIntervals: null,
     rejectedIntervals: rejectedInTail(step, i, missing),
     state,
     detectedAtMs: watermarkMs,
@@ -75,8 +79,7 @@ export function rejectedInTail({ meters }: Step, i: number, missing: number): nu
 /** Forgets that there is a gap after the latest reading. */
 export function clearTail({ meters }: Step, i: number): void {
   meters.openSent[i] = 0;
-  meters.openIdMs[i] = NaN;
-  if (meters.openGaps.size > 0) meters.openGaps.delete(i);
+  meters.openGaps.delete(i);
 }
 
 /** Announces that nothing is left of the gap after the latest reading. */

@@ -12,6 +12,7 @@ import {
   missingInTail,
   mostInTail,
   slotAfterLatest,
+  tailIdMs,
 } from "./tail.ts";
 import { notePlacing, takePastSlot } from "./take_past.ts";
 import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
@@ -23,7 +24,7 @@ export function takeSlot(step: Step, i: number, reading: Reading, watermarkMs: n
   if (reading.skippedIntervals > 0 && takeAfterSkip(step, i, reading, watermarkMs)) return ACCEPTED;
   const steps = stepsTo(meters.grids, i, timestampMs, options.zone);
   if (steps < 1) return takePastSlot(step, i, { steps, reading, watermarkMs });
-  takeNewSlot(step, i, { steps, slotMs: slotAfterLatest(step, i, steps) }, reading, watermarkMs);
+  takeNewSlot(step, i, steps, slotAfterLatest(step, i, steps), reading, watermarkMs);
   return ACCEPTED;
 }
 
@@ -38,53 +39,46 @@ function takeAfterSkip(step: Step, i: number, reading: Reading, watermarkMs: num
   if (onClock < 1) return false;
   const slotMs = slotAfterLatest(step, i, onClock + skippedIntervals);
   const skippedMs = slotMs - slotAfterLatest(step, i, onClock);
-  takeNewSlot(step, i, { steps: onClock, slotMs }, reading, watermarkMs);
-  meters.skips.set(i, { ordinal: meters.ordinal[i], skippedMs });
+  takeNewSlot(step, i, onClock, slotMs, reading, watermarkMs);
+  meters.keep(meters.skips, i, { ordinal: meters.ordinal[i], skippedMs });
   return true;
 }
 
-/** The meter reports again, `steps` ≥ 1 slots after its latest reading. */
+/** The meter reports again, `steps` ≥ 1 slots after its latest reading: at `slotMs`. */
 function takeNewSlot(
   step: Step,
   i: number,
-  { steps, slotMs }: { readonly steps: number; readonly slotMs: number },
+  steps: number,
+  slotMs: number,
   { timestampMs, consumptionKwh }: Reading,
   watermarkMs: number,
 ): void {
   const { meters } = step;
   const { grids } = meters;
   const offMs = timestampMs - slotMs;
-  notePlacing(step, {
-    intervalMs: grids.intervalMs[i],
-    slotMs,
-    offMs,
-    offBeforeMs: grids.prevMs[i],
-  });
+  notePlacing(step, grids.intervalMs[i], slotMs, grids.prevMs(i), timestampMs);
   const announced = meters.openSent[i];
   if (announced === 0) {
     if (steps > 1) addHole(step, i, newTailHole(step, i, steps - 1));
-    goForward(grids, i, { steps, slotMs, offMs });
+    goForward(grids, i, steps, slotMs, offMs);
     meters.setLatestValue(i, steps, consumptionKwh);
   } else {
     const gap = readTail(step, i, watermarkMs);
     closeTail(step, i, steps - 1, gap);
     if (meters.isSilent(i)) wake(meters, i);
-    goForward(grids, i, { steps, slotMs, offMs });
+    goForward(grids, i, steps, slotMs, offMs);
     meters.setLatestValue(i, steps, consumptionKwh);
     if (steps === 1) shrinkTail(step, i, gap, watermarkMs);
   }
-  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
   meters.markChanged(i);
-  const marks = meters.marks.size === 0 ? undefined : meters.marks.get(i);
-  if (marks !== undefined) removeMark(marks, meters.ordinal[i]);
-  const isPlain = meters.holes.size === 0 && meters.marks.size === 0 && meters.past.size === 0 &&
-    meters.rememberedFrom.size === 0 && meters.skips.size === 0;
-  if (!isPlain) pruneMeter(step, i);
+  if (meters.hasAside[i] === 0) return;
+  removeMark(meters.marks.get(i) ?? [], meters.ordinal[i]);
+  pruneMeter(step, i);
 }
 
 /** A meter was silent: what comes for slots up to its last one is too late. */
 function wake(meters: MeterTable, i: number): void {
-  meters.rememberedFrom.set(i, meters.ordinal[i] + 1);
+  meters.keep(meters.rememberedFrom, i, meters.ordinal[i] + 1);
   meters.takeRing(i);
 }
 
@@ -101,7 +95,7 @@ function readTail(step: Step, i: number, watermarkMs: number): TailGap {
   const { meters } = step;
   const missing = missingInTail(step, i, watermarkMs);
   return {
-    idMs: meters.openIdMs[i],
+    idMs: tailIdMs(step, i),
     fromMs: slotAfterLatest(step, i, 1),
     missing: Math.max(missing, meters.openSent[i]),
     most: mostInTail(step, i, missing),
@@ -150,7 +144,7 @@ function newTailHole(step: Step, i: number, count: number): Hole {
 
 function addHole({ meters }: Step, i: number, hole: Hole): void {
   const holes = meters.holes.get(i);
-  if (holes === undefined) meters.holes.set(i, [hole]);
+  if (holes === undefined) meters.keep(meters.holes, i, [hole]);
   else holes.push(hole);
 }
 
@@ -165,8 +159,7 @@ function shrinkTail(step: Step, i: number, gap: TailGap, watermarkMs: number): v
   if (gap.missing < 2 || missing === 0) {
     return announceTailFilled(step, i, { idMs, slotMs: gap.fromMs, most, watermarkMs });
   }
-  meters.openIdMs[i] = idMs;
   meters.openSent[i] = missing;
-  meters.openGaps.set(i, { most, frozenRejected });
+  meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   announceTail(step, i, { state: "OPEN", missing, watermarkMs });
 }

@@ -1,5 +1,5 @@
 import { isCalendar } from "./calendar.ts";
-import { slotAfter, stepsBetween, stepsTo } from "./grid.ts";
+import { slotAfter, stepsOnPast, stepsTo } from "./grid.ts";
 import { fillSlot, findHole, type Hole, newHole } from "./hole.ts";
 import { addMark, removeMark } from "./marks.ts";
 import type { MeterTable, PastPiece } from "./meters.ts";
@@ -7,18 +7,19 @@ import type { Step } from "./step.ts";
 import { slotAfterLatest } from "./tail.ts";
 import { ACCEPTED, FORGOTTEN, type Reading, type Taking } from "./taking.ts";
 
-/** Notes how a reading lies on the slots of its series, for the rules that judge it. */
+/**
+ * Notes for the rules how a reading lies on the slots of its series: its own begins at `slotMs`, and
+ * the latest reading before it that went forward was `prevMs` off.
+ */
 export function notePlacing(
   { placing, options }: Step,
-  { intervalMs, slotMs, offMs, offBeforeMs }: {
-    readonly intervalMs: number;
-    readonly slotMs: number;
-    readonly offMs: number;
-    readonly offBeforeMs: number;
-  },
+  intervalMs: number,
+  slotMs: number,
+  prevMs: number,
+  timestampMs: number,
 ): void {
-  placing.offSlotMs = offMs;
-  placing.offBeforeMs = offBeforeMs;
+  placing.offSlotMs = timestampMs - slotMs;
+  placing.offBeforeMs = prevMs;
   placing.intervalMs = isCalendar(intervalMs)
     ? slotAfter(intervalMs, slotMs, 1, options.zone) - slotMs
     : intervalMs;
@@ -52,13 +53,8 @@ export function takePastSlot(
   } else {
     return takeOlderSlot(step, i, timestampMs, watermarkMs);
   }
-  notePlacing(step, {
-    intervalMs: grids.intervalMs[i],
-    slotMs,
-    offMs: timestampMs - slotMs,
-    offBeforeMs: grids.prevMs[i],
-  });
-  noteTaken(meters, i, timestampMs);
+  notePlacing(step, grids.intervalMs[i], slotMs, grids.prevMs(i), timestampMs);
+  meters.markChanged(i);
   return taking;
 }
 
@@ -86,7 +82,7 @@ function placeBefore(
 ): { readonly ordinal: number; readonly slotMs: number } {
   const { meters, options } = step;
   const ordinal = meters.ordinal[i] + steps;
-  const skip = meters.skips.size === 0 ? undefined : meters.skips.get(i);
+  const skip = meters.hasAside[i] === 0 ? undefined : meters.skips.get(i);
   if (skip === undefined || ordinal >= skip.ordinal) {
     return { ordinal, slotMs: slotAfterLatest(step, i, steps) };
   }
@@ -111,7 +107,7 @@ function extendBackward(step: Step, i: number, ordinal: number): void {
   const fromMs = slotAfterLatest(step, i, ordinal + 1 - meters.ordinal[i]);
   const intervalMs = meters.intervalMs[i];
   const hole = newHole({ from: ordinal + 1, fromMs, count, intervalMs });
-  meters.holes.set(i, [hole, ...meters.holes.get(i) ?? []]);
+  meters.keep(meters.holes, i, [hole, ...meters.holes.get(i) ?? []]);
 }
 
 /** Fills a slot of the growing piece, if it is missing and can be. */
@@ -150,8 +146,8 @@ function takeOlderSlot(step: Step, i: number, timestampMs: number, watermarkMs: 
   removeMark(piece.marks, ordinal);
   const { intervalMs, prevMs } = piece;
   const slotMs = slotAfter(intervalMs, piece.slotMs, steps, zone);
-  notePlacing(step, { intervalMs, slotMs, offMs: timestampMs - slotMs, offBeforeMs: prevMs });
-  noteTaken(meters, i, timestampMs);
+  notePlacing(step, intervalMs, slotMs, prevMs, timestampMs);
+  meters.markChanged(i);
   return ACCEPTED;
 }
 
@@ -161,19 +157,13 @@ function findOlder(
   i: number,
   timestampMs: number,
 ): { readonly piece: PastPiece; readonly steps: number; readonly ordinal: number } | null {
-  if (meters.past.size === 0) return null;
+  if (meters.hasAside[i] === 0) return null;
   for (const piece of (meters.past.get(i) ?? []).toReversed()) {
-    const { intervalMs, slotMs, prevMs } = piece;
-    const steps = stepsBetween(intervalMs, { slotMs, prevMs, atMs: timestampMs, zone });
+    const steps = stepsOnPast(piece, timestampMs, zone);
     const ordinal = piece.ordinal + steps;
     if (findHole(piece.holes, ordinal) >= 0) return { piece, steps, ordinal };
   }
   return null;
-}
-
-function noteTaken(meters: MeterTable, i: number, timestampMs: number): void {
-  if (timestampMs > meters.maxMs[i]) meters.maxMs[i] = timestampMs;
-  meters.markChanged(i);
 }
 
 /** Whether a reading of this time, of a meter whose interval is known, would find its slot free. */
@@ -206,7 +196,7 @@ export function markSlot(step: Step, i: number, timestampMs: number): void {
     return isRemembered ? undefined : markOlderSlot(step, i, timestampMs);
   }
   let marks = meters.marks.get(i);
-  if (marks === undefined) meters.marks.set(i, marks = []);
+  if (marks === undefined) meters.keep(meters.marks, i, marks = []);
   if (addMark(marks, ordinal)) meters.markChanged(i);
 }
 

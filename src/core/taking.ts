@@ -11,6 +11,8 @@ export type Reading = {
 /** What became of a reading that is in time. */
 export type Taking =
   | { readonly disposition: "accepted" }
+  /** Accepted, as the first of another interval. */
+  | { readonly disposition: "begun" }
   /** It replaces the value of a slot. */
   | { readonly disposition: "revised"; readonly heldKwh: number }
   | { readonly disposition: "duplicate"; readonly heldKwh: number; readonly slotMs: number }
@@ -18,4 +20,5 @@ export type Taking =
   | { readonly disposition: "forgotten" };
 
 export const ACCEPTED: Taking = { disposition: "accepted" };
+export const BEGUN: Taking = { disposition: "begun" };
 export const FORGOTTEN: Taking = { disposition: "forgotten" };

@@ -17,7 +17,8 @@ export type Waiting = {
 /** A grid as it is, and as it was before its latest reading. */
 const NOW = 0;
 const BEFORE = 1;
-type GridColumn = Float64Array | Int32Array | Uint8Array;
+const GRIDS = 2;
+type GridColumn = Float64Array | Int32Array;
 
 /**
  * Finds where the readings of a whole series, at these ascending and distinct times, meet in one
@@ -57,11 +58,11 @@ function findInPiece(
   },
 ): void {
   if (timesMs.length === 0) return;
-  const grids = new Grids(2);
+  const grids = new Grids(GRIDS);
   const columns: GridColumn[] = Object.values(grids);
   const start = (atMs: number) => {
     startGrid(grids, NOW, { intervalMs, atMs, graceMs, zone });
-    return Math.abs(grids.prevMs[NOW]);
+    return Math.abs(grids.prevMs(NOW));
   };
   let holderMs = timesMs[0];
   let holderOffMs = start(holderMs);
@@ -76,7 +77,7 @@ function findInPiece(
       isFirst = false;
       copyGrid(columns, NOW, BEFORE);
       slotMs = slotAfter(intervalMs, grids.slotMs[NOW], steps, zone);
-      goForward(grids, NOW, { steps, slotMs, offMs: atMs - slotMs });
+      goForward(grids, NOW, steps, slotMs, atMs - slotMs);
     } else if (Math.abs(atMs - slotMs) < holderOffMs) {
       losers.push(holderMs);
       if (isFirst) {
@@ -86,7 +87,7 @@ function findInPiece(
         copyGrid(columns, BEFORE, NOW);
         const again = Math.max(1, stepsTo(grids, NOW, atMs, zone));
         slotMs = slotAfter(intervalMs, grids.slotMs[NOW], again, zone);
-        goForward(grids, NOW, { steps: again, slotMs, offMs: atMs - slotMs });
+        goForward(grids, NOW, again, slotMs, atMs - slotMs);
       }
     } else continue;
     holderMs = atMs;
@@ -96,7 +97,10 @@ function findInPiece(
 }
 
 function copyGrid(columns: readonly GridColumn[], from: number, to: number): void {
-  for (const column of columns) column[to] = column[from];
+  for (const column of columns) {
+    const width = column.length / GRIDS;
+    column.copyWithin(to * width, from * width, (from + 1) * width);
+  }
 }
 
 /** Adds a reading that waits; as one of a row, where it continues one. */

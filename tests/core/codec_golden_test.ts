@@ -11,7 +11,7 @@ import {
   encodeTask,
   finishRestore,
 } from "../../src/core/codec.ts";
-import type { Hole } from "../../src/core/meters.ts";
+import type { Hole } from "../../src/core/hole.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { DEFAULTS, HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
 
@@ -176,6 +176,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     tickSerial: 4,
     clockMs: ms("10:15"),
     replaying: true,
+    replayTicks: new Map(),
     ledger: { raw: 13, ok: 6, late: 1, too_late: 1, duplicate: 1, rejected: 3, tick: 1 },
   });
   assert.deepEqual(decodeTask(EMPTY_TASK_V1), {
@@ -186,6 +187,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     tickSerial: 0,
     clockMs: -Infinity,
     replaying: false,
+    replayTicks: new Map(),
     ledger: { raw: 0, ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
   });
 });
@@ -197,7 +199,9 @@ function meterOf({ meters }: Processor, id: string) {
   const backs = meters.intervalMs[i] === 0 ? 0 : meters.ringLength(i);
   return {
     serial: meters.serial[i],
-    lastMs: meters.lastMs[i],
+    lastMs: meters.lastMs(i),
+    residuals: [...meters.grids.residuals.subarray(6 * i, 6 * i + 6)],
+    forwardMs: meters.forwardMs[i],
     maxMs: meters.maxMs[i],
     intervalMs: meters.intervalMs[i],
     ordinal: meters.ordinal[i],
@@ -211,13 +215,18 @@ function meterOf({ meters }: Processor, id: string) {
   };
 }
 
+/** What version 1 did not say: its slots lay where their readings did. */
+const ON_ITS_SLOT = { residuals: [0, 0, 0, 2 ** 31 - 1, -(2 ** 31), 1] };
+
 const NO_GAPS = { openSent: 0, openIdMs: NaN, holes: [] as Hole[], marks: [], learning: null };
 
 Deno.test("applyChanges() reads a plain meter of version 1", () => {
   assert.deepEqual(meterOf(restored(PLAIN_V1), "MAC000002"), {
     ...NO_GAPS,
+    ...ON_ITS_SLOT,
     serial: 2,
     lastMs: ms("10:00"),
+    forwardMs: ms("10:00"),
     maxMs: ms("10:00"),
     intervalMs: 30 * MINUTE_MS,
     ordinal: 1,
@@ -228,8 +237,10 @@ Deno.test("applyChanges() reads a plain meter of version 1", () => {
 
 Deno.test("applyChanges() reads a meter of version 1 with a hole, marks and an open gap", () => {
   assert.deepEqual(meterOf(restored(GAPS_V1), "Ä☼"), {
+    ...ON_ITS_SLOT,
     serial: 1,
     lastMs: ms("8:30"),
+    forwardMs: ms("8:30"),
     maxMs: ms("8:30"),
     intervalMs: 30 * MINUTE_MS,
     ordinal: 3,
@@ -240,13 +251,17 @@ Deno.test("applyChanges() reads a meter of version 1 with a hole, marks and an o
     holes: [{
       from: 1,
       fromMs: ms("7:30"),
+      intervalMs: 30 * MINUTE_MS,
       count: 2,
       judged: 2,
+      lost: 0,
       idMs: ms("7:30"),
       sentState: "CLOSED",
       sentFromMs: ms("7:30"),
       sentCount: 2,
       sentRejected: 1,
+      most: 2,
+      frozenRejected: -1,
     }],
     marks: [1, 5],
     learning: null,
@@ -256,6 +271,8 @@ Deno.test("applyChanges() reads a meter of version 1 with a hole, marks and an o
 Deno.test("applyChanges() reads a meter of version 1 whose interval is being learned", () => {
   assert.deepEqual(meterOf(restored(LEARNING_V1), "L"), {
     ...NO_GAPS,
+    ...ON_ITS_SLOT,
+    forwardMs: ms("10:00"),
     serial: 3,
     lastMs: ms("10:00"),
     maxMs: ms("10:00"),
@@ -263,7 +280,7 @@ Deno.test("applyChanges() reads a meter of version 1 whose interval is being lea
     ordinal: 0,
     firstOrdinal: 0,
     values: [],
-    learning: { timesMs: [ms("9:45"), ms("10:00")], values: [2.5, 3] },
+    learning: [ms("9:45"), 2.5, ms("10:00"), 3],
   });
 });
 

@@ -23,10 +23,14 @@ export const DEFAULTS: ProcessorOptions = {
   gapGraceMs: 15 * MINUTE_MS,
   timeToleranceMs: null,
   stateTtlMs: 7 * DAY_MS,
+  forgetAfterMs: 400 * DAY_MS,
   expectedIntervalMs: 30 * MINUTE_MS,
   intervalMsByMeter: new Map(),
-  learningReadings: 6,
+  learningReadings: 48,
   zone: UTC_ZONE,
+  revisions: "first",
+  metersMax: 2_000_000,
+  minTimestampMs: Date.UTC(2005, 0),
   maxKwh: 100_000,
   maxFutureMs: HOUR_MS,
   rules: RULES,
@@ -93,7 +97,14 @@ export function startHarness(
   const record = (raw: string | Uint8Array, recordTime: At = NaN): string => {
     const bytes = typeof raw === "string" ? encoder.encode(raw) : raw;
     const offset = processor.state.nextOffset;
-    processor.record({ bytes, start: 0, end: bytes.length, offset, timeMs: ms(recordTime) });
+    processor.record({
+      bytes,
+      start: 0,
+      end: bytes.length,
+      offset,
+      timeMs: ms(recordTime),
+      replayStartMs: NaN,
+    });
     const said = processor.takeOutputs();
     outputs.validated.push(...said.validated);
     outputs.gaps.push(...said.gaps);

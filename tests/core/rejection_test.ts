@@ -150,7 +150,14 @@ Deno.test("Processor keeps the raw bytes of a repeat, with meter, time, value an
 Deno.test("Processor copies raw bytes out of the caller's buffer, and only the record's own", () => {
   const core = startHarness();
   const buffer = encoder.encode(`{"a":1}{"b":2}{"c":3}`);
-  core.processor.record({ bytes: buffer, start: 7, end: 14, offset: 0, timeMs: NaN });
+  core.processor.record({
+    bytes: buffer,
+    start: 7,
+    end: 14,
+    offset: 0,
+    timeMs: NaN,
+    replayStartMs: NaN,
+  });
   const { rejected } = core.processor.takeOutputs();
   buffer.fill(0x20);
   assert.equal(decoder.decode(rejected[0].raw), `{"b":2}`);

@@ -188,7 +188,8 @@ function foldFrom(task: Task, count: number): void {
   const { bytes, ends } = toChunk(log.slice(0, count));
   for (let r = task.nextOffset; r < Math.min(count, log.length); r++) {
     const start = r === 0 ? 0 : ends[r - 1];
-    task.fold({ bytes, start, end: ends[r], offset: task.nextOffset, timeMs: NaN });
+    const offset = task.nextOffset;
+    task.fold({ bytes, start, end: ends[r], offset, timeMs: NaN, replayStartMs: NaN });
   }
 }
 

@@ -132,8 +132,8 @@ function checkOracle(
 function checkBounds({ meters }: Processor, settings: OracleOptions): void {
   const { gapGraceMs, outOfOrdernessMs, stateTtlMs, learningReadings } = settings;
   for (const i of meters.indexes()) {
-    const learning = meters.learning.get(i)?.timesMs.length ?? 0;
-    assert.ok(learning < learningReadings, "it goes on learning");
+    const learning = meters.learning.get(i)?.length ?? 0;
+    assert.ok(learning < 2 * learningReadings, "it goes on learning");
     const intervalMs = meters.intervalMs[i];
     if (intervalMs === 0) continue;
     const reach = ringLength(intervalMs, coreOptions(settings));

@@ -38,7 +38,7 @@ export class JsonWriter {
       this.#ascii(DELAY);
       this.#number(reading.delayMs / 1000);
     }
-    if (reading.revisesKwh !== null) {
+    if (reading.revisesKwh !== undefined) {
       this.#ascii(REVISES);
       this.#number(reading.revisesKwh);
     }
@@ -55,7 +55,7 @@ export class JsonWriter {
     this.#plain(`,"missing_from":"${formatTimestamp(gap.missingFromMs)}"`);
     this.#plain(`,"missing_to":"${formatTimestamp(gap.missingToMs)}"`);
     this.#plain(`,"gap_minutes":${minutes},"missing_intervals":${gap.missingIntervals}`);
-    if (gap.filledIntervals !== null) this.#plain(`,"filled_intervals":${gap.filledIntervals}`);
+    if (gap.filledIntervals !== undefined) this.#plain(`,"filled_intervals":${gap.filledIntervals}`);
     this.#plain(`,"rejected_intervals":${gap.rejectedIntervals},"state":"${gap.state}"`);
     this.#plain(`,"detected_at":"${formatTimestamp(gap.detectedAtMs)}"`);
     this.#close();
@@ -81,7 +81,7 @@ export class JsonWriter {
       ...(encoding === "utf8" ? {} : { raw_encoding: encoding }),
       partition,
       offset: rejected.offset,
-      ...(rejected.source === null ? {} : { source: rejected.source }),
+      ...(rejected.source === undefined ? {} : { source: rejected.source }),
       ...(rejected.meterId === null ? {} : { meter_id: rejected.meterId }),
       ...(rejected.timestampMs === null
         ? {}
