@@ -15,8 +15,11 @@ export type DoubledRow = {
   readonly laterMs: number;
   /** NaN: none. */
   readonly kwh: number;
-  /** What the first pass took, so that the file is in order. */
-  readonly isTakenLater: boolean;
+  /** It is ordered by its time, not by when it was received. */
+  readonly isOrderedBy: boolean;
+  /** What the rows right before it and after it are ordered by; NaN: that is not known yet. */
+  readonly beforeMs: number;
+  afterMs: number;
 };
 
 /** A file's rows run from the oldest to the newest (1), the other way (-1), or neither way (0). */
@@ -34,7 +37,7 @@ export type SkippedHour = {
 export type DoubledHours = {
   /** The rows that mean the later instant, a file each, ascending. */
   readonly laterRows: readonly Int32Array[];
-  /** The first pass took the file as ordered, and was wrong. */
+  /** The rows, as they are decided, are not in the order of their times. */
   readonly isDisordered: readonly boolean[];
   readonly skipped: readonly SkippedHour[];
   /** Series of rows whose order does not say which hour they are of; and how many rows those are. */
@@ -49,7 +52,6 @@ export function resolveDoubledRows(
   zone: Zone,
 ): DoubledHours {
   const laterRows: number[][] = directions.map(() => []);
-  const isDisordered = directions.map(() => false);
   const skipped: SkippedHour[] = [];
   const unresolvedSeries = new Set<number>();
   let unresolvedRows = 0;
@@ -65,23 +67,36 @@ export function resolveDoubledRows(
       }
       if (isLater.includes(true)) isOnce = false;
       else once.push(rows[0].series);
-      rows.forEach(({ row, isTakenLater }, r) => {
-        if (isLater[r]) laterRows[file].push(row);
-        if (isLater[r] !== isTakenLater) isDisordered[file] = true;
-      });
+      rows.forEach(({ row }, r) => isLater[r] && laterRows[file].push(row));
     }
     // What another series shows twice the source has: it is missing then, not skipped.
     if (!isOnce) continue;
     const { fromMs, toMs } = hour;
     for (const series of once) skipped.push({ series, fromMs, toMs });
   }
+  const sorted = laterRows.map((rows) => Int32Array.from(rows).sort());
   return {
-    laterRows: laterRows.map((rows) => Int32Array.from(rows).sort()),
-    isDisordered,
+    laterRows: sorted,
+    isDisordered: disorders(doubled, sorted),
     skipped,
     unresolvedSeries,
     unresolvedRows,
   };
+}
+
+/** Of each file whether its doubled rows, as decided, break the order of its rows. */
+function disorders(doubled: readonly DoubledRow[], laterRows: readonly Int32Array[]): boolean[] {
+  const isDisordered = laterRows.map(() => false);
+  const isLater = laterRows.map((rows) => new Set(rows));
+  let last: { readonly file: number; readonly ms: number } = { file: -1, ms: NaN };
+  for (const { file, row, earlierMs, laterMs, beforeMs, afterMs, isOrderedBy } of doubled) {
+    if (!isOrderedBy) continue;
+    const ms = isLater[file].has(row) ? laterMs : earlierMs;
+    const leastMs = beforeMs === beforeMs ? beforeMs : last.file === file ? last.ms : -Infinity;
+    if (ms < leastMs || ms > afterMs) isDisordered[file] = true;
+    last = { file, ms };
+  }
+  return isDisordered;
 }
 
 /** An hour of a file that came twice, and the rows in it, a list for each series. */

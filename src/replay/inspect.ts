@@ -85,7 +85,7 @@ export async function inspectFiles(
   }
   const { firstEventMs, lastEventMs, problems, log } = findings;
   const hours = resolveDoubledRows(findings.doubled, findings.directions, zone);
-  noteDoubled(findings, hours.laterRows);
+  noteDoubled(findings, hours.laterRows, options);
   const learned = learnWhole(series, log, hours, { judging, zone });
   const files = seen.map((file, f) => hours.isDisordered[f] ? { ...file, isOrdered: false } : file);
   return {
@@ -125,16 +125,21 @@ async function inspectFile(
     readonly signal?: AbortSignal;
   },
 ): Promise<FileInspection> {
-  const place = firstPlace(index, null);
-  const order = { isOrdered: true, forward: 0, backward: 0 };
+  const place = firstPlace(index);
+  const order: Order = { isOrdered: true, forward: 0, backward: 0, lastDoubled: null };
   let blocks = 0;
   for (let count = nextRows(csv); count > 0; count = nextRows(csv)) {
     for (let row = 0; row < count; row++) {
       const previousKeyMs = place.keyMs;
       placeRow(csv.reader, csv.rows, row, place, reading);
-      if (place.keyMs < previousKeyMs) order.isOrdered = false;
-      if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings, order);
-      noteRow(csv, row, place, { reading, findings });
+      const isDoubled = place.laterMs === place.laterMs && place.isTimely && place.series >= 0;
+      if (isDoubled) noteDoubledRow(place, previousKeyMs, findings, order);
+      else {
+        if (place.hasKey) noteOrder(place.keyMs, previousKeyMs, order);
+        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings.log, order);
+        noteSpan(place.eventMs, findings, reading);
+      }
+      noteRow(csv, row, place, findings);
     }
     if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
   }
@@ -146,20 +151,51 @@ async function inspectFile(
   return { path, sizeBytes, rows, isOrdered: order.isOrdered, repeatedHeaders, stamp };
 }
 
-/** Notes when a series was read; a time that comes twice is held until its order is known. */
-function noteSeriesTime(
+/** In which order the rows of a file stand. */
+type Order = {
+  isOrdered: boolean;
+  /** Steps of its series to a later time, and to an earlier one. */
+  forward: number;
+  backward: number;
+  /** The row before, if its time comes twice and it is ordered by that. */
+  lastDoubled: DoubledRow | null;
+};
+
+function noteOrder(keyMs: number, previousKeyMs: number, order: Order): void {
+  if (order.lastDoubled !== null) {
+    order.lastDoubled.afterMs = keyMs;
+    order.lastDoubled = null;
+  } else if (keyMs < previousKeyMs) order.isOrdered = false;
+}
+
+/** Holds a time that comes twice until the order of its series' rows is known. */
+function noteDoubledRow(
   place: RowPlace,
+  previousKeyMs: number,
   { log, doubled }: Findings,
-  order: { forward: number; backward: number },
+  order: Order,
 ): void {
-  const { series, eventMs, fault, laterMs, earlierMs, file, row } = place;
-  if (laterMs === laterMs) {
-    const kwh = fault === FAULT.none ? place.kwh : NaN;
-    const stretch = log.totals[series] ?? 0;
-    const isTakenLater = eventMs === laterMs;
-    doubled.push({ file, series, row, stretch, earlierMs, laterMs, kwh, isTakenLater });
-    return;
-  }
+  const { file, series, row, earlierMs, laterMs, fault } = place;
+  const isOrderedBy = place.receivedMs !== place.receivedMs;
+  const before = order.lastDoubled;
+  if (!isOrderedBy) noteOrder(place.keyMs, previousKeyMs, order);
+  const one = {
+    file,
+    series,
+    row,
+    stretch: log.totals[series] ?? 0,
+    earlierMs,
+    laterMs,
+    kwh: fault === FAULT.none ? place.kwh : NaN,
+    isOrderedBy,
+    beforeMs: before === null ? previousKeyMs : NaN,
+    afterMs: NaN,
+  };
+  doubled.push(one);
+  if (isOrderedBy) order.lastDoubled = one;
+}
+
+function noteSeriesTime({ series, eventMs, fault }: RowPlace, log: TimeLog, order: Order): void {
   const stepMs = eventMs - log.lastMs[series];
   if (stepMs > 0) order.forward++;
   else if (stepMs < 0) order.backward++;
@@ -176,29 +212,39 @@ function directionOf({ forward, backward }: { forward: number; backward: number 
 }
 
 /** Notes the times that were held, now that it is known which they are. */
-function noteDoubled({ log, doubled }: Findings, laterRows: readonly Int32Array[]): void {
+function noteDoubled(
+  findings: Findings,
+  laterRows: readonly Int32Array[],
+  options: InspectOptions,
+): void {
   const isLater = laterRows.map((rows) => new Set(rows));
-  for (const { file, series, row, earlierMs, laterMs, kwh } of doubled) {
-    noteTime(log, series, isLater[file].has(row) ? laterMs : earlierMs, kwh === kwh ? 0 : 1);
+  for (const { file, series, row, earlierMs, laterMs, kwh } of findings.doubled) {
+    const ms = isLater[file].has(row) ? laterMs : earlierMs;
+    noteSpan(ms, findings, options);
+    noteTime(findings.log, series, ms, kwh === kwh ? 0 : 1);
   }
+}
+
+/** Notes an event time of our days. */
+function noteSpan(
+  eventMs: number,
+  findings: Findings,
+  { nowMs, judging }: Pick<RowReading, "nowMs" | "judging">,
+): void {
+  if (!(eventMs <= nowMs && eventMs >= judging.minTimestampMs)) return;
+  if (eventMs < findings.firstEventMs) findings.firstEventMs = eventMs;
+  if (eventMs > findings.lastEventMs) findings.lastEventMs = eventMs;
 }
 
 function noteRow(
   csv: CsvFile,
   row: number,
   place: RowPlace,
-  { reading: { nowMs, judging }, findings }: {
-    readonly reading: RowReading;
-    readonly findings: Findings;
-  },
+  findings: Findings,
 ): void {
   const { eventMs, fault } = place;
   const { cells } = csv.rows;
   const base = row * CELLS_STRIDE;
-  if (eventMs <= nowMs && eventMs >= judging.minTimestampMs) {
-    if (eventMs < findings.firstEventMs) findings.firstEventMs = eventMs;
-    if (eventMs > findings.lastEventMs) findings.lastEventMs = eventMs;
-  }
   if (findings.noOffset === null && eventMs === eventMs) {
     const isLocal = hasNoOffset(csv.reader.bytes, cells[base + 2], cells[base + 3]);
     if (isLocal) findings.noOffset = `${csv.path}:${csv.rows.lines[row]}`;

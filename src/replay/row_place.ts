@@ -31,9 +31,8 @@ export type RowReading = Pick<ReplayOptions, "zone" | "nowMs" | "judging"> & {
 /** What the next row is, and where its record belongs. */
 export type RowPlace = CellValue & {
   readonly file: number;
-  /** Which of the file's rows that come twice by the clock are the later one, ascending; null: the
-   * first pass, which takes what keeps the file in order. */
-  readonly laterRows: Int32Array | null;
+  /** The file's rows that mean the second instant of a local time that comes twice, ascending. */
+  readonly laterRows: Int32Array;
   nextLater: number;
   /** The row's number in its file, from 0 on. */
   row: number;
@@ -44,6 +43,8 @@ export type RowPlace = CellValue & {
   eventMs: number;
   receivedMs: number;
   keyMs: number;
+  /** It has a time of its own to be ordered by. */
+  hasKey: boolean;
   /** Both instants of a local time that comes twice; NaN: it comes once. */
   earlierMs: number;
   laterMs: number;
@@ -51,7 +52,7 @@ export type RowPlace = CellValue & {
 };
 
 /** A file's place before its first row. */
-export function firstPlace(file: number, laterRows: Int32Array | null): RowPlace {
+export function firstPlace(file: number, laterRows: Int32Array = new Int32Array(0)): RowPlace {
   return {
     file,
     laterRows,
@@ -65,6 +66,7 @@ export function firstPlace(file: number, laterRows: Int32Array | null): RowPlace
     eventMs: NaN,
     receivedMs: NaN,
     keyMs: -Infinity,
+    hasKey: false,
     earlierMs: NaN,
     laterMs: NaN,
     isSkipped: false,
@@ -92,7 +94,8 @@ export function placeRow(
     : NaN;
   const arrivalMs = place.receivedMs === place.receivedMs ? place.receivedMs : place.eventMs;
   // A row without a time of our days keeps its place in the file, and moves no clock.
-  if (arrivalMs >= judging.minTimestampMs) place.keyMs = arrivalMs;
+  place.hasKey = arrivalMs >= judging.minTimestampMs;
+  if (place.hasKey) place.keyMs = arrivalMs;
   place.series = cells[base + 1] > 0 && rows.isCut[row] === 0
     ? seriesOfCell(reading.series, bytes, cells[base], cells[base + 1], reading.addsSeries)
     : NO_SERIES;
@@ -100,14 +103,10 @@ export function placeRow(
   judgeRow(rows, row, place, reading);
 }
 
-/** Of a local time that comes twice: the instant that is said, or that keeps the file in order. */
+/** Takes the instant that a local time that comes twice is known to mean. */
 function chooseInstant(place: RowPlace): void {
-  const { laterRows, laterMs, eventMs, keyMs } = place;
+  const { laterRows, laterMs, eventMs } = place;
   place.earlierMs = eventMs;
-  if (laterRows === null) {
-    if (eventMs < keyMs && laterMs >= keyMs) place.eventMs = laterMs;
-    return;
-  }
   if (laterRows[place.nextLater] !== place.row) return;
   place.nextLater++;
   place.eventMs = laterMs;

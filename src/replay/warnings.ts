@@ -98,14 +98,14 @@ function noOffset({ noOffset, zone }: WarningFacts): InspectionWarning | null {
   };
 }
 
-function clockArtefact({ table, hours, zone }: WarningFacts): InspectionWarning | null {
-  const once = new Set(hours.skipped.map(({ series }) => series));
+function clockArtefact({ table, series, hours, zone }: WarningFacts): InspectionWarning | null {
+  const once = series.skipped;
   const { unresolvedSeries, unresolvedRows } = hours;
-  if (once.size === 0 && unresolvedRows === 0) return null;
+  if (once.length === 0 && unresolvedRows === 0) return null;
   const parts: string[] = [];
-  if (once.size > 0) {
+  if (once.length > 0) {
     parts.push(
-      `${count(once.size, "meter")} ${once.size === 1 ? "shows" : "show"} the hour that ` +
+      `${count(once.length, "meter")} ${once.length === 1 ? "shows" : "show"} the hour that ` +
         `${zone.name} had twice only once: the other is not counted as missing`,
     );
   }

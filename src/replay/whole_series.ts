@@ -36,6 +36,8 @@ export type WholeSeries = {
 export type SeriesFindings = {
   /** Those with too few readings to tell an interval. */
   readonly unjudged: number[];
+  /** Those that never had the slots of an hour that came twice. */
+  readonly skipped: number[];
   readonly changed: { readonly series: number; readonly intervals: readonly IntervalPiece[] }[];
   /** Those that come by other steps than they are fixed to. */
   readonly mismatched: {
@@ -54,7 +56,7 @@ export function learnWhole(
   hours: DoubledHours,
   options: LearnOptions,
 ): { whole: WholeSeries; findings: SeriesFindings } {
-  const findings: SeriesFindings = { unjudged: [], changed: [], mismatched: [] };
+  const findings: SeriesFindings = { unjudged: [], skipped: [], changed: [], mismatched: [] };
   const firstMinutes = new Int32Array(table.count);
   const plans = new Map<number, SeriesPlan>();
   const skipped = Map.groupBy(hours.skipped, ({ series }) => series);
@@ -74,6 +76,7 @@ export function learnWhole(
       waiting: findWaiting(usableMs, pieces, { ...options.judging, zone: options.zone }),
     };
     const { intervals, waiting } = plan;
+    if (plan.skipped.length > 0) findings.skipped.push(series);
     if (intervals.length > 1 || plan.skipped.length > 0 || waiting.length > 0) {
       plans.set(series, plan);
     }

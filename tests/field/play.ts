@@ -69,7 +69,7 @@ export async function playFiles(
   const inspection = await inspectFiles(paths, all);
   const processors = Array.from(
     { length: partitions },
-    (_, partition) => new Processor(processorOptions(config, partition, all.nowMs)),
+    (_, partition) => new Processor({ ...judging, partition, nowMs: all.nowMs }),
   );
   const records: string[] = [];
   const record = newRawRecord();
