@@ -9,7 +9,7 @@ export type CellValue = {
 };
 
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Reads the text `bytes[start..end)` as the core will read it of a record. */
 export function readValue(bytes: Uint8Array, start: number, end: number, into: CellValue): void {
