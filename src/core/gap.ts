@@ -67,11 +67,12 @@ export function announceOpenGap(step: Step, i: number, watermarkMs: number): voi
  * Forgets holes and marks that no reading within the allowed lateness can reach any more. Gaps of a
  * run of readings in another interval stay: should the interval grow, they are taken back.
  */
-export function pruneMeter({ meters, options }: Step, i: number): void {
+export function pruneMeter(step: Step, i: number): void {
+  const { meters, options } = step;
   const oldest = meters.ordinal[i] - meters.ringLength(i) + 1;
   const holes = meters.holes.get(i);
   if (holes !== undefined) {
-    const fromMs = runFromMs(meters, i);
+    const fromMs = runFromMs(step, i);
     const kept = holes.filter((hole) =>
       hole.judged < hole.count || hole.sentState !== "CLOSED" || hole.fromMs > fromMs ||
       (hole.from + hole.count > oldest && hole.lost < hole.count)

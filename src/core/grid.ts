@@ -177,20 +177,21 @@ function follow(grids: Grids, i: number, offMs: number): void {
   const lowBeforeMs = residuals[at + LOW_BEFORE];
   const highBeforeMs = residuals[at + HIGH_BEFORE];
   const centreMs = Math.min(lowMs, lowBeforeMs) + Math.max(highMs, highBeforeMs);
-  const movedMs = Math.trunc(centreMs / 32);
-  grids.slotMs[i] += movedMs;
+  const movedMs = (centreMs / 32) | 0; // towards zero
   residuals[at] = offMs - movedMs;
-  if (++residuals[at + CALLS] === SPAN_CALLS) {
-    residuals[at + CALLS] = 0;
-    residuals[at + LOW_BEFORE] = lowMs - movedMs;
-    residuals[at + HIGH_BEFORE] = highMs - movedMs;
-    residuals[at + LOW] = EMPTY_LOW_MS;
-    residuals[at + HIGH] = EMPTY_HIGH_MS;
-    return;
-  }
   residuals[at + LOW] = lowMs - movedMs;
   residuals[at + HIGH] = highMs - movedMs;
-  if (highBeforeMs === EMPTY_HIGH_MS) return;
-  residuals[at + LOW_BEFORE] = lowBeforeMs - movedMs;
-  residuals[at + HIGH_BEFORE] = highBeforeMs - movedMs;
+  if (movedMs !== 0) {
+    grids.slotMs[i] += movedMs;
+    if (highBeforeMs !== EMPTY_HIGH_MS) {
+      residuals[at + LOW_BEFORE] = lowBeforeMs - movedMs;
+      residuals[at + HIGH_BEFORE] = highBeforeMs - movedMs;
+    }
+  }
+  if (++residuals[at + CALLS] < SPAN_CALLS) return;
+  residuals[at + CALLS] = 0;
+  residuals[at + LOW_BEFORE] = residuals[at + LOW];
+  residuals[at + HIGH_BEFORE] = residuals[at + HIGH];
+  residuals[at + LOW] = EMPTY_LOW_MS;
+  residuals[at + HIGH] = EMPTY_HIGH_MS;
 }

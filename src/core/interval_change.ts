@@ -1,24 +1,23 @@
 import { MONTH } from "./calendar.ts";
 import { endGap } from "./hole.ts";
-import { contraryStepMs, RUN_STEPS } from "./interval_run.ts";
+import { contraryStepMs, fixedIntervalMs, RUN_STEPS } from "./interval_run.ts";
 import { settleInterval } from "./learning.ts";
-import type { ProcessorOptions } from "./options.ts";
 import { endPiece, startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
 import { endTail } from "./take.ts";
 import type { Reading } from "./taking.ts";
-import { announceTailFilled, missingInTail, mostInTail, slotAfterLatest, tailIdMs } from "./tail.ts";
+import {
+  announceTailFilled,
+  missingInTail,
+  mostInTail,
+  slotAfterLatest,
+  tailIdMs,
+} from "./tail.ts";
 import { stepsTo } from "./grid.ts";
 
 const MINUTE_MS = 60_000;
 /** What a month is counted as, where it is compared with steps. */
 const MONTH_MS = 30 * 1440 * MINUTE_MS;
-
-/** The interval that nothing changes; 0: it is learned, or said by readings. */
-export function fixedIntervalMs(options: ProcessorOptions, meterId: string): number {
-  const intervalMs = options.intervalMsByMeter.get(meterId) ?? options.expectedIntervalMs;
-  return intervalMs === "auto" ? 0 : intervalMs;
-}
 
 /**
  * A reading says the interval that its series has from it on. While that is learned it is known
@@ -71,7 +70,12 @@ export function followRun(
   const fromMs = meters.intervalMs[i];
   if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
     meters.keep(meters.runs, i, { fromMs: NaN, stepMs, steps: RUN_STEPS, isTold: true });
-    tellInterval(step, i, { metricType: "interval_contradicted", fromMs, toMs: stepMs, timestampMs });
+    tellInterval(step, i, {
+      metricType: "interval_contradicted",
+      fromMs,
+      toMs: stepMs,
+      timestampMs,
+    });
     return false;
   }
   if (stepMs > (fromMs === MONTH ? MONTH_MS : fromMs)) {

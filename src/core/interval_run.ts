@@ -1,5 +1,7 @@
 import { INTERVAL_MS_MAX } from "./grid.ts";
 import type { MeterTable } from "./meters.ts";
+import type { ProcessorOptions } from "./options.ts";
+import type { Step } from "./step.ts";
 
 /** So many equal steps in a row, and the interval is another one. */
 export const RUN_STEPS = 12;
@@ -40,8 +42,18 @@ export function contraryStepMs(meters: MeterTable, i: number, timestampMs: numbe
   return run.fromMs + run.steps * run.stepMs === timestampMs ? run.stepMs : 0;
 }
 
-/** The time of the reading before the first step of the run that goes on; Infinity: none does. */
-export function runFromMs(meters: MeterTable, i: number): number {
+/**
+ * The time of the reading before the first step of the run that goes on; Infinity: none does, or
+ * the interval is fixed.
+ */
+export function runFromMs({ meters, options }: Step, i: number): number {
   const run = meters.hasAside[i] === 0 ? undefined : meters.runs.get(i);
-  return run === undefined || run.isTold ? Infinity : run.fromMs;
+  const isFixed = run !== undefined && fixedIntervalMs(options, meters.idOf(i)) !== 0;
+  return run === undefined || isFixed ? Infinity : run.fromMs;
+}
+
+/** The interval that nothing changes; 0: it is learned, or said by readings. */
+export function fixedIntervalMs(options: ProcessorOptions, meterId: string): number {
+  const intervalMs = options.intervalMsByMeter.get(meterId) ?? options.expectedIntervalMs;
+  return intervalMs === "auto" ? 0 : intervalMs;
 }

@@ -1,5 +1,13 @@
 import { DAY_MS, MONTH } from "./calendar.ts";
-import { goForward, Grids, INTERVAL_MS_MAX, slotAfter, startGrid, startResiduals, stepsTo } from "./grid.ts";
+import {
+  goForward,
+  Grids,
+  INTERVAL_MS_MAX,
+  slotAfter,
+  startGrid,
+  startResiduals,
+  stepsTo,
+} from "./grid.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";

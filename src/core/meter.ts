@@ -1,4 +1,5 @@
-import { fixedIntervalMs, takeSaidInterval } from "./interval_change.ts";
+import { takeSaidInterval } from "./interval_change.ts";
+import { fixedIntervalMs } from "./interval_run.ts";
 import { beginLearning, holdUnusable, isTimeFree, takeLearning } from "./learning.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";

@@ -222,7 +222,9 @@ function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: nu
     const [fromMs, stepMs, steps] = [reader.f64(), reader.i32(), reader.u8()];
     meters.keep(meters.runs, i, { fromMs, stepMs, steps, isTold: reader.u8() === 1 });
   }
-  if (flags & HAS_SKIP) meters.keep(meters.skips, i, { ordinal: reader.i32(), skippedMs: reader.f64() });
+  if (flags & HAS_SKIP) {
+    meters.keep(meters.skips, i, { ordinal: reader.i32(), skippedMs: reader.f64() });
+  }
   if (flags & HAS_REMEMBERED_FROM) {
     const from = Math.max(reader.i32(), meters.rememberedFrom.get(i) ?? -Infinity);
     meters.keep(meters.rememberedFrom, i, from);

@@ -200,7 +200,11 @@ export class MeterTable {
     this.#hashes[i] = hash;
     this.#place(i);
     this.#count++;
-    this.intervalMs[i] = this.ordinal[i] = this.firstOrdinal[i] = this.openSent[i] = 0;
+    this.intervalMs[i] =
+      this.ordinal[i] =
+      this.firstOrdinal[i] =
+      this.openSent[i] =
+        0;
     this.hasAside[i] = 0;
     this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;

@@ -208,7 +208,9 @@ export class Processor {
       return isLate ? this.#late(id, reading, delayMs) : this.#foldFirst(id, reading, delayMs);
     }
     const beforeMs = meters.forwardMs(known);
-    if (timestampMs > beforeMs) noteStep(meters, known, beforeMs, timestampMs);
+    const stepMs = timestampMs - beforeMs;
+    const isRegular = stepMs === meters.intervalMs[known] && meters.hasAside[known] === 0;
+    if (stepMs > 0 && !isRegular) noteStep(meters, known, beforeMs, timestampMs);
     if (isLate) {
       this.#noteForward(known, beforeMs, timestampMs);
       return this.#late(meters.idOf(known), reading, delayMs);
@@ -456,7 +458,7 @@ export class Processor {
       timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
       consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
       ...(parsed.source === null ? {} : { source: parsed.source }),
-      atMs: Number.isNaN(atMs) ? 0 : atMs,
+      atMs: Number.isNaN(atMs) ? Math.max(0, state.clockMs) : atMs,
     });
   }
 

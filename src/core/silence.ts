@@ -66,7 +66,7 @@ function fallSilent(
   meters.marks.delete(i);
   meters.rememberedFrom.delete(i);
   meters.dropRing(i);
-  const holes = keepUnjudged(meters.holes.get(i) ?? [], runFromMs(meters, i));
+  const holes = keepUnjudged(meters.holes.get(i) ?? [], runFromMs(step, i));
   if (holes.length === 0) meters.holes.delete(i);
   else meters.keep(meters.holes, i, holes);
   const past = (meters.past.get(i) ?? []).map((piece) => ({

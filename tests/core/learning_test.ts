@@ -52,8 +52,8 @@ Deno.test("learnInterval() takes at the last reading what costs least in conflic
   assert.equal(last([20, 20, 60, 20, 20, 60, 20]), 20 * MINUTE_MS, "a candidate of its own");
   assert.equal(last([60, 60, 30, 60, 60, 30, 60, 60, 60]), 30 * MINUTE_MS, "8 holes against 16");
   assert.equal(last([14.5, 15.2, 15.4, 14.9, 15.3, 14.7]), 15 * MINUTE_MS, "jitter");
-  assert.equal(last([59, 61, 59, 61, 59, 61, 59]), HOUR_MS, "of equals the longer");
-  assert.equal(last([0.5, 0.5, 0.5]), 5 * MINUTE_MS, "none of them fits: the fewest conflicts");
+  assert.equal(last([60, 60, 120, 60, 120, 120, 60]), HOUR_MS, "3 holes against 24");
+  assert.equal(last([59, 61, 59, 61, 59, 61, 59]), 61 * MINUTE_MS, "of equals the longer");
 });
 
 Deno.test("Processor judges a learned meter by the interval its first readings show", () => {

@@ -55,7 +55,9 @@ export class JsonWriter {
     this.#plain(`,"missing_from":"${formatTimestamp(gap.missingFromMs)}"`);
     this.#plain(`,"missing_to":"${formatTimestamp(gap.missingToMs)}"`);
     this.#plain(`,"gap_minutes":${minutes},"missing_intervals":${gap.missingIntervals}`);
-    if (gap.filledIntervals !== undefined) this.#plain(`,"filled_intervals":${gap.filledIntervals}`);
+    if (gap.filledIntervals !== undefined) {
+      this.#plain(`,"filled_intervals":${gap.filledIntervals}`);
+    }
     this.#plain(`,"rejected_intervals":${gap.rejectedIntervals},"state":"${gap.state}"`);
     this.#plain(`,"detected_at":"${formatTimestamp(gap.detectedAtMs)}"`);
     this.#close();
