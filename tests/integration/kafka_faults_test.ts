@@ -187,7 +187,9 @@ pipelineTest(
     for (; kills < 5; kills++) {
       const before = await rawEnds(pipeline);
       const running = pipeline.start(...replay, "--rate", "4000", ...pipeline.brokers);
-      await until("it sends", async () => await rawEnds(pipeline) > before + 1000 * (kills % 3));
+      // A transaction that the kill before left open is waited for, until the broker aborts it.
+      const sends = async () => await rawEnds(pipeline) > before + 1000 * (kills % 3);
+      await until("it sends", sends, 120_000);
       running.kill("SIGKILL");
       assert.notEqual((await running.ended).code, 0, "it was done before the kill");
     }
