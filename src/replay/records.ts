@@ -33,6 +33,7 @@ export type ReplayJudging = Pick<
   | "expectedIntervalMs"
   | "intervalMsByMeter"
   | "gapGraceMs"
+  | "allowedLatenessMs"
   | "minTimestampMs"
   | "maxFutureMs"
   | "maxKwh"

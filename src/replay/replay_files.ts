@@ -213,7 +213,7 @@ function sendDelayed(replay: Replay): void {
 
 /** Sends a record, with what it is to say of its series; twice where a defect wants that. */
 function send(
-  { chunk, saying, sayings }: Replay,
+  { chunk, saying, sayings, options }: Replay,
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -222,7 +222,8 @@ function send(
     "bytes" | "serial"
   >,
 ): void {
-  if ((flags & IS_USABLE) !== 0) takeSayings(saying, series, eventMs, sayings);
+  const isTooLate = arrivalMs - eventMs > options.judging.allowedLatenessMs;
+  if ((flags & IS_USABLE) !== 0) takeSayings(saying, series, { eventMs, isTooLate }, sayings);
   else sayings.minutes = sayings.skipped = 0;
   const tail = { partition, flags, arrivalMs, sayings };
   addRecord(chunk, bytes, start, end, tail);

@@ -30,12 +30,13 @@ export function newSayingState(whole: WholeSeries): SayingState {
 
 /**
  * What the next usable record of a series is to say: the interval from it on, where that is new, and
- * the slots before it that its source's clock never had.
+ * the slots before it that its source's clock never had. One that comes too late, as far as can be
+ * known here, may not be heard: the next one says it again.
  */
 export function takeSayings(
   state: SayingState,
   series: number,
-  eventMs: number,
+  { eventMs, isTooLate }: { readonly eventMs: number; readonly isTooLate: boolean },
   into: Sayings,
 ): void {
   into.minutes = 0;
@@ -44,7 +45,7 @@ export function takeSayings(
   if (pending === 0) return;
   if (pending === FIRST_INTERVAL) {
     into.minutes = state.whole.firstMinutes[series];
-    state.pending[series] = 0;
+    if (!isTooLate) state.pending[series] = 0;
     return;
   }
   const plan = state.whole.plans.get(series)!;
@@ -53,7 +54,9 @@ export function takeSayings(
   state.progress.set(series, progress);
   if (eventMs <= progress.lastMs) return;
   const minutes = minutesAt(plan, eventMs);
-  if (minutes !== progress.saidMinutes) into.minutes = progress.saidMinutes = minutes;
+  if (minutes !== progress.saidMinutes) into.minutes = minutes;
+  if (isTooLate) return;
+  progress.saidMinutes = minutes;
   into.skipped = takeSkipped(plan, progress, eventMs);
   progress.lastMs = eventMs;
 }

@@ -124,7 +124,15 @@ async function streamOf(content: string, judging: ReplayJudging): Promise<string
   const { expectedIntervalMs, intervalMsByMeter, gapGraceMs, negative } = judging;
   const { minTimestampMs, maxFutureMs, maxKwh } = judging;
   const meters = [...intervalMsByMeter].sort(([a], [b]) => a < b ? -1 : 1);
-  const limits = [gapGraceMs, negative, minTimestampMs, maxFutureMs, maxKwh];
+  const { allowedLatenessMs } = judging;
+  const limits = [
+    gapGraceMs,
+    allowedLatenessMs,
+    negative,
+    minTimestampMs,
+    maxFutureMs,
+    maxKwh,
+  ];
   const text = JSON.stringify([content, expectedIntervalMs, meters, limits]);
   return (await hashOf(new TextEncoder().encode(text))).slice(0, 16);
 }

@@ -212,6 +212,18 @@ Deno.test("daily and monthly readings of local midnights know no 25th hour", asy
   }
 });
 
+Deno.test("a month that is missing is one gap, wherever it lies among few others", async () => {
+  for (let lost = 1; lost < 8; lost++) {
+    const months = Array.from({ length: 9 }, (_, month) => Date.UTC(2020, month))
+      .filter((_, month) => month !== lost)
+      .map((ms) => `M,${formatTimestamp(ms).slice(0, 10)},1\n`);
+    const played = await play([HEADER + months.join("")], "Europe/London");
+    assert.deepEqual(played.counts, { OK: 8 });
+    assert.equal(standing(played).length, 1, `month ${lost}`);
+    assert.match(standing(played)[0], / 1 CLOSED$/);
+  }
+});
+
 Deno.test("times with an offset are as they say, in whatever zone, and nothing is announced", async () => {
   const rows = Array.from({ length: 20 }, (_, slot) => {
     const ms = Date.parse("2013-10-26T20:00:00Z") + slot * 30 * MINUTE_MS;

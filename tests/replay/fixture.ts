@@ -14,6 +14,7 @@ export const JUDGING: ReplayJudging = {
   expectedIntervalMs: 30 * MINUTE_MS,
   intervalMsByMeter: new Map(),
   gapGraceMs: 15 * MINUTE_MS,
+  allowedLatenessMs: HOUR_MS,
   minTimestampMs: Date.parse("2005-01-01T00:00:00Z"),
   maxFutureMs: HOUR_MS,
   maxKwh: 100_000,

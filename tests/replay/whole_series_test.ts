@@ -81,6 +81,15 @@ Deno.test("replayFiles() says an interval with whichever reading is the first to
   }
 });
 
+Deno.test("replayFiles() says an interval again behind a reading that came too late to be heard", async () => {
+  const header = HEADER.replace("\n", ",received_at\n");
+  const late = every(30, 3).map((minute) => `A,${at(minute)},1,${at(minute + 300)}\n`);
+  const others = every(30, 40).map((minute) => `B,${at(minute)},1,${at(minute)}\n`);
+  const rest = every(30, 40, 300).map((minute) => `A,${at(minute)},1,${at(minute + 1)}\n`);
+  const text = header + late.join("") + others.join("") + rest.join("");
+  assert.deepEqual(await said([text]), ["A 0 30", "A 300 30", "B 0 30"]);
+});
+
 Deno.test("replayFiles() knows a series by its id however it is written, over all files", async () => {
   const text = HEADER + rows("A", every(30, 4));
   const more = HEADER + rows('\u00a0="A"', every(30, 4, 120)) + rows("A\u200b", every(30, 4, 240));
