@@ -1,8 +1,10 @@
 import { LockedError } from "./src/adapters/deno/directory_lock.ts";
 import { RunError, UsageError } from "./src/console/errors.ts";
+import { quoteWord } from "./src/console/quote.ts";
 import { print, say } from "./src/console/shell.ts";
 import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
+import { nearest } from "./src/core/nearest.ts";
 import { LogError } from "./src/engine/log/ports.ts";
 import { ReadError } from "./src/formats/read_error.ts";
 
@@ -32,6 +34,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
     load: async () => (await import("./src/commands/verify/verify.ts")).verify,
+  },
+  backup: {
+    about: "copy the embedded store, also while it is written",
+    load: async () => (await import("./src/commands/backup.ts")).backup,
   },
   topics: {
     about: "show or make the topics on Kafka",
@@ -105,12 +111,22 @@ export async function main(args: string[]): Promise<number> {
   }
   try {
     if (!Object.hasOwn(COMMANDS, name)) {
-      throw new UsageError(`Unknown command "${name}"`, "gridwatch --help lists them");
+      throw new UsageError(`Unknown command "${name}"`, hintFor(name, rest));
     }
     return await (await COMMANDS[name].load())(rest);
   } catch (error) {
     return fail(error);
   }
+}
+
+/** A word that is no command: a slip of the fingers, or a file to be played. */
+function hintFor(name: string, rest: readonly string[]): string {
+  const meant = nearest(name, Object.keys(COMMANDS));
+  if (meant !== null) return `did you mean ${meant}? gridwatch --help lists them`;
+  const isFile = /[./\\]/.test(name) && !name.startsWith("-");
+  return isFile
+    ? `to play files: gridwatch run ${[name, ...rest].map(quoteWord).join(" ")}`
+    : "gridwatch --help lists them";
 }
 
 /** Says an error to a person. Only a broken invariant of our own shows its stack. */
@@ -121,6 +137,7 @@ function fail(error: unknown): number {
   if (isKnown) {
     say(`error: ${error.message}`);
     if ("hint" in error && error.hint !== undefined) say(`hint: ${error.hint}`);
+    if ("more" in error) error.more.forEach((line) => say(line));
     return isUsage ? 2 : 1;
   }
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");
@@ -138,7 +155,21 @@ export function sayUncaught(): void {
   globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
 }
 
+/**
+ * Goes back to where the user stands. `deno task` goes to the folder of deno.json and leaves word, in
+ * INIT_CWD, of where it was started; files and folders are named from there. A binary stands there
+ * already, and so does who ran cli.ts from elsewhere.
+ */
+export function standWithUser(): void {
+  const isAllowed = () =>
+    Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" }).state === "granted";
+  if (Deno.build.standalone || Deno.cwd() !== import.meta.dirname || !isAllowed()) return;
+  const start = Deno.env.get("INIT_CWD");
+  if (start) Deno.chdir(start);
+}
+
 if (import.meta.main) {
   sayUncaught();
+  standWithUser();
   Deno.exit(await main(Deno.args));
 }

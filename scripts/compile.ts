@@ -15,7 +15,8 @@ type Target = (typeof TARGETS)[number];
 
 /** What Deno cannot see from the imports: workers, and files read at run time. */
 export const INCLUDED = [
-  "src/adapters/pglite/worker.ts",
+  "src/adapters/sqlite/writer_thread.ts",
+  "src/adapters/sqlite/reader_thread.ts",
   "src/setup/process_thread.ts",
   "data/sample/london_MAC000002.csv",
 ] as const;

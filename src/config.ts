@@ -1,4 +1,5 @@
 import { LineCounter, parseDocument } from "yaml";
+import { nearest } from "./core/nearest.ts";
 import { parseTimestamp } from "./core/time.ts";
 import { buildZone, UTC_ZONE } from "./core/zone.ts";
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
@@ -13,9 +14,11 @@ export class ConfigError extends Error {
   }
 }
 
+const PREFIX = "GRIDWATCH_";
+
 /** The environment variable of a setting: GRIDWATCH_VALIDATION_MAX_KWH. */
 export function variableOf(key: string): string {
-  return `GRIDWATCH_${key.toUpperCase().replaceAll(".", "_")}`;
+  return `${PREFIX}${key.toUpperCase().replaceAll(".", "_")}`;
 }
 
 /**
@@ -28,7 +31,6 @@ export function readConfig(
   environment: (name: string) => string | undefined,
 ): Config {
   const values = new Map<string, unknown>();
-  for (const [key, setting] of Object.entries(SETTINGS)) values.set(key, setting.default);
   const meters = new Map<string, number>();
   if (yaml !== null) readYaml(yaml, values, meters);
   for (const [key, setting] of Object.entries(SETTINGS)) {
@@ -36,7 +38,9 @@ export function readConfig(
     // Empty is unset: what `VARIABLE=` and a compose file's `${VARIABLE:-}` give.
     if (text !== undefined && text !== "") values.set(key, check(setting, text, variableOf(key)));
   }
-  const config = { ...Object.fromEntries(values), meters } as unknown as Config;
+  const defaults = Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]);
+  const settings = { ...Object.fromEntries(defaults), ...Object.fromEntries(values) };
+  const config = { ...settings, meters, given: new Set(values.keys()) } as unknown as Config;
   if (config.allowed_lateness_seconds >= config.state_ttl_days * 86_400) {
     throw new ConfigError(
       `Cannot use allowed_lateness_seconds=${config.allowed_lateness_seconds}: ` +
@@ -50,6 +54,34 @@ export function readConfig(
     );
   }
   return config;
+}
+
+/** Not settings, and no mistake: Grafana's provisioning and the project's tests read these. */
+const FOREIGN = /^GRIDWATCH_((DB|TEST|BENCH|COMPILE|UPDATE)_\w+|TIMESCALE_URL)$/;
+
+/** A name in the environment that looks like a setting's and is none; `meant`: the nearest that is. */
+export type UnknownVariable = { readonly name: string; readonly meant: string | null };
+
+/** Names in the environment that nothing reads: most often a setting's, not quite as it is written. */
+export function unknownVariables(names: readonly string[] = environmentNames()): UnknownVariable[] {
+  const known = Object.keys(SETTINGS).map(variableOf);
+  const ends = known.map((name) => name.slice(PREFIX.length));
+  const isOurs = (name: string) => name.toUpperCase().startsWith(PREFIX);
+  return names.filter((name) => isOurs(name) && !known.includes(name) && !FOREIGN.test(name)).sort()
+    .map((name) => {
+      const meant = nearest(name.slice(PREFIX.length), ends);
+      return { name, meant: meant === null ? null : `${PREFIX}${meant}` };
+    });
+}
+
+/** Of those that this process may see; where it may not list them, none. */
+function environmentNames(): string[] {
+  try {
+    return Object.keys(Deno.env.toObject());
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return [];
+    throw error;
+  }
 }
 
 function readYaml(
@@ -85,7 +117,11 @@ function readYaml(
       } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
         visit(value as Record<string, unknown>, keys);
       } else {
-        throw new ConfigError(`Unknown setting ${key} (${placeOf(keys)})`, nearest(key));
+        const meant = nearest(key, Object.keys(SETTINGS));
+        const hint = meant === null
+          ? "`gridwatch config` lists them all"
+          : `did you mean ${meant}?`;
+        throw new ConfigError(`Unknown setting ${key} (${placeOf(keys)})`, hint);
       }
     }
   };
@@ -159,31 +195,4 @@ function checkNumber(
     throw refuse(`must be a ${whole ? "whole " : ""}number from ${min} to ${max}${orElse}`);
   }
   return number;
-}
-
-/** "Did you mean …", by the number of letters to change. */
-function nearest(key: string): string | undefined {
-  let best: string | undefined;
-  let bestDistance = 4;
-  for (const known of Object.keys(SETTINGS)) {
-    const distance = editDistance(key, known);
-    if (distance < bestDistance) {
-      best = known;
-      bestDistance = distance;
-    }
-  }
-  return best === undefined ? "`gridwatch config` lists them all" : `did you mean ${best}?`;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current[j] = Math.min(swap, previous[j] + 1, current[j - 1] + 1);
-    }
-    previous = current;
-  }
-  return previous[b.length];
 }

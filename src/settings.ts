@@ -150,7 +150,7 @@ export const SETTINGS = {
     default: 32_768,
     min: 1,
     max: 1_000_000,
-    doc: "Records folded between two commits, at most.",
+    doc: "Records folded between two commits, at most; of files with many meters 8 times as many.",
   },
   commit_interval_ms: {
     type: "integer",
@@ -230,24 +230,32 @@ export const SETTINGS = {
   },
   "kafka.tls_ca_file": { type: "text", default: "", doc: "The authority's certificates, PEM." },
   "kafka.tls_cert_file": { type: "text", default: "", doc: "The client's own certificate, PEM." },
-  "kafka.tls_key_file": { type: "text", default: "", doc: "The key of that certificate, PEM." },
+  "kafka.tls_key_file": {
+    type: "text",
+    default: "",
+    doc: "The key of the client's certificate, PEM.",
+  },
   "kafka.sasl_mechanism": {
     type: "choice",
     default: "none",
     choices: ["none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"],
-    doc: "How the client says who it is.",
+    doc: "SASL mechanism by which the client signs in.",
   },
-  "kafka.sasl_username": { type: "text", default: "", doc: "Its name." },
+  "kafka.sasl_username": { type: "text", default: "", doc: "SASL user name." },
   "kafka.sasl_password": {
     type: "secret",
     default: "",
-    doc: "Its password; better in the environment, or in a file.",
+    doc: "SASL password; better in the environment, or in a file.",
   },
-  "kafka.sasl_password_file": { type: "text", default: "", doc: "A file that holds it." },
+  "kafka.sasl_password_file": {
+    type: "text",
+    default: "",
+    doc: "A file that holds the SASL password.",
+  },
   "kafka.sasl_token_file": {
     type: "text",
     default: "",
-    doc: "OAUTHBEARER: a file that holds the token, read anew at each connection.",
+    doc: "A file that holds the OAUTHBEARER token, read anew at each connection.",
   },
   "database.url": {
     type: "secret",
@@ -301,12 +309,12 @@ export const SETTINGS = {
     default: "",
     doc: "http://… of the Grafana that doctor looks at.",
   },
-  "grafana.user": { type: "text", default: "", doc: "Who doctor is there." },
-  "grafana.password": { type: "secret", default: "", doc: "The password of that user." },
+  "grafana.user": { type: "text", default: "", doc: "Grafana user that `doctor` signs in as." },
+  "grafana.password": { type: "secret", default: "", doc: "Password of the Grafana user." },
   "grafana.token": {
     type: "secret",
     default: "",
-    doc: "Or a service account's token, instead of user and password.",
+    doc: "Token of a Grafana service account, instead of user and password.",
   },
   "api.host": {
     type: "text",
@@ -327,9 +335,13 @@ type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? num
   : S extends { choices: readonly (infer C)[] } ? C
   : string;
 
-/** All settings by their dotted names, and intervals known per meter, in milliseconds. */
+/**
+ * All settings by their dotted names, intervals known per meter, in milliseconds, and which settings
+ * a person gave: a default says nothing about what is in use.
+ */
 export type Config =
   & { readonly [K in Key]: ValueOf<(typeof SETTINGS)[K]> }
   & {
     readonly meters: ReadonlyMap<string, number>;
+    readonly given: ReadonlySet<Key>;
   };

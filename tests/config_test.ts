@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ConfigError, readConfig, variableOf } from "../src/config.ts";
+import { ConfigError, readConfig, unknownVariables, variableOf } from "../src/config.ts";
 import { SETTINGS } from "../src/settings.ts";
 
 const read = (text: string, environment: Record<string, string> = {}) =>
@@ -43,4 +43,35 @@ Deno.test("readConfig() takes an empty text where that is the default, and nowhe
   assert.equal(read('kafka:\n  sasl_username: ""\n')["kafka.sasl_username"], "");
   assert.match(refusalOf(() => read('kafka:\n  brokers: ""\n')), /^Cannot use kafka.brokers/);
   assert.match(refusalOf(() => read("toString: 1\n")), /^Unknown setting toString/);
+});
+
+Deno.test("unknownVariables() names what looks like a setting and is none, with the nearest", () => {
+  const cases: [name: string, meant: string | null | undefined][] = [
+    ["GRIDWATCH_EXPECTED_INTERVAL", "GRIDWATCH_EXPECTED_INTERVAL_MINUTES"],
+    ["GRIDWATCH_INTERVAL_MINUTES", "GRIDWATCH_EXPECTED_INTERVAL_MINUTES"],
+    ["GRIDWATCH_TIMEZONES", "GRIDWATCH_TIMEZONE"],
+    ["GRIDWATCH_MAX_KWH", "GRIDWATCH_VALIDATION_MAX_KWH"],
+    ["GRIDWATCH_VALIDATION.MAX_KWH", "GRIDWATCH_VALIDATION_MAX_KWH"],
+    ["gridwatch_timezone", "GRIDWATCH_TIMEZONE"],
+    ["GRIDWATCH_METERS", null],
+    ["GRIDWATCH_", null],
+    ["GRIDWATCH_TIMEZONE", undefined],
+    ["GRIDWATCH_KAFKA_SASL_PASSWORD", undefined],
+    ["GRIDWATCH_DB_PASSWORD", undefined], // Grafana's
+    ["PATH", undefined],
+  ];
+  for (const [name, meant] of cases) {
+    const expected = meant === undefined ? [] : [{ name, meant }];
+    assert.deepEqual(unknownVariables([name, "HOME"]), expected, name);
+  }
+});
+
+Deno.test("readConfig() knows which settings were given, wherever", () => {
+  const yaml = { path: "x.yaml", text: "kafka:\n  group: gridwatch\n" };
+  const environment: Record<string, string> = {
+    GRIDWATCH_TIMEZONE: "UTC",
+    GRIDWATCH_KAFKA_TLS: "",
+  };
+  const { given } = readConfig(yaml, (name) => environment[name]);
+  assert.deepEqual([...given].sort(), ["kafka.group", "timezone"]);
 });

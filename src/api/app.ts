@@ -34,13 +34,14 @@ class StoreError extends Error {
 export function createApp(ports: StatusPorts): Hono {
   const { live, reportError } = ports;
   const nowMs = ports.nowMs ?? Date.now;
-  const query: Query = async (sql, params) => {
+  const { dialect } = ports.query;
+  const query: Query = Object.assign(async (sql: string, params?: unknown[]) => {
     try {
       return await ports.query(sql, params);
     } catch (cause) {
       throw new StoreError("The store does not answer", { cause });
     }
-  };
+  }, { dialect });
   const cache = createAnswerCache({
     nowMs,
     activity() {

@@ -1,3 +1,4 @@
+import durationJs from "../core/duration.js" with { type: "text" };
 import chartsJs from "./page/charts.js" with { type: "text" };
 import domJs from "./page/dom.js" with { type: "text" };
 import favicon from "./page/favicon.svg" with { type: "text" };
@@ -22,6 +23,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/": { type: "text/html; charset=utf-8", text: pageHtml },
   "/page.css": { type: "text/css; charset=utf-8", text: pageCss },
   "/page.js": javascript(pageJs),
+  "/core/duration.js": javascript(durationJs),
   "/charts.js": javascript(chartsJs),
   "/dom.js": javascript(domJs),
   "/fleet_panel.js": javascript(fleetPanelJs),

@@ -53,6 +53,23 @@ export type AnswerCache = {
   peek<T>(key: string, freshness: Freshness, load: () => Promise<T>): T | null;
 };
 
+/** The entry of a key, now the last used; above the limit the one used longest ago goes. */
+function entryOf(entries: Map<string, Entry>, key: string): Entry {
+  const known = entries.get(key);
+  const entry = known ??
+    {
+      ...{ value: null, loaded: false, stamp: "", loadedAtMs: 0 },
+      ...{ costMs: 0, failure: null, pending: null },
+    };
+  entries.delete(key);
+  entries.set(key, entry);
+  for (const oldest of entries.keys()) {
+    if (entries.size <= ENTRIES_MAX) break;
+    entries.delete(oldest);
+  }
+  return entry;
+}
+
 /** An empty cache. When nothing is committed any more, no answer is older than the last commit. */
 export function createAnswerCache(
   options: { readonly nowMs: () => number; readonly activity: () => Activity },
@@ -67,22 +84,6 @@ export function createAnswerCache(
     const pauseMs = Math.min(COST_PAUSE_MAX_MS, entry.costMs * costFactor);
     if (entry.stamp === stamp) return ageMs < Math.max(UNCHANGED_MS, pauseMs);
     return busy && ageMs < Math.max(freshMs, pauseMs);
-  }
-
-  function entryOf(key: string): Entry {
-    const known = entries.get(key);
-    const entry = known ??
-      {
-        ...{ value: null, loaded: false, stamp: "", loadedAtMs: 0 },
-        ...{ costMs: 0, failure: null, pending: null },
-      };
-    entries.delete(key);
-    entries.set(key, entry);
-    for (const oldest of entries.keys()) {
-      if (entries.size <= ENTRIES_MAX) break;
-      entries.delete(oldest);
-    }
-    return entry;
   }
 
   function isResting({ failure, costMs }: Entry, { costFactor }: Freshness): boolean {
@@ -111,7 +112,7 @@ export function createAnswerCache(
 
   return {
     async get<T>(key: string, freshness: Freshness, load: () => Promise<T>): Promise<T> {
-      const entry = entryOf(key);
+      const entry = entryOf(entries, key);
       // A load under way may have begun before the last commit: it is waited for, then judged.
       if (entry.pending !== null) await entry.pending;
       if (isFresh(entry, freshness)) return entry.value as T;
@@ -120,7 +121,7 @@ export function createAnswerCache(
       return await entry.pending as T;
     },
     peek<T>(key: string, freshness: Freshness, load: () => Promise<T>): T | null {
-      const entry = entryOf(key);
+      const entry = entryOf(entries, key);
       const isDue = !isFresh(entry, freshness) && !isResting(entry, freshness);
       if (entry.pending === null && isDue) {
         entry.pending = reload(entry, load);

@@ -9,26 +9,40 @@ export type EventHub = {
   readonly clients: () => number;
 };
 
+/** What a hub is told. */
+export type EventHubOptions = {
+  /** The event's data, one line of JSON. Must not reject. */
+  readonly readStatus: () => Promise<string>;
+  readonly clientsMax: number;
+  readonly beatMs: number;
+  readonly closing?: AbortSignal;
+};
+
 type Client = {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   lastSent: string;
   quietBeats: number;
 };
 
+/** What a client is to be sent at a beat: a status that is news, now and then a sign of life. */
+function newsOf(client: Client, status: string): string | null {
+  if (status !== client.lastSent) {
+    client.lastSent = status;
+    client.quietBeats = 0;
+    return `event: status\ndata: ${status}\n\n`;
+  }
+  if (++client.quietBeats < HEARTBEAT_BEATS) return null;
+  client.quietBeats = 0;
+  return ": nothing changed\n\n";
+}
+
 /**
  * One beat for all clients: the status is read once a beat however many listen, and not at all when
  * nobody does. A client that does not read what it is sent is let go; its browser comes again.
  */
 export function createEventHub(
-  options: {
-    /** The event's data, one line of JSON. Must not reject. */
-    readonly readStatus: () => Promise<string>;
-    readonly clientsMax: number;
-    readonly beatMs: number;
-    readonly closing?: AbortSignal;
-  },
+  { readStatus, clientsMax, beatMs, closing }: EventHubOptions,
 ): EventHub {
-  const { readStatus, clientsMax, beatMs, closing } = options;
   const clients = new Set<Client>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let beating = false;
@@ -53,14 +67,8 @@ export function createEventHub(
   }
 
   function tell(client: Client, status: string): void {
-    if (status !== client.lastSent) {
-      client.lastSent = status;
-      client.quietBeats = 0;
-      send(client, `event: status\ndata: ${status}\n\n`);
-    } else if (++client.quietBeats >= HEARTBEAT_BEATS) {
-      client.quietBeats = 0;
-      send(client, ": nothing changed\n\n");
-    }
+    const text = newsOf(client, status);
+    if (text !== null) send(client, text);
   }
 
   async function beat(): Promise<void> {

@@ -18,8 +18,17 @@ export type MetricsInput = {
 
 /** The figures in Prometheus' text format 0.0.4. */
 export function formatMetrics(input: MetricsInput): string {
-  const { version, live, ledger, gaps } = input;
-  const partitions = ledger?.partitions ?? [];
+  const { ledger, gaps, eventClients } = input;
+  return [
+    ...driverFamilies(input),
+    ...(ledger === null ? [] : ledgerFamilies(ledger)),
+    ...(gaps === null ? [] : gapFamilies(gaps)),
+    family("gridwatch_event_clients", "gauge", "Pages that listen.", [[{}, eventClients]]),
+  ].join("");
+}
+
+/** What the driver knows from memory, and whether the store answers. */
+function driverFamilies({ version, live, ledger }: MetricsInput): string[] {
   const seconds = (ms: number | null): Sample[] => ms === null ? [] : [[{}, ms / 1000]];
   return [
     family("gridwatch_build_info", "gauge", "The version that runs.", [[{ version }, 1]]),
@@ -49,6 +58,13 @@ export function formatMetrics(input: MetricsInput): string {
       "The watermark, the furthest of all partitions.",
       seconds(live.eventTimeMs),
     ),
+  ];
+}
+
+/** The ledger by partition. */
+function ledgerFamilies(ledger: LedgerAnswer): string[] {
+  const { partitions } = ledger;
+  return [
     family(
       "gridwatch_watermark_seconds",
       "gauge",
@@ -86,22 +102,26 @@ export function formatMetrics(input: MetricsInput): string {
       "gridwatch_ledger_difference",
       "gauge",
       "Raw records without a disposition, or with more than one, of all partitions.",
-      ledger === null ? [] : [[{}, unaccounted(ledger)]],
+      [[{}, unaccounted(ledger)]],
     ),
+  ];
+}
+
+function gapFamilies(gaps: GapsByState): string[] {
+  return [
     family(
       "gridwatch_gaps",
       "gauge",
       "Gaps by state.",
-      gaps === null ? [] : GAP_STATES.map((state) => [{ state }, gaps[state].gaps]),
+      GAP_STATES.map((state) => [{ state }, gaps[state].gaps]),
     ),
     family(
       "gridwatch_missing_intervals",
       "gauge",
       "Missing intervals by the state of their gap.",
-      gaps === null ? [] : GAP_STATES.map((state) => [{ state }, gaps[state].missing_intervals]),
+      GAP_STATES.map((state) => [{ state }, gaps[state].missing_intervals]),
     ),
-    family("gridwatch_event_clients", "gauge", "Pages that listen.", [[{}, input.eventClients]]),
-  ].join("");
+  ];
 }
 
 /** One partition's records too few do not make up for another's too many. */

@@ -2,7 +2,7 @@ import { variableOf } from "../config.ts";
 import type { Config } from "../settings.ts";
 import { SETTINGS } from "../settings.ts";
 import { readArguments } from "../console/arguments.ts";
-import { loadConfig, print } from "../console/shell.ts";
+import { loadConfig, print, stdoutColumns } from "../console/shell.ts";
 import { formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch config [--config FILE] [--json]
@@ -33,8 +33,8 @@ export async function settings(args: string[]): Promise<number> {
     return 0;
   }
   const rows = listed.map(({ key, value, variable, doc }) => [key, value, variable, doc]);
-  const widthMax = Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-  print(formatTable(["setting", "value", "environment", "what it is for"], rows, { widthMax }));
+  const columns = ["setting", "value", "environment", "what it is for"];
+  print(formatTable(columns, rows, { widthMax: stdoutColumns(), wrapped: [3] }));
   return 0;
 }
 

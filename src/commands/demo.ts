@@ -1,9 +1,11 @@
 import { lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
 import { readArguments, readNumber, readRate } from "../console/arguments.ts";
-import { exists, refuseForeign } from "../setup/embedded.ts";
+import { isStoreFile, STORE_FILE } from "../adapters/sqlite/store.ts";
+import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
 import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
+import { quoteWord } from "../console/quote.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "../setup/play.ts";
 
@@ -71,7 +73,23 @@ export async function demo(args: string[]): Promise<number> {
     columns: {},
     nowMs: null,
     isSilent: values.quiet,
-  }, { port: port ?? (values.exit ? null : 8000), staysUp: !values.exit, isJson: values.json });
+  }, {
+    port: port ?? (values.exit ? null : 8000),
+    staysUp: !values.exit,
+    isJson: values.json,
+    next: nextSteps(directory),
+  });
+}
+
+/** What to do after the demo, ready to paste: a look into its store, and one's own files. */
+function nextSteps(directory: string): string[] {
+  const gridwatch = Deno.build.standalone ? "gridwatch" : "deno task gridwatch";
+  const sql = "SELECT * FROM completeness_daily ORDER BY completeness_percent LIMIT 5";
+  return [
+    "next, the worst days in it, and your own files:",
+    `  ${gridwatch} query "${sql}" --data ${quoteWord(directory)}`,
+    `  ${gridwatch} run YOUR_FILE.csv`,
+  ];
 }
 
 /**
@@ -85,13 +103,14 @@ async function prepareFolder(
   { isFresh, isSilent }: { isFresh: boolean; isSilent: boolean },
 ): Promise<string[] | null> {
   const what = `make the demo in ${directory}`;
-  await refuseForeign(directory, isFresh ? "forget" : "open");
+  // Before the lock is taken, which marks a folder as ours.
+  const forgotten = isFresh ? await storeFiles(directory) : [];
   const lock = await attempt(what, () => lockDirectory(directory)).catch((error) => {
     if (!(error.cause instanceof LockedError)) throw error;
     throw new RunError(error.message, "stop it, or use --data DIR", { cause: error });
   });
   try {
-    if (isFresh) await removeStore(directory);
+    await removeFiles(forgotten);
     const played = `${directory}/${PLAYED}`;
     await attempt(what, () => Deno.mkdir(played, { recursive: true }));
     const samplePath = `${played}/london_MAC000002.csv`;
@@ -100,22 +119,33 @@ async function prepareFolder(
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
     const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
-    const code = await generate([...fleet, "--output", fleetPath, "--quiet"]);
+    const code = await generate([...fleet, "--output", fleetPath, "--force", "--quiet"]);
     return code === 0 ? [samplePath, fleetPath] : null;
   } finally {
     lock.release();
   }
 }
 
-/** Removes the store's database, and nothing else that may stand there. */
-async function removeStore(directory: string): Promise<void> {
-  const pg = `${directory}/pg`;
-  if (!await exists(pg)) return;
-  if (!await exists(`${pg}/PG_VERSION`)) {
+/**
+ * The store's files in a folder: of this version, and of an earlier one.
+ *
+ * @throws {RunError} when what bears the store's name is none of ours
+ */
+async function storeFiles(directory: string): Promise<string[]> {
+  const path = `${directory}/${STORE_FILE}`;
+  if (await exists(path) && !await isStoreFile(path)) {
     throw new RunError(
-      `Cannot forget ${pg}: it is no store of Gridwatch`,
+      `Cannot forget ${path}: it is no store of Gridwatch`,
       "move it away, or use --data DIR",
     );
   }
-  await attempt(`remove ${pg}`, () => Deno.remove(pg, { recursive: true }));
+  const earlier = await hasEarlier(directory) ? [`${directory}/${EARLIER}`] : [];
+  return [path, `${path}-wal`, `${path}-shm`, ...earlier];
+}
+
+async function removeFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (!await exists(path)) continue;
+    await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
+  }
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { formatSeconds } from "../core/duration.js";
 import { formatTimestamp, parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import {
@@ -25,6 +26,7 @@ The same options give the same bytes.
 
 Options:
   --output FILE    where to write; "-" is stdout (default data/sample_data.csv)
+  --force          replace files that are there already
   --meters N       how many meters (default 10)
   --days N         how many days (default 7)
   --interval MIN   minutes from one reading of a meter to the next (default 30)
@@ -55,6 +57,7 @@ export type GeneratePorts = {
 type Options = FleetOptions & {
   readonly output: string;
   readonly defects: string | null;
+  readonly replaces: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
 };
@@ -122,7 +125,7 @@ function parseOptions(args: string[]): Options | "help" {
         "seconds from 1970 to 9999, such as 2024-01-01T00:00:00Z",
     );
   }
-  const { output, defects = null, clean, json, quiet } = values;
+  const { output, defects = null, force: replaces, clean, json, quiet } = values;
   if (output === "") throw new UsageError('Cannot generate with --output="": must be a file or -');
   if (output === "-" && json) {
     throw new UsageError(
@@ -137,7 +140,8 @@ function parseOptions(args: string[]): Options | "help" {
       `Cannot generate with --defects="${defects}": must be a file of its own`,
     );
   }
-  return { seed, meters, days, intervalMinutes, startMs, clean, output, defects, json, quiet };
+  const fleet = { seed, meters, days, intervalMinutes, startMs, clean };
+  return { ...fleet, output, defects, replaces, json, quiet };
 }
 
 const OPTIONS = {
@@ -148,6 +152,7 @@ const OPTIONS = {
   start: { type: "string", default: "2024-01-01T00:00:00Z" },
   seed: { type: "string", default: "1" },
   defects: { type: "string" },
+  force: { type: "boolean", default: false },
   clean: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
@@ -165,7 +170,7 @@ async function writeFleet(
   plan: FleetPlan,
   { options, expected, ports }: Writing,
 ): Promise<"written" | "stopped" | "unread"> {
-  const { output, defects, quiet, json } = options;
+  const { output, defects, replaces, quiet, json } = options;
   const { nowMs, draw: write, isTerminal, columns } = ports;
   const isSilent = quiet || json;
   const rowsTotal = expected.raw;
@@ -177,8 +182,10 @@ async function writeFleet(
   let rows = -1; // the header is no row
   const stop = stopSignal(() => {});
   try {
-    outputs.push(output === "-" ? openOutputStream(ports.stdout) : await openOutputFile(output));
-    if (defects !== null) outputs.push(await openOutputFile(defects));
+    outputs.push(
+      output === "-" ? openOutputStream(ports.stdout) : await openOutputFile(output, { replaces }),
+    );
+    if (defects !== null) outputs.push(await openOutputFile(defects, { replaces }));
     const [readings, truth] = outputs;
     for (const text of fleetCsv(plan)) {
       const bytes = encoder.encode(text);
@@ -233,7 +240,7 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
     `${formatCount(meters)} ${
       meters === 1 ? "meter" : "meters"
     }, every ${intervalMinutes} min from ` +
-    `${formatTimestamp(startMs)}, in ${seconds.toFixed(1)} s`,
+    `${formatTimestamp(startMs)}, in ${formatSeconds(seconds)}`,
     listed.length === 0
       ? "without defects"
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,

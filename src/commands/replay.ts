@@ -1,6 +1,7 @@
 import { readArguments, refuseTogether } from "../console/arguments.ts";
 import { UsageError } from "../console/errors.ts";
 import { inputRecords, nameInput, openInput } from "../setup/input.ts";
+import { sayFindings } from "../setup/input_findings.ts";
 import { withBrokers } from "../setup/kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
@@ -19,6 +20,7 @@ seed gives the same stream. The target is the embedded pipeline, the raw topic o
   --brokers LIST        of these brokers (default: kafka.brokers)
   --output FILE.jsonl   into a file instead: a recorded raw topic; - is stdout. The file appears
                         whole, or not at all when it is stopped
+  --force               replace that file where it is there already
   --rate X|max          readings a second (default: max)
   --gap-probability P   share of readings left out, such as 0.05 (default: 0)
   --delay-probability P share of readings that arrive late, such as 0.1 (default: 0)
@@ -40,6 +42,7 @@ export async function replay(args: string[]): Promise<number> {
   const options = {
     ...PLAY_OPTIONS,
     output: { type: "string" },
+    force: { type: "boolean", default: false },
     kafka: { type: "boolean", default: false },
     brokers: { type: "string" },
   } as const;
@@ -64,16 +67,20 @@ export async function replay(args: string[]): Promise<number> {
   if (Number.isFinite(play.ratePerSecond)) {
     throw new UsageError("Cannot replay with --rate into a file", "leave --rate out");
   }
-  return await record(play, values.output, values.json);
+  return await record(play, values.output, { replaces: values.force, isJson: values.json });
 }
 
 type Play = Awaited<ReturnType<typeof readPlayOptions>> & { readonly paths: string[] };
 
 /** Writes the raw records as lines; a tick stands once, though every partition gets it. */
-async function record(play: Play, path: string, isJson: boolean): Promise<number> {
+async function record(
+  play: Play,
+  path: string,
+  { replaces, isJson }: { readonly replaces: boolean; readonly isJson: boolean },
+): Promise<number> {
   const output = path === "-"
     ? openOutputStream((bytes) => writeAll(Deno.stdout, bytes))
-    : await openOutputFile(path);
+    : await openOutputFile(path, { replaces });
   const stop = stopSignal(() => say("stopping"));
   try {
     const { readings, rows } = await recordInto(output, play, stop.signal);
@@ -115,6 +122,7 @@ async function recordInto(
   let rows = 0;
   try {
     const input = await openInput(await nameInput("replay", play.paths, options), options);
+    if (!play.isSilent) sayFindings(input);
     const progress = shellProgress({
       verb: "replaying",
       rowsTotal: input.inspection?.rows ?? null,

@@ -1,8 +1,10 @@
+import { formatSeconds } from "../core/duration.js";
 import { playIntoLog, storedReplay } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "../console/errors.ts";
 import { behindLines, readHeldTo } from "../setup/behind.ts";
 import { breakableRecords, type Input, nameInput, openInput } from "../setup/input.ts";
+import { sayFindings } from "../setup/input_findings.ts";
 import { claimFiles, formatNote, readNote, refuseOtherContent } from "../setup/replay_claim.ts";
 import {
   checkTopics,
@@ -48,7 +50,7 @@ export async function replayIntoKafka(play: Play, isJson: boolean): Promise<numb
       if (played.resumedAfter > 0) {
         say(`${formatCount(played.resumedAfter)} records were in ${topic} already`);
       }
-      say(`${formatCount(played.sent)} records sent to ${topic} in ${seconds.toFixed(1)} s`);
+      say(`${formatCount(played.sent)} records sent to ${topic} in ${formatSeconds(seconds)}`);
     }
     return played.isFinished ? 0 : STOPPED_EXIT_CODE;
   } catch (error) {
@@ -93,6 +95,7 @@ async function playIntoTopic(
     });
   const claim = { command: play.command, topic, partitions, prefix, group, admin, committer };
   refuseOtherContent(begun, input, claim);
+  if (!play.isSilent) sayFindings(input);
   if (stored === null) {
     await claimFiles(input, claim);
     if (!play.isSilent) await warnBehind(setup, input, partitions);
@@ -110,7 +113,7 @@ async function playIntoTopic(
     admin,
     committer: (partition) => committer(`${group}-${partition}`),
     batchRecordsMax: BATCH_RECORDS_MAX,
-    note: formatNote({ nowMs, content: begun === null ? input.content : begun.content }),
+    note: formatNote({ nowMs, content: begun === null ? input.stream : begun.content }),
     commitIntervalMs: config.commit_interval_ms,
     ratePerSecond: play.ratePerSecond,
     clock: systemClock,

@@ -33,7 +33,7 @@ Defects, for trying things out; the same seed gives the same stream:
 
 Examples:
   gridwatch run data/sample/london_MAC000002.csv
-  gridwatch run archive/*.csv --exit --json
+  gridwatch run data/sample/*.csv --exit --json
 `;
 
 /** Runs `gridwatch run`. */

@@ -1,14 +1,16 @@
 import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
-import { databaseError, databaseUrl, openDatabase, type ReadDatabase } from "../setup/database.ts";
-import { openStore } from "../setup/embedded.ts";
+import { databaseError, databaseUrl, openDatabase } from "../setup/database.ts";
 import { LiveTracker } from "../setup/live.ts";
 import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
-import { serveApi } from "../setup/serve_api.ts";
+import { type ApiStore, serveApi } from "../setup/serve_api.ts";
+import { readLastInput } from "../adapters/sqlite/store.ts";
+import { openStoreReader } from "../setup/store.ts";
+import { toMsOrNull } from "../tables/values.ts";
 
 export const usage = `Usage: gridwatch serve [--data DIR | --database URL] [--port 8000]
 
-Serves the status API and the page over a store that no pipeline is filling, or over the database
-that sinks write.
+Serves the status API and the page over a store, also while a run fills it, or over the
+database that sinks write.
 
   --database URL postgres://user:password@host/name (default: database.url, unless --data is given)
   --data DIR     the store (default: .gridwatch)
@@ -38,62 +40,87 @@ export async function serve(args: string[]): Promise<number> {
   if (database !== undefined || (values.data === undefined && config["database.url"] !== "")) {
     return await serveDatabase(databaseUrl("serve", config, database), config["api.host"], port);
   }
-  const directory = values.data ?? config.data_directory;
-  const store = await openStore(directory, true);
-  try {
-    const input = await store.lastInput();
-    const live = new LiveTracker(Date.now);
-    live.begin(input?.description ?? directory, null);
-    live.end(input?.finished === false ? "stopped" : "finished");
-    const stop = stopSignal(() => {});
-    const server = serveApi(store, () => live.status, { host: config["api.host"], port });
-    say(`page: ${server.url} (Ctrl-C ends)`);
-    await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
-    await server.close();
-    stop.release();
-  } finally {
-    await store.close();
-  }
-  return 0;
+  return await serveStore(values.data ?? config.data_directory, config["api.host"], port);
 }
 
 const LOOK_MS = 2000;
+
+/** Serves over a store, which a run beside may be writing. */
+async function serveStore(directory: string, host: string, port: number): Promise<number> {
+  const reader = await openStoreReader(directory);
+  const live = new LiveTracker(Date.now);
+  let before: Reach | null = null;
+  try {
+    return await serveTables(reader, { live, host, port }, async () => {
+      const input = await readLastInput(reader);
+      const reach = await readReach(reader);
+      const isMoving = before !== null && before.rowsRead !== reach.rowsRead;
+      if (before === null) live.begin(input?.description ?? directory, null);
+      if (before === null || isMoving) live.progress(reach);
+      if (isMoving && input?.finished === false) live.begin(input.description, null);
+      else live.end(input?.finished === false ? "stopped" : "finished");
+      before = reach;
+    });
+  } finally {
+    await reader.close();
+  }
+}
 
 /** Serves over a database; how far it is comes from the positions that the sinks write. */
 async function serveDatabase(url: string, host: string, port: number): Promise<number> {
   const database = await openDatabase(url);
   const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
+  try {
+    return await serveTables(database, { live, host, port }, async () => {
+      live.progress(await readReach(database));
+    });
+  } finally {
+    await database.close();
+  }
+}
+
+/** Serves tables that others write, to Ctrl-C, and looks how far those are. */
+async function serveTables(
+  tables: ApiStore,
+  { live, host, port }: {
+    readonly live: LiveTracker;
+    readonly host: string;
+    readonly port: number;
+  },
+  look: () => Promise<void>,
+): Promise<number> {
   const stop = stopSignal(() => {});
   try {
-    await look(database, live).catch((error) => {
+    await look().catch((error) => {
       throw databaseError("use", error);
     });
-    const server = serveApi(database, () => live.status, { host, port });
-    const timer = setInterval(watch(() => look(database, live)), LOOK_MS);
+    const server = serveApi(tables, () => live.status, { host, port });
+    const timer = setInterval(watch(look), LOOK_MS);
     say(`page: ${server.url} (Ctrl-C ends)`);
     await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
     clearInterval(timer);
     await server.close();
+    return 0;
   } finally {
-    await database.close();
     stop.release();
   }
-  return 0;
 }
 
-async function look(database: ReadDatabase, live: LiveTracker): Promise<void> {
-  const { rows: [row] } = await database.query(
+type Reach = Parameters<LiveTracker["progress"]>[0];
+
+async function readReach(tables: ApiStore): Promise<Reach> {
+  const { rows: [row] } = await tables.query(
     "SELECT (SELECT max(watermark) FROM positions) AS watermark, " +
       "(SELECT coalesce(sum(raw - tick), 0) FROM ledger) AS readings",
   );
   const readings = Number(row.readings);
-  live.progress({
+  return {
     rowsRead: readings,
     recordsFolded: readings,
     readingsFolded: readings,
-    eventTimeMs: row.watermark instanceof Date ? row.watermark.getTime() : null,
-  });
+    eventTimeMs: toMsOrNull(row.watermark),
+  };
 }
 
 /** Looks, one after another; says that it fails when it begins to, and when it no longer does. */

@@ -1,8 +1,23 @@
 import type { LogAdmin, TopicSpec } from "../engine/log/ports.ts";
 import type { Topics } from "../engine/log/records.ts";
 import { readArguments, readNumber } from "../console/arguments.ts";
-import { DEADLINE_MS, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
-import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import {
+  DEADLINE_MS,
+  KAFKA_OPTIONS,
+  LOOK_MS_MAX,
+  openKafka,
+  reachKafka,
+  withBrokers,
+} from "../setup/kafka.ts";
+import {
+  closeInTime,
+  loadConfig,
+  print,
+  say,
+  stdoutColumns,
+  STOPPED_EXIT_CODE,
+  stopSignal,
+} from "../console/shell.ts";
 import { formatTable } from "../console/table.ts";
 
 export const usage = `Usage: gridwatch topics [--create] [options]
@@ -54,14 +69,13 @@ export async function topics(args: string[]): Promise<number> {
   const stop = stopSignal(() => say("stopping"));
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
-    await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
+    await reachKafka(setup, { deadlineMs: LOOK_MS_MAX, signal: stop.signal });
     return report(await settleTopics(admin, setup.topics, wish), values.json);
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
     throw error;
   } finally {
-    await admin.close();
-    await setup.log.close();
+    await closeInTime([admin.close(), setup.log.close()]);
     stop.release();
   }
 }
@@ -169,7 +183,8 @@ function report({ isGood, topics, warning }: TopicsStand, isJson: boolean): numb
       const said = differences.length === 0 ? state : `${state}: ${differences.join("; ")}`;
       return [topic, partitions, replication, said];
     });
-    print(formatTable(["topic", "partitions", "replication", "state"], rows));
+    const columns = ["topic", "partitions", "replication", "state"];
+    print(formatTable(columns, rows, { widthMax: stdoutColumns(), wrapped: [3] }));
   }
   if (warning !== null) {
     say(`${isGood ? "warning" : "error"}: Cannot change the number of partitions: ${warning}`);

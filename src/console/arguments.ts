@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { nearest } from "../core/nearest.ts";
 import type { Config } from "../settings.ts";
 import { UsageError } from "./errors.ts";
 
@@ -39,12 +40,13 @@ export function readArguments<T extends Options>(
   options: T,
   { takesWords = false } = {},
 ): Parsed<T> {
-  const refuse = (reason: string, cause?: Error) =>
-    new UsageError(
-      `Cannot ${verbOf(command)}: ${reason}`,
-      `gridwatch ${command} --help`,
-      { cause },
-    );
+  const refuse = (reason: string, cause?: Error) => {
+    const written = /^unknown option --(.*)/.exec(reason)?.[1];
+    const meant = written === undefined ? null : nearest(written, Object.keys(options));
+    const help = `gridwatch ${command} --help`;
+    const hint = meant === null ? help : `did you mean --${meant}? ${help}`;
+    return new UsageError(`Cannot ${verbOf(command)}: ${reason}`, hint, { cause });
+  };
   let parsed: Parsed<T>;
   try {
     parsed = parseArgs({ args, options, allowPositionals: true, strict: true });

@@ -15,8 +15,15 @@ export class UsageError extends Error {
 /** The command line was right and the work failed (no such file, disk full, …): exit code 1. */
 export class RunError extends Error {
   override name = "RunError";
+  /** Lines below the hint. */
+  readonly more: readonly string[];
 
-  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    readonly hint?: string,
+    { more = [], ...options }: ErrorOptions & { readonly more?: readonly string[] } = {},
+  ) {
     super(message, options);
+    this.more = more;
   }
 }

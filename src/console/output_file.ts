@@ -27,11 +27,15 @@ export async function attempt<T>(what: string, work: () => Promise<T>): Promise<
 }
 
 /**
- * A file that takes its name when it is whole. What is no file (a device, a pipe) is written to.
+ * A file that takes its name when it is whole. One that is there already is replaced only where
+ * `replaces`: it may be a person's own. What is no file (a device, a pipe) is written to.
  *
- * @throws {RunError} when it cannot be written
+ * @throws {RunError} when it cannot be written, or is there already
  */
-export async function openOutputFile(path: string): Promise<Output> {
+export async function openOutputFile(
+  path: string,
+  { replaces }: { readonly replaces: boolean },
+): Promise<Output> {
   const what = `write "${path}"`;
   const before = await attempt(what, () => Deno.stat(path)).catch((error) => {
     if (error.cause instanceof Deno.errors.NotFound) return null;
@@ -39,10 +43,16 @@ export async function openOutputFile(path: string): Promise<Output> {
   });
   const isRenamed = before === null || before.isFile || before.isDirectory;
   if (before?.isDirectory) throw new RunError(`Cannot ${what}: it is a directory`);
+  if (before?.isFile && !replaces) {
+    throw new RunError(
+      `Cannot ${what}: it is there already`,
+      "--force replaces it, or name another file",
+    );
+  }
   // Of a link the target is replaced, not the link.
   const target = before === null ? path : await Deno.realPath(path);
   const written = isRenamed ? `${target}.${Deno.pid}.tmp` : target;
-  await attempt(what, () => Deno.mkdir(dirname(target), { recursive: true }));
+  if (before === null) await attempt(what, () => Deno.mkdir(dirname(target), { recursive: true }));
   const file = await attempt(
     what,
     () => Deno.open(written, { write: true, create: true, truncate: isRenamed }),

@@ -1,3 +1,4 @@
+import { formatSeconds } from "../core/duration.js";
 import { formatTimestamp } from "../core/time.ts";
 
 /** What a progress line is told once. */
@@ -103,7 +104,7 @@ function formatProgress({ verb, rowsTotal, rows, rate, eventTimeMs }: ProgressSt
   }
   if (rate !== null) parts.push(`${formatCount(Math.round(rate))}/s`);
   if (rowsTotal !== null && rate !== null && rate > 0 && rows < rowsTotal) {
-    parts.push(`${formatDuration((rowsTotal - rows) / rate)} left`);
+    parts.push(`${formatSeconds(Math.ceil((rowsTotal - rows) / rate))} left`);
   }
   if (eventTimeMs !== null) parts.push(`at ${formatTimestamp(eventTimeMs)}`);
   return parts.join("  ");
@@ -112,14 +113,4 @@ function formatProgress({ verb, rowsTotal, rows, rate, eventTimeMs }: ProgressSt
 /** A count as people read it: `1,234,567`. */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
-}
-
-/** Seconds as people read them: `8 s`, `1 min 20 s`, `3 h 5 min`, `4 d 2 h`. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  const minutes = Math.ceil(seconds / 60), hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }

@@ -1,4 +1,5 @@
-import { readConfig } from "../config.ts";
+import { resolve } from "node:path";
+import { readConfig, unknownVariables } from "../config.ts";
 import type { Config } from "../settings.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
@@ -7,22 +8,33 @@ import { createProgress, type Progress, type ProgressOptions } from "./progress.
 import { visible } from "./visible.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
+/** The checkout's own; inside a binary there is none. */
+const CHECKOUT_CONFIG_PATH = resolve(import.meta.dirname ?? ".", "../..", DEFAULT_CONFIG_PATH);
 
 /**
- * Reads the settings from `--config`, or else from `config/config.yaml` where there is one, and
- * from the environment.
+ * Reads the settings from `--config`, or else from `config/config.yaml` where there is one: of the
+ * folder where the user stands, or else of the checkout; and
+ * from the environment. Names there that are no setting's are warned of.
  *
  * @throws {ConfigError} for a setting that cannot be used
  * @throws {RunError} when the file named cannot be read
  */
 export async function loadConfig(path: string | undefined): Promise<Config> {
-  const text = await readText(path ?? DEFAULT_CONFIG_PATH, path !== undefined);
-  const yaml = text === null ? null : { path: path ?? DEFAULT_CONFIG_PATH, text };
+  const yaml = path === undefined
+    ? await readYaml(DEFAULT_CONFIG_PATH) ?? await readYaml(CHECKOUT_CONFIG_PATH)
+    : await readYaml(path, true);
+  for (const { name, meant } of unknownVariables()) {
+    const way = meant === null ? "`gridwatch config` lists them" : `did you mean ${meant}?`;
+    say(`warning: ${name} is no setting: ${way}`);
+  }
   return readConfig(yaml, (name) => Deno.env.get(name));
 }
 
-async function readText(path: string, isWanted: boolean): Promise<string | null> {
-  return await attempt(`read ${path}`, () => Deno.readTextFile(path)).catch((error) => {
+type Yaml = { readonly path: string; readonly text: string };
+
+async function readYaml(path: string, isWanted = false): Promise<Yaml | null> {
+  const reading = attempt(`read ${path}`, () => Deno.readTextFile(path));
+  return await reading.then((text) => ({ path, text })).catch((error) => {
     if (!(error.cause instanceof Deno.errors.NotFound)) throw error;
     if (!isWanted) return null;
     throw new RunError(`Cannot read ${path}: no such file`, undefined, { cause: error.cause });
@@ -59,6 +71,14 @@ function writeFully(to: { writeSync(bytes: Uint8Array): number }, text: string):
   }
 }
 
+/** How many columns of a terminal stdout has; undefined: it is none. */
+export function stdoutColumns(): number | undefined {
+  if (!Deno.stdout.isTerminal()) return undefined;
+  return Deno.consoleSize().columns || COLUMNS; // one that does not know its width says 0
+}
+
+const COLUMNS = 80;
+
 /** A progress line on this process's stderr. */
 export function shellProgress(
   options: Pick<ProgressOptions, "verb" | "rowsTotal" | "isSilent">,
@@ -68,7 +88,7 @@ export function shellProgress(
     nowMs: () => performance.now(),
     write: draw,
     isTerminal: Deno.stderr.isTerminal(),
-    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+    columns: () => Deno.stderr.isTerminal() ? Deno.consoleSize().columns : COLUMNS,
   });
 }
 
@@ -87,6 +107,16 @@ export const systemClock: Clock = {
       else signal?.addEventListener("abort", done);
     }),
 };
+
+const CLOSE_MS_MAX = 1_000;
+
+/** Waits for what is being closed, but not for what hangs: the process ends with its command. */
+export async function closeInTime(closing: readonly Promise<void>[]): Promise<void> {
+  const patience = new AbortController();
+  const waited = systemClock.sleep(CLOSE_MS_MAX, patience.signal);
+  await Promise.race([Promise.allSettled(closing), waited]);
+  patience.abort();
+}
 
 /** Exit code of a process that was asked to stop before its work was done. */
 export const STOPPED_EXIT_CODE = 130;

@@ -5,59 +5,94 @@ export type Cell = unknown;
 export type Rows = readonly (readonly Cell[])[];
 
 export type TableOptions = {
-  /** The table is cut to this many columns of the terminal; default: not cut. */
+  /** How many columns the terminal has; default: as many as the table needs. */
   readonly widthMax?: number;
+  /** Columns of sentences, by index: where the table is too wide they are broken over lines. */
+  readonly wrapped?: readonly number[];
 };
 
-/** A text column is not cut below this. */
-const TEXT_WIDTH_MIN = 4;
+/** A column of sentences is not made narrower than this. */
+const WRAPPED_WIDTH_MIN = 20;
 const GUTTER = "  ";
 
 /**
  * An aligned table for a terminal: a header, a rule, a line a row. Columns of numbers are right
- * aligned and never cut, since a cut number is a wrong number; the widest texts are cut first, and
- * end in `…`. Null is blank, as in psql. Control characters are written out, so that data cannot
- * move the cursor, set colours, or turn the direction of the text.
+ * aligned. Null is blank, as in psql. A table that is too wide even with its sentences broken over
+ * lines is given as records, a line a cell, as psql does: a cut cell is a wrong one. Control
+ * characters are written out, so that data cannot move the cursor, set colours, or turn the
+ * direction of the text.
  */
 export function formatTable(
   columns: readonly string[],
   rows: Rows,
-  { widthMax = Infinity }: TableOptions = {},
+  { widthMax = Infinity, wrapped = [] }: TableOptions = {},
 ): string {
-  const isNumeric = columns.map((_, i) => isNumericColumn(rows, i));
   const headers = columns.map((column) => visible(column));
-  const lines = rows.map((row) => columns.map((_, i) => visible(cellText(row[i]) ?? "")));
-  const widths = columns.map((_, i) =>
-    lines.reduce((width, line) => Math.max(width, lengthOf(line[i])), lengthOf(headers[i]))
+  const cells = rows.map((row) => columns.map((_, i) => visible(cellText(row[i]) ?? "")));
+  const widths = headers.map((header, i) =>
+    cells.reduce((width, row) => Math.max(width, lengthOf(row[i])), lengthOf(header))
   );
-  const widthsMin = columns.map((_, i) =>
-    isNumeric[i]
-      ? lines.reduce((width, line) => Math.max(width, lengthOf(line[i])), 1)
-      : Math.min(widths[i], TEXT_WIDTH_MIN)
-  );
-  shrink(widths, widthsMin, widthMax - GUTTER.length * (columns.length - 1));
-  const format = (line: readonly string[]): string =>
-    line.map((text, i) => align(cut(text, widths[i]), widths[i], isNumeric[i]))
-      .join(GUTTER).trimEnd() + "\n";
+  const fits = shrink(widths, wrapped, widthMax - GUTTER.length * (columns.length - 1));
+  if (!fits && rows.length > 0) return formatRecords(headers, cells, widthMax);
+  const isNumeric = columns.map((_, i) => isNumericColumn(rows, i));
+  const line = (texts: readonly string[]): string =>
+    texts.map((text, i) => align(text, widths[i], isNumeric[i])).join(GUTTER).trimEnd() + "\n";
+  const row = (texts: readonly string[]): string => {
+    const parts = texts.map((text, i) => wrap(text, widths[i]));
+    const height = parts.reduce((most, { length }) => Math.max(most, length), 1);
+    return Array.from({ length: height }, (_, n) => line(parts.map((part) => part[n] ?? "")))
+      .join("");
+  };
   const rule = widths.map((width) => "─".repeat(width)).join(GUTTER) + "\n";
-  return format(headers) + rule + lines.map(format).join("");
+  return line(headers) + rule + cells.map(row).join("");
 }
 
-/** Narrows the widest column that may still give, one by one, until the sum fits or none can. */
-function shrink(widths: number[], widthsMin: readonly number[], sumMax: number): void {
-  // No column is wider than the whole table: a megabyte in a cell is not walked down one by one.
-  for (let i = 0; i < widths.length; i++) {
-    widths[i] = Math.min(widths[i], Math.max(widthsMin[i], sumMax));
-  }
-  let excess = widths.reduce((sum, width) => sum + width, 0) - sumMax;
-  for (; excess > 0; excess--) {
-    let widest = -1;
-    for (let i = 0; i < widths.length; i++) {
-      if (widths[i] > widthsMin[i] && (widest < 0 || widths[i] > widths[widest])) widest = i;
-    }
-    if (widest < 0) return;
+/** Narrows the columns that may be wrapped, the widest first; false: that is not enough. */
+function shrink(widths: number[], wrapped: readonly number[], sumMax: number): boolean {
+  const excess = widths.reduce((sum, width) => sum + width, 0) - sumMax;
+  const isWidest = (i: number) => wrapped.every((other) => widths[i] >= widths[other]);
+  for (let n = 0; n < excess; n++) {
+    const widest = wrapped.find(isWidest);
+    if (widest === undefined || widths[widest] <= WRAPPED_WIDTH_MIN) return false;
     widths[widest]--;
   }
+  return true;
+}
+
+/** A record a row: its number, then a line a cell, broken where the terminal ends. */
+function formatRecords(
+  headers: readonly string[],
+  rows: readonly (readonly string[])[],
+  widthMax: number,
+): string {
+  const nameWidth = headers.reduce((width, header) => Math.max(width, lengthOf(header)), 0);
+  const width = Math.max(WRAPPED_WIDTH_MIN, widthMax - nameWidth - GUTTER.length);
+  return rows.map((row, n) => {
+    const title = `── ${n + 1} `;
+    const cells = row.flatMap((text, i) =>
+      wrap(text, width).map((part, p) =>
+        `${(p === 0 ? headers[i] : "").padEnd(nameWidth)}${GUTTER}${part}`.trimEnd()
+      )
+    );
+    return [title.padEnd(Math.min(widthMax, nameWidth + GUTTER.length + 20), "─"), ...cells]
+      .join("\n") + "\n";
+  }).join("");
+}
+
+/** A text in lines of at most `width` characters, broken behind a blank where there is one. */
+function wrap(text: string, width: number): string[] {
+  if (lengthOf(text) <= width) return [text];
+  const chars = [...text];
+  const lines: string[] = [];
+  for (let start = 0; start < chars.length;) {
+    // A blank right behind the line may be its last: it is not seen.
+    const line = chars.slice(start, start + width + 1);
+    const isLast = start + width >= chars.length;
+    const length = isLast ? width : line.lastIndexOf(" ") + 1 || width;
+    lines.push(line.slice(0, length).join("").trimEnd());
+    start += length;
+  }
+  return lines;
 }
 
 /** Numbers, bigints and numbers as text (SQL `numeric`), and at least one of them. */
@@ -77,11 +112,6 @@ function isNumericColumn(rows: Rows, column: number): boolean {
 function align(text: string, width: number, toTheRight: boolean): string {
   const blank = " ".repeat(Math.max(0, width - lengthOf(text)));
   return toTheRight ? blank + text : text + blank;
-}
-
-function cut(text: string, width: number): string {
-  if (lengthOf(text) <= width) return text;
-  return [...text].slice(0, Math.max(0, width - 1)).join("") + "…";
 }
 
 /** Characters, counting a surrogate pair once. Wide and combining ones are not known here. */
@@ -110,6 +140,8 @@ export type CsvOptions = {
   readonly areNumbers?: readonly boolean[];
   /** Texts go as they are, also those that a spreadsheet would take for a formula. */
   readonly isRaw?: boolean;
+  /** False: the rows go on where others ended. */
+  readonly hasHeader?: boolean;
 };
 
 /**
@@ -120,13 +152,13 @@ export type CsvOptions = {
 export function formatCsv(
   columns: readonly string[],
   rows: Rows,
-  { areNumbers = [], isRaw = false }: CsvOptions = {},
+  { areNumbers = [], isRaw = false, hasHeader = true }: CsvOptions = {},
 ): string {
   const field = (cell: Cell, isNumber = false) => {
     const isText = typeof cell === "string" && !isNumber;
     return csvField(isText && !isRaw ? unrunnable(cell) : cellText(cell));
   };
-  const header = columns.map((column) => field(column)).join(",") + "\n";
+  const header = hasHeader ? columns.map((column) => field(column)).join(",") + "\n" : "";
   const record = (cells: readonly Cell[]) =>
     columns.map((_, i) => field(cells[i], areNumbers[i])).join(",") + "\n";
   return header + rows.map(record).join("");
@@ -153,11 +185,16 @@ function csvField(text: string | null): string {
  * `_2`, `_3`, …: no column is lost.
  */
 export function formatJson(columns: readonly string[], rows: Rows): string {
+  const lines = jsonObjects(columns, rows);
+  return lines.length === 0 ? "[]\n" : `[\n${lines.join(",\n")}\n]\n`;
+}
+
+/** The objects of such an array, for rows that come part by part. */
+export function jsonObjects(columns: readonly string[], rows: Rows): string[] {
   const names = distinct(columns);
-  const lines = rows.map((row) =>
+  return rows.map((row) =>
     `{${names.map((name, i) => `${JSON.stringify(name)}:${jsonText(row[i] ?? null)}`).join(",")}}`
   );
-  return lines.length === 0 ? "[]\n" : `[\n${lines.join(",\n")}\n]\n`;
 }
 
 function distinct(names: readonly string[]): string[] {

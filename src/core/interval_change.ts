@@ -15,10 +15,11 @@ import {
   tailIdMs,
 } from "./tail.ts";
 import { stepsTo } from "./grid.ts";
+import { MONTH_MINUTES } from "./wire/file_fields.ts";
 
 const MINUTE_MS = 60_000;
 /** What a month is counted as, where it is compared with steps. */
-const MONTH_MS = 30 * 1440 * MINUTE_MS;
+const MONTH_MS = MONTH_MINUTES * MINUTE_MS;
 
 /**
  * A reading says the interval that its series has from it on. While that is learned it is known
@@ -131,7 +132,11 @@ function tellInterval(
     metricType,
     meterId: step.meters.idOf(i),
     timestampMs,
-    value: toMs / MINUTE_MS,
-    tags: { from_minutes: fromMs === MONTH ? "month" : String(fromMs / MINUTE_MS) },
+    value: minutesOf(toMs),
+    tags: { from_minutes: String(minutesOf(fromMs)) },
   });
+}
+
+function minutesOf(intervalMs: number): number {
+  return intervalMs === MONTH ? MONTH_MINUTES : intervalMs / MINUTE_MS;
 }

@@ -25,3 +25,13 @@ export function isMeterId(id: string): boolean {
   return id.length > 0 && id.length <= METER_ID_LENGTH_MAX && !CONTROL.test(id) &&
     id.isWellFormed();
 }
+
+/**
+ * The id in a cell of a file, trimmed: `="x"`, by which spreadsheets keep digits as text, is x. Empty
+ * where there is none; whether it can name a meter, `isMeterId` says.
+ */
+export function meterIdOfCell(text: string): string {
+  const id = trimMeterId(text);
+  const isFormula = id.length > 2 && id.startsWith('="') && id.endsWith('"');
+  return isFormula ? trimMeterId(id.slice(2, -1).replaceAll('""', '"')) : id;
+}

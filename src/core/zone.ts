@@ -149,15 +149,25 @@ export function laterInstantMs(zone: Zone, localMs: number): number {
 
 /** The local time of an instant, given as if it were UTC. */
 export function utcToLocalMs(zone: Zone, utcMs: number): number {
-  const { localBoundsMs, offsetsMs } = zone;
+  return utcMs + zone.offsetsMs[offsetIndex(zone, utcMs)];
+}
+
+/** When the offset next changes after an instant; Infinity: it does not any more. */
+export function nextTransitionMs(zone: Zone, utcMs: number): number {
+  const index = offsetIndex(zone, utcMs);
+  return index < zone.localBoundsMs.length ? transitionMs(zone, index) : Infinity;
+}
+
+/** Which of the zone's offsets holds at an instant. */
+function offsetIndex(zone: Zone, utcMs: number): number {
   let low = 0;
-  let high = localBoundsMs.length;
+  let high = zone.localBoundsMs.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (transitionMs(zone, middle) <= utcMs) low = middle + 1;
     else high = middle;
   }
-  return utcMs + offsetsMs[low];
+  return low;
 }
 
 /** The instant at which the offset of a zone changes for the `index`-th time. */

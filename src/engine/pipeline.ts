@@ -62,6 +62,13 @@ export async function playRecords(
   return !signal.aborted;
 }
 
+/** From so many meters on a commit is larger, unpaced: a meter's day is then written in few pieces. */
+const METERS_MANY = 1000;
+/** Records that such a commit has of each meter. */
+const METER_RECORDS = 24;
+/** So many times `commitRecordsMax` at most: what is folded and not yet committed is in memory. */
+const COMMIT_GROWTH_MAX = 8;
+
 class Player {
   readonly #tasks: readonly Task[];
   readonly #store: CommitStore;
@@ -91,7 +98,8 @@ class Player {
   }
 
   async play(chunk: RecordChunk): Promise<void> {
-    const { commitRecordsMax, signal } = this.#options;
+    const { signal } = this.#options;
+    const commitRecords = this.#commitRecords();
     let start = 0;
     for (let r = 0; r < chunk.count; r++) {
       if (this.#pace.isAhead(this.#readingsFolded)) await this.#wait();
@@ -99,10 +107,21 @@ class Player {
       const end = chunk.ends[r];
       this.#route(chunk.partitions[r], chunk.bytes, start, end);
       start = end;
-      if (++this.#streamRecords % commitRecordsMax === 0) await this.commit();
+      if (++this.#streamRecords % commitRecords === 0) await this.commit();
     }
     this.#rowsRead += chunk.rowsRead;
     this.#report(Number.isNaN(chunk.lastEventTimeMs) ? null : chunk.lastEventTimeMs);
+  }
+
+  /** Records between two commits; each size is a multiple of the one before, so commits stay aligned. */
+  #commitRecords(): number {
+    const { commitRecordsMax, ratePerSecond } = this.#options;
+    const meters = this.#tasks.reduce((sum, { processor }) => sum + processor.meters.count, 0);
+    let records = commitRecordsMax;
+    if (ratePerSecond !== Infinity || meters < METERS_MANY) return records;
+    const recordsMax = commitRecordsMax * COMMIT_GROWTH_MAX;
+    while (records < recordsMax && records < meters * METER_RECORDS) records *= 2;
+    return records;
   }
 
   /** The last tick of a recorded topic: every slot up to the last reading is judged. */

@@ -1,14 +1,14 @@
 import { removeLeftRuns } from "../adapters/deno/files.ts";
-import { LOCK_FILE, LockedError } from "../adapters/deno/directory_lock.ts";
-import { PgliteStore, type StoredInput } from "../adapters/pglite/store.ts";
+import type { SqliteStore, StoredInput } from "../adapters/sqlite/store.ts";
 import type { Config } from "../settings.ts";
 import { judgingFingerprint, processorOptions } from "../judging.ts";
 import { playRecords } from "../engine/pipeline.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";
 import { behindLines } from "./behind.ts";
-import { RunError, UsageError } from "../console/errors.ts";
+import { UsageError } from "../console/errors.ts";
 import {
   breakableRecords,
   contentOf,
@@ -20,8 +20,8 @@ import {
   openInput,
   stampFiles,
 } from "./input.ts";
+import { sayFindings } from "./input_findings.ts";
 import type { LiveTracker } from "./live.ts";
-import { attempt } from "../console/output_file.ts";
 import { say, shellProgress, systemClock } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
 
@@ -50,65 +50,6 @@ export type PlayResult = {
   readonly seconds: number;
 };
 
-/**
- * Opens the embedded store of a directory.
- *
- * @throws {RunError} when another process uses it, or it cannot be opened
- */
-export async function openStore(directory: string, isWanted: boolean): Promise<PgliteStore> {
-  if (isWanted && !await exists(`${directory}/pg`)) {
-    throw new RunError(
-      `Cannot open ${directory}: there is no store`,
-      "`gridwatch run FILE` makes one; --data names another directory",
-    );
-  }
-  await refuseForeign(directory, "open");
-  try {
-    return await PgliteStore.open(directory);
-  } catch (error) {
-    if (error instanceof LockedError) {
-      throw new RunError(`Cannot open the store: ${error.message}`, "stop it, or use --data DIR", {
-        cause: error,
-      });
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RunError(`Cannot open the store in ${directory}: ${reason}`, undefined, {
-      cause: error,
-    });
-  }
-}
-
-/**
- * Refuses a folder whose `pg` is not ours: beside every store that we made stands its lock. To be
- * asked before that lock is taken, which makes it.
- *
- * @throws {RunError} when the folder holds such a `pg`
- */
-export async function refuseForeign(directory: string, verb: string): Promise<void> {
-  const pg = `${directory}/pg`;
-  if (!await exists(pg) || await exists(`${directory}/${LOCK_FILE}`)) return;
-  throw new RunError(
-    `Cannot ${verb} ${pg}: it is no store of Gridwatch`,
-    "move it away, or use --data DIR",
-  );
-}
-
-const isAbsent = (error: unknown) =>
-  error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
-
-/**
- * Whether there is a file or folder of this name.
- *
- * @throws {RunError} when it cannot be known
- */
-export async function exists(path: string): Promise<boolean> {
-  const found = await attempt(`look at ${path}`, () => Deno.stat(path)).catch((error) => {
-    if (isAbsent(error.cause)) return null;
-    throw error;
-  });
-  return found !== null;
-}
-
 /** The store's temporary files: by a name that nobody else gives to a folder. */
 const TEMPORARY = ".gridwatch-tmp";
 
@@ -116,7 +57,7 @@ const TEMPORARY = ".gridwatch-tmp";
  * Plays files through the core into the store. An input that was cut off goes on where it stood; one
  * that was played to its end is not played again.
  */
-export async function playFiles(store: PgliteStore, options: PlayOptions): Promise<PlayResult> {
+export async function playFiles(store: SqliteStore, options: PlayOptions): Promise<PlayResult> {
   const startedAtMs = performance.now();
   const partitions = await settlePartitions(store, options);
   const last = await store.lastInput();
@@ -140,7 +81,7 @@ export async function playFiles(store: PgliteStore, options: PlayOptions): Promi
     return { isFinished: true, readings: 0, seconds: 0 };
   }
   const input = await openInput(named, inputOptions);
-  warn(input, options.isSilent);
+  if (!options.isSilent) sayFindings(input);
   const tasks: Task[] = [];
   for (let partition = 0; partition < partitions; partition++) {
     tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
@@ -200,7 +141,7 @@ function isInput(
 }
 
 /** A store keeps the partitions and the scope it was made with: its state belongs to them. */
-async function settlePartitions(store: PgliteStore, options: PlayOptions): Promise<number> {
+async function settlePartitions(store: SqliteStore, options: PlayOptions): Promise<number> {
   const settings = await store.settings();
   const { command, directory, config } = options;
   const partitions = options.partitions ?? Number(settings.partitions ?? 1);
@@ -223,7 +164,7 @@ async function settlePartitions(store: PgliteStore, options: PlayOptions): Promi
 
 /** Finds or begins the stored input. */
 async function settleInput(
-  store: PgliteStore,
+  store: SqliteStore,
   input: Input,
   last: StoredInput | null,
   tasks: readonly Task[],
@@ -250,11 +191,11 @@ async function settleInput(
   }
   if (last !== null && !isSilent) {
     const { rows: [{ watermark }] } = await store.query(
-      "SELECT (extract(epoch FROM max(watermark)) * 1000)::float8 AS watermark FROM positions",
+      "SELECT max(watermark) AS watermark FROM positions",
     );
     behindLines({
       firstMs: input.inspection?.firstEventTimeMs ?? null,
-      heldToMs: watermark === null ? null : Number(watermark),
+      heldToMs: toMsOrNull(watermark),
       config: options.config,
     }, {
       place: directory,
@@ -284,7 +225,7 @@ async function judgingSettings(config: Config): Promise<Record<string, string>> 
 
 const JUDGING_PREFIX = "judging.";
 
-async function refuseOtherJudging(store: PgliteStore, options: PlayOptions): Promise<void> {
+async function refuseOtherJudging(store: SqliteStore, options: PlayOptions): Promise<void> {
   const before = await store.settings();
   for (const [key, value] of Object.entries(await judgingSettings(options.config))) {
     if (before[key] === undefined || before[key] === value) continue;
@@ -295,16 +236,5 @@ async function refuseOtherJudging(store: PgliteStore, options: PlayOptions): Pro
       }`,
       `set ${name} to ${before[key]} until it is played to its end, or use --data DIR`,
     );
-  }
-}
-
-/** Tells of rows that will be rejected, before they are. */
-function warn(input: Input, isSilent: boolean): void {
-  const { inspection } = input;
-  if (inspection === null || isSilent) return;
-  if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
-  for (const { problem, rows, file, row, example } of inspection.problems) {
-    const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
-    say(`note: ${share}: ${problem}, first in ${file}, row ${row}: ${example}`);
   }
 }

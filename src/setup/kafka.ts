@@ -1,10 +1,11 @@
+import { unreachable } from "../adapters/kafka/errors.ts";
 import { KafkaLog } from "../adapters/kafka/log.ts";
 import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka/connections.ts";
 import type { Config } from "../settings.ts";
 import { LogError, type LogReader } from "../engine/log/ports.ts";
 import { topicNames, type Topics } from "../engine/log/records.ts";
 import { RunError, UsageError } from "../console/errors.ts";
-import { say } from "../console/shell.ts";
+import { say, systemClock } from "../console/shell.ts";
 
 /** A Kafka cluster by the settings, and the names on it. */
 export type KafkaSetup = {
@@ -20,6 +21,10 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const FIRST_WAIT_MS = 1000;
 /** How long a command waits for an answer before it gives up. */
 export const DEADLINE_MS = 30_000;
+/** How long a command waits that only looks: a person sits before it. */
+export const LOOK_MS_MAX = 3_000;
+/** What a broker that holds the line open is given beyond a deadline. */
+const HANG_MS_MAX = 500;
 /** Bytes of a record batch; below the broker's default limit of 1 MB with room to spare. */
 const BATCH_BYTES_MAX = 512 * 1024;
 
@@ -38,7 +43,8 @@ export const KAFKA_OPTIONS = {
 export function withBrokers(config: Config, brokers: string | undefined): Config {
   if (brokers === undefined) return config;
   if (brokers.split(",").every((broker) => broker.trim() !== "")) {
-    return { ...config, "kafka.brokers": brokers };
+    const given = new Set(config.given).add("kafka.brokers");
+    return { ...config, "kafka.brokers": brokers, given };
   }
   throw new UsageError(
     `Cannot use --brokers="${brokers}": must be host:port, with commas between several`,
@@ -88,23 +94,47 @@ export async function openKafka(
 }
 
 /**
- * Waits until a broker answers; says so when it is not there at once.
+ * Waits until a broker answers; says so when it is not there at once and there is time to wait.
  *
- * @throws {LogError} when none has by the deadline
+ * @throws {LogError} when none has by the deadline, also where one takes the connection and is silent
  * @throws the signal's reason when that aborts
  */
 export async function reachKafka(
-  { log, onTrouble }: KafkaSetup,
+  setup: KafkaSetup,
   { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
 ): Promise<void> {
+  if (deadlineMs === Infinity) return await reachUntil(setup, deadlineMs, signal);
+  const patience = new AbortController();
+  const hangs = systemClock.sleep(deadlineMs + HANG_MS_MAX, patience.signal).then(() => {
+    patience.signal.throwIfAborted();
+    const brokers = setup.config["kafka.brokers"].split(",");
+    throw unreachable(brokers, new Error("timed out"));
+  });
+  const reaching = reachUntil(setup, deadlineMs, signal);
+  try {
+    await Promise.race([reaching, hangs]);
+  } finally {
+    patience.abort();
+    // The one that lost ends on its own, with an error that nobody waits for.
+    Promise.allSettled([reaching, hangs]);
+  }
+}
+
+async function reachUntil(
+  { log, onTrouble }: KafkaSetup,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const giveUpAt = performance.now() + deadlineMs;
-  for (let waitMs = FIRST_WAIT_MS;; waitMs = DEADLINE_MS) {
+  const firstMs = deadlineMs > LOOK_MS_MAX ? FIRST_WAIT_MS : deadlineMs;
+  for (let waitMs = firstMs;; waitMs = DEADLINE_MS) {
+    const leftMs = giveUpAt - performance.now();
     try {
-      await log.reach(Math.min(waitMs, giveUpAt - performance.now()), signal);
+      await log.reach(Math.min(waitMs, leftMs), signal);
       return onTrouble(null);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof LogError) || performance.now() >= giveUpAt) throw error;
+      if (!(error instanceof LogError) || waitMs >= leftMs) throw error;
       onTrouble(error);
     }
   }

@@ -1,15 +1,18 @@
-import type { PgliteStore } from "../adapters/pglite/store.ts";
 import { type readArguments, readNumber, readRate, withScope } from "../console/arguments.ts";
-import { RunError, UsageError } from "../console/errors.ts";
+import { UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
+import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
+import { FencedError } from "../engine/ports.ts";
+import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
-import { openStore, playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
+import { playFiles, type PlayOptions, type PlayResult } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
 import { serveApi } from "./serve_api.ts";
+import { inUse, openStore, runError } from "./store.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -80,10 +83,20 @@ function readNow(command: string, text: string): number {
   );
 }
 
+type RunOptions = {
+  /** Null: no page. */
+  readonly port: number | null;
+  /** Whether the page stays when all is played. */
+  readonly staysUp: boolean;
+  readonly isJson: boolean;
+  /** Said at the end: what a person may do next. */
+  readonly next?: readonly string[];
+};
+
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson }: { port: number | null; staysUp: boolean; isJson: boolean },
+  { port, staysUp, isJson, next = [] }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -94,20 +107,21 @@ export async function runPipeline(
   await lookAtFiles(play.paths);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
-  const store = await openStore(play.directory, false).catch((error) => {
+  const store = await openStore(play.directory).catch((error) => {
     stop.release();
     throw error;
   });
   let exitCode = 0;
   try {
     const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store, () => live.status, { host, port });
+    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
     try {
       if (server !== null) say(`page: ${server.url}`);
       const result = await playFiles(store, { ...play, signal: stop.signal, live });
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store, result, { isJson, isSilent: play.isSilent });
+      await report(store.reader, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
+      else if (!play.isSilent) next.forEach(say);
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
@@ -117,7 +131,7 @@ export async function runPipeline(
     } catch (error) {
       if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
       live.end("failed", error instanceof Error ? error.message : String(error));
-      throw withHint(error, play);
+      throw error instanceof FencedError ? inUse(error.message, error) : runError(error);
     } finally {
       await server?.close();
     }
@@ -128,22 +142,8 @@ export async function runPipeline(
   return exitCode;
 }
 
-/** What a person can do about an error of the store. */
-function withHint(error: unknown, play: { directory: string; command: string }): unknown {
-  if (
-    !(error instanceof Error) || !/no space|ENOSPC|could not (extend|write)/i.test(error.message)
-  ) {
-    return error;
-  }
-  return new RunError(
-    `Cannot write to ${play.directory}: ${error.message}`,
-    `free some space and run the same command again: it goes on where it stood`,
-    { cause: error },
-  );
-}
-
 async function report(
-  store: PgliteStore,
+  store: Reader,
   result: PlayResult,
   { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
 ): Promise<void> {
@@ -156,7 +156,7 @@ async function report(
   if (!isSilent) {
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${seconds.toFixed(1)} s, ${rate}`);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
     for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
   }
 }

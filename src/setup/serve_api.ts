@@ -3,16 +3,18 @@ import type { LiveStatus } from "../api/ports.ts";
 import { listen } from "../console/listen.ts";
 import { say } from "../console/shell.ts";
 import { VERSION } from "../console/version.ts";
+import type { Dialect } from "../tables/dialect.ts";
 
 /** The status API, being served. */
 export type ApiServer = { readonly url: string; close(): Promise<void> };
 
 /** The part of a store that the API reads by: statements that cannot change anything. */
 export type ApiStore = {
+  /** What it speaks; PostgreSQL's unless it says. */
+  readonly dialect?: Dialect;
   query(
     sql: string,
     params?: readonly unknown[],
-    options?: { readOnly?: boolean },
   ): Promise<{ rows: Record<string, unknown>[] }>;
 };
 
@@ -27,8 +29,10 @@ export function serveApi(
   { host, port }: { host: string; port: number },
 ): ApiServer {
   const closing = new AbortController();
+  const { dialect } = store;
+  const query = async (sql: string, params?: unknown[]) => (await store.query(sql, params)).rows;
   const app = createApp({
-    query: async (sql, params) => (await store.query(sql, params, { readOnly: true })).rows,
+    query: Object.assign(query, { dialect }),
     live,
     version: VERSION,
     reportError: (error, path) =>

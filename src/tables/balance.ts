@@ -1,5 +1,6 @@
 import { emptyLedger, type Ledger } from "../core/ledger.ts";
-import type { Query, Row } from "./query.ts";
+import { type Dialect, POSTGRES } from "./dialect.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -59,30 +60,27 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
 /**
  * Every comparison as a row: `partition, what, ledger, found`; where the two differ it does not
  * balance, and where they are null nothing was compared. One statement, so that rows and ledger are
- * of one instant while commits go on. It reads the tables through.
+ * of one instant while commits go on.
+ *
+ * By rows it reads PostgreSQL's tables through. By days the readings are counted by the sums of their
+ * days, which are written in the transaction of the rows: milliseconds, for dashboards; a row that
+ * somebody took out or doubled by hand is seen by rows alone. The embedded store is always counted by
+ * days, for `verify` proves its rows by their digests.
  */
-export function balanceSql(of: TablesOf): string {
-  const counts = ROW_DISPOSITIONS.map((name) =>
-    `count(*) FILTER (WHERE what = '${name}') AS ${name}`
-  );
+export function balanceSql(
+  of: TablesOf,
+  { name = POSTGRES.name, by = "rows" }: { name?: Dialect["name"]; by?: "rows" | "days" } = {},
+): string {
   const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
   const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
-  return `WITH claims AS (
-  SELECT source_partition AS partition, source_offset,
-         CASE status WHEN 'OK' THEN 'ok' WHEN 'LATE' THEN 'late' END AS what
-  FROM validated_readings
-  UNION ALL
-  SELECT source_partition, source_offset, 'too_late' FROM late_events
-  UNION ALL
-  SELECT source_partition, source_offset,
-         CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
-  FROM rejected_readings
-), found AS (
-  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
-         max(source_offset) + 1 AS end_offset,
-         ${counts.join(",\n         ")}
-  FROM claims GROUP BY partition
+  return `WITH ${
+    name === "sqlite"
+      ? `${counted("meter_days")}${DROPPED}${FOUND}`
+      : by === "days"
+      ? `${counted("readings_meter_daily")}${FOUND}`
+      : CLAIMED
+  }
 ), days AS (
   SELECT source_partition AS partition, sum(readings) AS readings
   FROM readings_meter_daily GROUP BY source_partition
@@ -121,6 +119,52 @@ UNION ALL
 SELECT partition, 'readings by day', ok + late, day_readings FROM held${UNREAD[of]}`;
 }
 
+/** The rows that raw records became, one by one. */
+const CLAIMED = `claims AS (
+  SELECT source_partition AS partition, source_offset,
+         CASE status WHEN 'OK' THEN 'ok' WHEN 'LATE' THEN 'late' END AS what
+  FROM validated_readings
+  UNION ALL
+  SELECT source_partition, source_offset, 'too_late' FROM late_events
+  UNION ALL
+  SELECT source_partition, source_offset,
+         CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
+  FROM rejected_readings
+), found AS (
+  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+         max(source_offset) + 1 AS end_offset,
+         ${
+  ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
+    .join(",\n         ")
+}
+  FROM claims GROUP BY partition`;
+
+/** The same, with the readings counted by the sums of their days. */
+const counted = (days: string) =>
+  `counted AS (
+  SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
+         sum(late_readings) AS late, 0 AS too_late, 0 AS duplicate, 0 AS rejected
+  FROM ${days} GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, count(*), 0, 0 FROM late_events GROUP BY source_partition
+  UNION ALL
+  SELECT source_partition, 0, 0, 0,
+         count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
+         count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
+  FROM rejected_readings GROUP BY source_partition`;
+
+/** What retention has dropped from the embedded store. */
+const DROPPED = `
+  UNION ALL
+  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped`;
+
+const FOUND = `
+), found AS (
+  SELECT partition, sum(${ROW_DISPOSITIONS.join(" + ")}) AS claims,
+         sum(${ROW_DISPOSITIONS.join(" + ")}) AS offsets, 0 AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM counted GROUP BY partition`;
+
 function compareDisposition(name: string): string {
   return `SELECT partition, '${name}' AS what, ${name} AS ledger, found_${name} AS found FROM held`;
 }
@@ -142,7 +186,7 @@ WHERE s.messages > 0 AND k.partition IS NULL`,
 
 /** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
 export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
-  const rows = (await query(balanceSql(of))).map(comparisonOf)
+  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
     .sort((a, b) => a.partition - b.partition);
   const compared = rows.filter((row): row is Difference => row.ledger !== null);
   const differences = compared.filter(({ ledger, found }) => ledger !== found);

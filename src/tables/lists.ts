@@ -1,6 +1,6 @@
 import type { GapState, RejectReason } from "../core/outputs.ts";
-import type { ListPage } from "./query.ts";
-import type { Query, Row } from "./query.ts";
+import type { Dialect } from "./dialect.ts";
+import { dialectOf, type ListPage, type Query, type Row } from "./query.ts";
 import { isoFromMs, toIsoOrNull, toNumber, toNumberOrNull, toTextOrNull } from "./values.ts";
 
 /** The states of a gap, as the store has them. */
@@ -26,7 +26,7 @@ export type GapsByState = Record<GapState, { gaps: number; missing_intervals: nu
 /** Gaps by state; a state without gaps is there with zeros. */
 export async function countGaps(query: Query): Promise<GapsByState> {
   const rows = await query(
-    `SELECT state, count(*) AS gaps, sum(missing_intervals)::bigint AS missing_intervals
+    `SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing_intervals
      FROM gap_alerts GROUP BY state`,
   );
   const found = new Map(rows.map((row) => [row.state, row]));
@@ -68,10 +68,12 @@ export type List<T> = { readonly rows: T[]; readonly more: boolean };
  * The minutes of gap `g` up to the watermark of its partition `p`: an open gap's row holds the
  * length last announced, and it has grown since.
  */
-export const KNOWN_MINUTES = `CASE WHEN g.state = 'OPEN' AND p.watermark > g.missing_from
-  THEN greatest(g.gap_minutes,
-    (extract(epoch FROM p.watermark - g.missing_from) / 60)::double precision)
-  ELSE g.gap_minutes END`;
+export function knownMinutes({ order, seconds, larger }: Dialect): string {
+  const isPassed = `${order("p.watermark")} > ${order("g.missing_from")}`;
+  return `CASE WHEN g.state = 'OPEN' AND ${isPassed}
+    THEN ${larger("g.gap_minutes", `${seconds("g.missing_from", "p.watermark")} / 60`)}
+    ELSE g.gap_minutes END`;
+}
 
 /** Which gaps are wanted; null is all. A span of event time takes every gap that touches it. */
 export type GapFilter = {
@@ -87,17 +89,20 @@ export async function listGaps(
   query: Query,
   filter: GapFilter & ListPage,
 ): Promise<List<GapRow>> {
+  const dialect = dialectOf(query);
+  const { order, seconds, time } = dialect;
+  const known = knownMinutes(dialect);
   const where = conditions([
-    ["g.state =", filter.state],
-    ["g.meter_id =", filter.meterId],
-    [`g.missing_from + (${KNOWN_MINUTES}) * interval '1 minute' >`, isoFromMs(filter.fromMs)],
-    ["g.missing_from <", isoFromMs(filter.toMs)],
+    ["g.state = $?", filter.state],
+    ["g.meter_id = $?", filter.meterId],
+    [`(${known}) * 60 > ${seconds("g.missing_from", time("$?"))}`, isoFromMs(filter.fromMs)],
+    [`${order("g.missing_from")} < ${order(time("$?"))}`, isoFromMs(filter.toMs)],
   ]);
-  const order = filter.sort === "longest" ? "known_minutes DESC" : "g.detected_at DESC";
+  const first = filter.sort === "longest" ? "known_minutes" : order("g.detected_at");
   const rows = await query(
-    `SELECT g.*, ${KNOWN_MINUTES} AS known_minutes
+    `SELECT g.*, ${known} AS known_minutes
      FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
-     ${where.sql} ORDER BY ${order}, g.time DESC, g.meter_id
+     ${where.sql} ORDER BY ${first} DESC, ${order("g.time")} DESC, g.meter_id
      LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
     where.params,
   );
@@ -132,18 +137,19 @@ export async function listLate(
   filter: ListPage & { readonly meterId: string | null; readonly status: LateRow["status"] },
 ): Promise<List<LateRow>> {
   const { status } = filter;
+  const { order, later, lateReadings } = dialectOf(query);
   const where = conditions(
-    [["meter_id =", filter.meterId]],
+    [["meter_id = $?", filter.meterId]],
     status === "LATE" ? ["status = 'LATE'"] : [],
   );
   const from = status === "LATE"
     ? `SELECT meter_id, time AS event_timestamp, consumption_kwh, delay_seconds,
-         time + delay_seconds * interval '1 second' AS judged_at, source_offset
-       FROM validated_readings ${where.sql}`
+         ${later("time", "delay_seconds")} AS judged_at, source_offset
+       FROM ${lateReadings} AS late ${where.sql}`
     : `SELECT meter_id, event_timestamp, consumption_kwh, delay_seconds, time AS judged_at,
          source_offset FROM late_events ${where.sql}`;
   const rows = await query(
-    `${from} ORDER BY judged_at DESC, source_offset DESC
+    `SELECT * FROM (${from}) AS listed ORDER BY ${order("judged_at")} DESC, source_offset DESC
      LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
     where.params,
   );
@@ -176,10 +182,10 @@ export async function listRejected(
   query: Query,
   filter: ListPage & { readonly meterId: string | null; readonly reason: RejectReason | null },
 ): Promise<List<RejectedRow>> {
-  const where = conditions([["meter_id =", filter.meterId], ["reason =", filter.reason]]);
+  const where = conditions([["meter_id = $?", filter.meterId], ["reason = $?", filter.reason]]);
   const rows = await query(
     `SELECT * FROM rejected_readings ${where.sql}
-     ORDER BY time DESC, source_partition, source_offset DESC
+     ORDER BY ${dialectOf(query).order("time")} DESC, source_partition, source_offset DESC
      LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
     where.params,
   );
@@ -197,17 +203,17 @@ export async function listRejected(
   }));
 }
 
-/** WHERE over the conditions whose value is not null. `fixed` ones take no value. */
+/** WHERE over the conditions whose value, at `$?`, is not null. `fixed` ones take no value. */
 export function conditions(
   wanted: readonly (readonly [string, unknown])[],
   fixed: readonly string[] = [],
 ): { readonly sql: string; readonly params: unknown[] } {
   const params: unknown[] = [];
   const parts = [...fixed];
-  for (const [left, value] of wanted) {
+  for (const [condition, value] of wanted) {
     if (value === null) continue;
     params.push(value);
-    parts.push(`${left} $${params.length}`);
+    parts.push(condition.replaceAll("$?", () => `$${params.length}`));
   }
   return { sql: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, params };
 }

@@ -1,6 +1,7 @@
-import { conditions, KNOWN_MINUTES } from "./lists.ts";
-import type { Query, Row } from "./query.ts";
-import { isoFromMs, percentOf, toMsOrNull, toNumber } from "./values.ts";
+import type { Dialect } from "./dialect.ts";
+import { conditions, knownMinutes } from "./lists.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
+import { isoFromMs, percentOf, toMsOrNull, toNumber, toTexts } from "./values.ts";
 
 /** Meters kept in memory for lists; those with the most missing intervals when there are more. */
 const METERS_MAX = 100_000;
@@ -40,7 +41,9 @@ export type Fleet = {
 /** Every meter's account, of the readings by their days. */
 export async function readFleet(query: Query, countedAtMs: number): Promise<Fleet> {
   const rows = await query(
-    `${meterAccounts("")} ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
+    `${
+      meterAccounts(dialectOf(query), "")
+    } ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
   );
   const first = rows[0];
   const meters = rows.map(meterFromRow);
@@ -58,36 +61,39 @@ export async function readFleet(query: Query, countedAtMs: number): Promise<Flee
 
 /** One meter's account; null when no table knows it. */
 export async function readMeter(query: Query, meterId: string): Promise<MeterSummary | null> {
-  const rows = await query(meterAccounts("WHERE meter_id = $1"), [meterId]);
+  const rows = await query(meterAccounts(dialectOf(query), "WHERE meter_id = $1"), [meterId]);
   return rows.length === 0 ? null : meterFromRow(rows[0]);
 }
 
-function meterAccounts(where: string): string {
-  return `WITH v AS (
-      SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-        min(first_at) AS first_at, max(last_at) AS last_at
-      FROM readings_meter_daily ${where} GROUP BY meter_id
-    ), g AS (
-      SELECT meter_id, sum(missing_intervals) AS missing,
-        count(*) FILTER (WHERE state <> 'FILLED') AS gaps,
-        count(*) FILTER (WHERE state = 'OPEN') AS open_gaps
+function meterAccounts({ meterSums }: Dialect, where: string): string {
+  // Of each table its meters' sums, one below the other; a meter that a table does not know is not in it.
+  return `WITH part AS (
+      SELECT meter_id, readings, late, first_at, last_at, 0 AS missing, 0 AS gaps, 0 AS open_gaps,
+        0 AS too_late, 0 AS duplicates, 0 AS rejected
+      FROM (${meterSums(where)}) AS sums
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, sum(missing_intervals),
+        count(*) FILTER (WHERE state <> 'FILLED'), count(*) FILTER (WHERE state = 'OPEN'), 0, 0, 0
       FROM gap_alerts ${where} GROUP BY meter_id
-    ), l AS (
-      SELECT meter_id, count(*) AS too_late FROM late_events ${where} GROUP BY meter_id
-    ), r AS (
-      SELECT meter_id,
-        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')) AS duplicates,
-        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rejected
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, count(*), 0, 0
+      FROM late_events ${where} GROUP BY meter_id
+      UNION ALL
+      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, 0,
+        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
+        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
       FROM rejected_readings ${where} GROUP BY meter_id
+    ), account AS (
+      SELECT meter_id, sum(readings) AS readings, sum(late) AS late, min(first_at) AS first_at,
+        max(last_at) AS last_at, sum(missing) AS missing_intervals, sum(gaps) AS gaps,
+        sum(open_gaps) AS open_gaps, sum(too_late) AS too_late, sum(duplicates) AS duplicates,
+        sum(rejected) AS rejected
+      FROM part WHERE meter_id IS NOT NULL GROUP BY meter_id
     )
-    SELECT meter_id, v.readings, v.late, v.first_at, v.last_at,
-      coalesce(g.missing, 0)::bigint AS missing_intervals, g.gaps, g.open_gaps,
-      l.too_late, r.duplicates, r.rejected,
-      count(*) OVER () AS fleet_meters, (sum(v.readings) OVER ())::bigint AS fleet_readings,
-      (sum(g.missing) OVER ())::bigint AS fleet_missing,
-      min(v.first_at) OVER () AS fleet_first_at, max(v.last_at) OVER () AS fleet_last_at
-    FROM v FULL JOIN g USING (meter_id) FULL JOIN l USING (meter_id) FULL JOIN r USING (meter_id)
-    WHERE meter_id IS NOT NULL`;
+    SELECT account.*, count(*) OVER () AS fleet_meters, sum(readings) OVER () AS fleet_readings,
+      sum(missing_intervals) OVER () AS fleet_missing,
+      min(first_at) OVER () AS fleet_first_at, max(last_at) OVER () AS fleet_last_at
+    FROM account`;
 }
 
 function meterFromRow(row: Row): MeterSummary {
@@ -117,15 +123,16 @@ function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
   return a.meter_id < b.meter_id ? -1 : 1;
 }
 
-/** Each meter's last accepted reading, by the primary key: cheap, and so newer than a scan. */
+/** Each meter's last accepted reading, by its days: cheap, and so newer than a scan. */
 export async function readLastTimes(
   query: Query,
   meterIds: readonly string[],
 ): Promise<Map<string, string | null>> {
   const rows = await query(
-    `SELECT meter_id,
-       (SELECT max(time) FROM validated_readings v WHERE v.meter_id = asked.meter_id) AS last_at
-     FROM jsonb_array_elements_text($1::text::jsonb) AS asked (meter_id)`,
+    `WITH asked (meter_id) AS (${dialectOf(query).texts("$1")})
+     SELECT meter_id,
+       (SELECT max(last_at) FROM readings_meter_daily d WHERE d.meter_id = asked.meter_id) AS last_at
+     FROM asked`,
     [JSON.stringify(meterIds)],
   );
   return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
@@ -139,16 +146,18 @@ export async function readGapSpans(
   query: Query,
   options: { readonly meterIds: readonly string[]; readonly spansPerMeterMax: number },
 ): Promise<Map<string, GapSpan[]>> {
-  // A JSON text instead of an array: drivers agree on text.
+  const dialect = dialectOf(query);
+  const known = knownMinutes(dialect);
   const rows = await query(
     `SELECT meter_id, missing_from, state, known_to FROM (
        SELECT g.meter_id, g.missing_from, g.state,
-         g.missing_from + (${KNOWN_MINUTES}) * interval '1 minute' AS known_to,
-         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${KNOWN_MINUTES} DESC) AS place
+         ${dialect.later("g.missing_from", `(${known}) * 60`)} AS known_to,
+         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${known} DESC, g.time) AS place
        FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
        WHERE g.state <> 'FILLED'
-         AND g.meter_id IN (SELECT jsonb_array_elements_text($1::text::jsonb))
-     ) longest WHERE place <= ${options.spansPerMeterMax} ORDER BY missing_from`,
+         AND g.meter_id IN (${dialect.texts("$1")})
+     ) AS longest WHERE place <= ${options.spansPerMeterMax}
+     ORDER BY ${dialect.order("missing_from")}`,
     [JSON.stringify(options.meterIds)],
   );
   const spans = new Map<string, GapSpan[]>();
@@ -171,17 +180,19 @@ export async function listReadings(
   query: Query,
   options: { readonly meterId: string; readonly limit: number },
 ): Promise<Row[]> {
-  const where = conditions([["meter_id =", options.meterId]]);
+  const { order, lastReadings } = dialectOf(query);
+  const where = conditions([["meter_id = $?", options.meterId]]);
   const rows = await query(
-    `SELECT time, consumption_kwh, status, flags, delay_seconds FROM validated_readings
-     ${where.sql} ORDER BY time DESC, source_offset DESC LIMIT ${options.limit}`,
+    `SELECT time, consumption_kwh, status, flags, delay_seconds
+     FROM ${lastReadings("$1", options.limit)} AS readings
+     ${where.sql} ORDER BY ${order("time")} DESC, source_offset DESC LIMIT ${options.limit}`,
     where.params,
   );
   return rows.map((row) => ({
     timestamp: isoFromMs(toMsOrNull(row.time)),
     consumption_kwh: toNumber(row.consumption_kwh),
     status: String(row.status),
-    flags: Array.isArray(row.flags) ? row.flags.map(String) : [],
+    flags: toTexts(row.flags),
     delay_seconds: row.delay_seconds === null ? 0 : toNumber(row.delay_seconds),
   }));
 }
@@ -199,12 +210,12 @@ export async function readSeries(
     readonly toMs: number;
   },
 ): Promise<SeriesPoint[]> {
+  const { beginning, readingsOf } = dialectOf(query);
   const rows = await query(
-    `SELECT date_trunc('${options.step}', time, 'UTC') AS at, sum(consumption_kwh) AS kwh,
+    `SELECT ${beginning(options.step, "time")} AS at, sum(consumption_kwh) AS kwh,
        count(*) AS readings
-     FROM validated_readings
-     WHERE meter_id = $1 AND time >= $2::timestamptz AND time < $3::timestamptz
-     GROUP BY 1 ORDER BY 1`,
+     FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
+     WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
     [options.meterId, isoFromMs(options.fromMs), isoFromMs(options.toMs)],
   );
   return rows.map((row) => ({
@@ -229,34 +240,23 @@ export async function readTimeline(
   query: Query,
   span: { readonly fromMs: number; readonly toMs: number },
 ): Promise<TimelineDay[]> {
-  // slots_before(t): how many of a gap's slots start before t.
-  const slotsBefore = (at: string) =>
-    `least(n, greatest(0, ceil(extract(epoch FROM ${at} - missing_from)::float8 / step)))`;
+  const { beginning, order, time } = dialectOf(query);
   const rows = await query(
-    `WITH gap AS (
-       SELECT g.meter_id, g.missing_from, g.gap_minutes * 60 / g.missing_intervals AS step,
-         greatest(g.missing_intervals, floor((${KNOWN_MINUTES}) * g.missing_intervals
-           / g.gap_minutes)) AS n
-       FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
-       WHERE g.missing_intervals > 0 AND g.gap_minutes > 0
-     ), missing AS (
-       SELECT day, sum(${slotsBefore("(day + interval '24 hours')")} - ${slotsBefore("day")}) AS n,
-         count(DISTINCT meter_id) AS meters
-       FROM gap, generate_series(date_trunc('day', missing_from, 'UTC'),
-         missing_from + n * step * interval '1 second' - interval '1 microsecond',
-         interval '24 hours') AS day
-       GROUP BY day
+    `WITH missing AS (
+       SELECT bucket AS day, sum(missing_intervals) AS n, count(DISTINCT meter_id) AS meters
+       FROM missing_daily WHERE missing_intervals > 0 GROUP BY 1
      ), too_late AS (
-       SELECT date_trunc('day', event_timestamp, 'UTC') AS day, count(*) AS n
+       SELECT ${beginning("day", "event_timestamp")} AS day, count(*) AS n
        FROM late_events GROUP BY 1
      ), rejected AS (
-       SELECT date_trunc('day', time, 'UTC') AS day, count(*) AS n FROM rejected_readings
+       SELECT ${beginning("day", "time")} AS day, count(*) AS n FROM rejected_readings
        WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
      )
-     SELECT day, missing.n::bigint AS missing_intervals, missing.meters AS meters_missing,
+     SELECT day, missing.n AS missing_intervals, missing.meters AS meters_missing,
        too_late.n AS too_late, rejected.n AS rejected
      FROM missing FULL JOIN too_late USING (day) FULL JOIN rejected USING (day)
-     WHERE day >= $1::timestamptz AND day < $2::timestamptz ORDER BY day`,
+     WHERE ${order("day")} >= ${order(time("$1"))} AND ${order("day")} < ${order(time("$2"))}
+     ORDER BY ${order("day")}`,
     [isoFromMs(span.fromMs), isoFromMs(span.toMs)],
   );
   return rows.map((row) => ({
@@ -277,21 +277,20 @@ export type DelayCount = {
 
 const DELAY_BOUNDS_SECONDS = [60, 300, 900, 3600, 6 * 3600, 86_400, 7 * 86_400];
 
-/** A histogram of how late late readings were. Scans `validated_readings`. */
+/** A histogram of how late late readings were. On PostgreSQL it scans `validated_readings`. */
 export async function countDelays(query: Query): Promise<DelayCount[]> {
-  const bounds = `ARRAY[${DELAY_BOUNDS_SECONDS.join()}]::double precision[]`;
-  // width_bucket counts a value on the bound upward; up to and with it is wanted, hence the minus.
+  const bounds = DELAY_BOUNDS_SECONDS.map((seconds, bucket) =>
+    `WHEN delay_seconds <= ${seconds} THEN ${bucket}`
+  );
+  const bucket = `CASE ${bounds.join(" ")} ELSE ${bounds.length} END`;
   const rows = await query(
-    `SELECT bucket, sum(late)::bigint AS late, sum(too_late)::bigint AS too_late FROM (
-       SELECT ${DELAY_BOUNDS_SECONDS.length} - width_bucket(-delay_seconds,
-           (SELECT array_agg(-b ORDER BY -b) FROM unnest(${bounds}) b)) AS bucket,
-         count(*) AS late, 0 AS too_late
-       FROM validated_readings WHERE status = 'LATE' AND delay_seconds IS NOT NULL GROUP BY 1
+    `SELECT bucket, sum(late) AS late, sum(too_late) AS too_late FROM (
+       SELECT ${bucket} AS bucket, count(*) AS late, 0 AS too_late
+       FROM ${dialectOf(query).lateReadings} AS late
+       WHERE status = 'LATE' AND delay_seconds IS NOT NULL GROUP BY 1
        UNION ALL
-       SELECT ${DELAY_BOUNDS_SECONDS.length} - width_bucket(-delay_seconds,
-           (SELECT array_agg(-b ORDER BY -b) FROM unnest(${bounds}) b)), 0, count(*)
-       FROM late_events GROUP BY 1
-     ) counted GROUP BY bucket`,
+       SELECT ${bucket}, 0, count(*) FROM late_events GROUP BY 1
+     ) AS counted GROUP BY bucket`,
   );
   const found = new Map(rows.map((row) => [toNumber(row.bucket), row]));
   return [...DELAY_BOUNDS_SECONDS, null].map((upToSeconds, bucket) => ({

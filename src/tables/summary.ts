@@ -1,7 +1,7 @@
 import type { Ledger } from "../core/ledger.ts";
 import type { GapState } from "../core/outputs.ts";
 import { readLedger } from "./ledger.ts";
-import { queryOf, type Reader } from "./query.ts";
+import { dialectOf, queryOf, type Reader } from "./query.ts";
 
 /** Gaps of one state, and the slots missing in them. */
 export type GapCount = { gaps: number; missing_intervals: number };
@@ -13,19 +13,10 @@ export type Summary = {
   readonly gaps: Record<GapState, GapCount>;
 };
 
-/** Steps from meter to meter along the primary key, where DISTINCT would read every row. */
-const COUNT_METERS = `WITH RECURSIVE meters AS (
-  (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
-          ORDER BY v.meter_id LIMIT 1)
-  FROM meters m WHERE m.meter_id IS NOT NULL
-) SELECT count(meter_id) AS meters FROM meters`;
-
 /** Reads what a store holds. */
 export async function readSummary(reader: Reader): Promise<Summary> {
   const [{ rows: [{ meters }] }, { rows }] = [
-    await reader.query(COUNT_METERS),
+    await reader.query(dialectOf(reader).countMeters),
     await reader.query(
       "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
         "GROUP BY state",
@@ -51,7 +42,7 @@ export async function countShifted(reader: Reader, { ledger }: Summary): Promise
   // Readings of any flag, by their days: all readings are read through only where these are many.
   if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
   const { rows: [{ n }] } = await reader.query(
-    "SELECT count(*) AS n FROM validated_readings WHERE 'TIME_SHIFT' = ANY (flags)",
+    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
   );
   return Number(n);
 }

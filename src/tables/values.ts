@@ -18,6 +18,12 @@ export function toTextOrNull(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value);
 }
 
+/** A list of texts, which is JSON text in the embedded store; empty where there is none. */
+export function toTexts(value: unknown): string[] {
+  const list = typeof value === "string" ? JSON.parse(value) : value;
+  return Array.isArray(list) ? list.map(String) : [];
+}
+
 /** Epoch milliseconds of a timestamptz, or null where there is none. */
 export function toMsOrNull(value: unknown): number | null {
   if (value === null || value === undefined) return null;

@@ -7,7 +7,6 @@ import {
   formatInstant,
   formatKwh,
   formatPercent,
-  formatSeconds,
   timeTicks,
   valueTicks,
   visibleText,
@@ -90,16 +89,6 @@ Deno.test("formatPercent() never rounds up to complete", () => {
   assert.equal(formatPercent(96.59, 3), "96.590 %");
   assert.equal(formatPercent(0), "0.00 %");
   assert.equal(formatPercent(null), "–");
-});
-
-Deno.test("formatSeconds() gives at most two units and cuts the rest", () => {
-  assert.equal(formatSeconds(0), "0 s");
-  assert.equal(formatSeconds(0.4), "< 1 s");
-  assert.equal(formatSeconds(59.9), "59 s");
-  assert.equal(formatSeconds(5400), "1 h 30 min");
-  assert.equal(formatSeconds(3 * 86_400 + 4 * 3600 + 59), "3 d 4 h");
-  assert.equal(formatSeconds(365 * 86_400), "52 wk 1 d");
-  assert.equal(formatSeconds(null), "–");
 });
 
 Deno.test("figures and times are written for people, in UTC", () => {

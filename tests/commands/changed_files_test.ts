@@ -1,6 +1,6 @@
 /** Files that change while they are played: never finished, never mixed. */
 import assert from "node:assert/strict";
-import { PgliteStore } from "../../src/adapters/pglite/store.ts";
+import { SqliteStore } from "../../src/adapters/sqlite/store.ts";
 import { playFiles } from "../../src/setup/embedded.ts";
 import {
   breakableRecords,
@@ -169,7 +169,7 @@ Deno.test("inputRecords() ends in an error where a file changed between its name
 
 /** Plays into the store as `run` does; `onProgress` hears of each chunk. */
 async function play(
-  store: PgliteStore,
+  store: SqliteStore,
   { folder, paths, onProgress = () => {} }: {
     folder: string;
     paths: readonly string[];
@@ -190,11 +190,12 @@ async function play(
   return { isFinished, readings };
 }
 
-const rawOf = async (store: PgliteStore) =>
+const rawOf = async (store: SqliteStore) =>
   Number((await store.query("SELECT COALESCE(sum(raw - tick), 0) AS n FROM ledger")).rows[0].n);
 
 Deno.test("playFiles() keeps what it judged of a file that changes, unfinished, and mixes nothing", async (t) => {
-  const store = await PgliteStore.open(null);
+  const directory = await Deno.makeTempDir({ prefix: "gridwatch-changed-" });
+  const store = await SqliteStore.open(directory);
   const rows = METERS * SLOTS;
   const isUnfinished = { name: "UsageError", message: /a\.csv is unfinished in .* other bytes/ };
   try {
@@ -238,6 +239,7 @@ Deno.test("playFiles() keeps what it judged of a file that changes, unfinished, 
     });
   } finally {
     await store.close();
+    await Deno.remove(directory, { recursive: true });
   }
 });
 
@@ -262,7 +264,7 @@ function logPlayer(folder: string) {
       ...{ group, clock: fleet.clock, signal, onProgress },
       committer: () => client.committer(`${group}-0`),
       batchRecordsMax: 1000,
-      note: formatNote({ nowMs: options.nowMs, content: input.content }),
+      note: formatNote({ nowMs: options.nowMs, content: input.stream }),
       commitIntervalMs: 100,
       ratePerSecond: Infinity,
     });

@@ -25,13 +25,15 @@ Deno.test("demo --fresh does not touch a store in use, nor what is no store", as
     });
     await t.step("no store", async () => {
       await Deno.remove(`${folder}/gridwatch.lock`);
+      await Deno.writeTextFile(`${folder}/gridwatch.db`, "theirs");
       // Refused once, it leaves nothing there that would make the folder look like a store.
       for (let time = 0; time < 2; time++) {
         const { code, stderr } = await gridwatch("demo", "--fresh", "--data", folder, "--exit");
         assert.equal(code, 1);
-        assert.match(stderr, /^error: Cannot forget .*\/pg: it is no store of Gridwatch\nhint: /);
-        assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
-        assert.deepEqual(namesIn(folder), ["pg"]);
+        const refused =
+          /^error: Cannot forget .*\/gridwatch\.db: it is no store of Gridwatch\nhint: /;
+        assert.match(stderr, refused);
+        assert.deepEqual(namesIn(folder), ["gridwatch.db", "pg"]);
       }
     });
     await t.step("nor does run open what is no store", async () => {
@@ -39,9 +41,47 @@ Deno.test("demo --fresh does not touch a store in use, nor what is no store", as
       await Deno.writeTextFile(csv, CSV);
       const { code, stderr } = await gridwatch("run", csv, "--data", folder, "--exit");
       assert.equal(code, 1);
-      assert.match(stderr, /^error: Cannot open .*\/pg: it is no store of Gridwatch\nhint: /);
-      assert.deepEqual(namesIn(folder), ["a.csv", "pg"]);
-      assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+      assert.match(
+        stderr,
+        /^error: Cannot use the store in .*, it is damaged: file is not a database\n/,
+      );
+      assert.equal(await Deno.readTextFile(`${folder}/gridwatch.db`), "theirs");
+    });
+  });
+});
+
+Deno.test("the store of an earlier version is refused by name, and left alone but by demo --fresh", async (t) => {
+  await inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/pg`);
+    await Deno.writeTextFile(`${folder}/pg/PG_VERSION`, "17\n");
+    await Deno.writeTextFile(`${folder}/gridwatch.lock`, "1\n");
+    await Deno.writeTextFile(`${folder}/a.csv`, CSV);
+    for (const args of [["run", `${folder}/a.csv`, "--exit"], ["query", "SELECT 1"], ["verify"]]) {
+      await t.step(args[0], async () => {
+        const { code, stderr } = await gridwatch(...args, "--data", folder);
+        assert.equal(code, 1);
+        assert.match(
+          stderr,
+          /^error: Cannot open .*: it holds the store of an earlier version, in pg\/\n/,
+        );
+        assert.match(stderr, /\nhint: play the files again with --data DIR; .* left alone/);
+        assert.deepEqual(namesIn(folder), ["a.csv", "gridwatch.lock", "pg"]);
+        assert.deepEqual(namesIn(`${folder}/pg`), ["PG_VERSION"]);
+      });
+    }
+    await t.step("demo --fresh forgets it", async () => {
+      const { code, stderr } = await gridwatch(
+        "demo",
+        "--fresh",
+        "--data",
+        folder,
+        "--exit",
+        "--quiet",
+        "--rate",
+        "max",
+      );
+      assert.equal(code, 0, stderr);
+      assert.ok(!namesIn(folder).includes("pg"));
     });
   });
 });
@@ -71,14 +111,22 @@ Deno.test("run and demo --fresh leave a person's files in the folder of --data a
       await assertKept();
       assert.deepEqual(namesIn(`${folder}/.gridwatch-tmp`), ["notes"]);
     });
-    await t.step("demo --fresh, and forgets what the store held", async () => {
-      const args = ["--fresh", "--data", folder, "--exit", "--json", "--quiet", "--rate", "max"];
-      const { code, stdout, stderr } = await gridwatch("demo", ...args);
-      assert.equal(code, 0, stderr);
-      assert.equal(JSON.parse(stdout).meters, 201);
-      await assertKept();
-      assert.equal(await Deno.readTextFile(csv), CSV);
-    });
+    await t.step(
+      "demo --fresh, and forgets what the store held; it ends with what to do next",
+      async () => {
+        const args = ["--fresh", "--data", folder, "--exit", "--json", "--rate", "max"];
+        const { code, stdout, stderr } = await gridwatch("demo", ...args);
+        assert.equal(code, 0, stderr);
+        assert.equal(JSON.parse(stdout).meters, 201);
+        await assertKept();
+        assert.equal(await Deno.readTextFile(csv), CSV);
+        const next =
+          /\n {2}deno task gridwatch query "([^"]+)" --data (\S+)\n.* run YOUR_FILE.csv\n$/;
+        const [, sql, directory] = next.exec(stderr) ?? assert.fail(stderr);
+        const answer = await gridwatch("query", sql, "--data", directory, "--csv");
+        assert.equal(answer.stdout.split("\n").length, 1 + 5 + 1, answer.stderr);
+      },
+    );
   });
 });
 
@@ -130,15 +178,24 @@ Deno.test("replay --output gives a file its name when it is whole", async (t) =>
     await t.step("what failed leaves the file of before", async () => {
       const bad = `${folder}/bad.csv`;
       await Deno.writeTextFile(bad, "nothing,here\n1,2\n");
-      const { code } = await gridwatch("replay", bad, "--output", path, "--quiet");
+      const { code } = await gridwatch("replay", bad, "--output", path, "--force", "--quiet");
       assert.equal(code, 1);
       assert.equal(await Deno.readTextFile(path), "before");
       assert.deepEqual(namesIn(folder), ["bad.csv", "raw.jsonl"]);
     });
+    const csv = `${folder}/a.csv`;
+    await Deno.writeTextFile(csv, CSV);
+    await t.step("what is there stays without --force, the input itself too", async () => {
+      for (const there of [path, csv]) {
+        const { code, stderr } = await gridwatch("replay", csv, "--output", there, "--quiet");
+        assert.equal(code, 1);
+        assert.match(stderr, /it is there already\nhint: --force /);
+      }
+      assert.equal(await Deno.readTextFile(path), "before");
+      assert.equal(await Deno.readTextFile(csv), CSV);
+    });
     await t.step("what ended is there, and counted", async () => {
-      const csv = `${folder}/a.csv`;
-      await Deno.writeTextFile(csv, CSV);
-      const args = ["--output", path, "--json", "--quiet"];
+      const args = ["--output", path, "--force", "--json", "--quiet"];
       const { code, stdout } = await gridwatch("replay", csv, ...args);
       assert.equal(code, 0);
       assert.deepEqual(JSON.parse(stdout), { output: path, readings: 1, rows: 1 });

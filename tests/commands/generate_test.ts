@@ -103,7 +103,7 @@ function countFile(csv: string, truth: Truth, hasTicks: boolean): Totals {
 
 async function generateTruth(dir: string, args: string[]): Promise<{ csv: string; truth: Truth }> {
   const output = join(dir, "fleet.csv"), defects = join(dir, "fleet.json");
-  const all = ["--output", output, "--defects", defects, ...args];
+  const all = ["--output", output, "--defects", defects, "--force", ...args];
   assert.equal(await generate(all, hear().ports), 0);
   return {
     csv: await Deno.readTextFile(output),
@@ -214,14 +214,14 @@ Deno.test("generate() begins at --start, read as UTC unless it has an offset", a
   }
 });
 
-Deno.test("generate() makes missing folders, replaces an old file, and leaves nothing else behind", async () => {
+Deno.test("generate() makes missing folders, replaces an old file by force, and leaves nothing else behind", async () => {
   await inTempDir(async (dir) => {
     const output = join(dir, "a", "b", "fleet.csv");
     const { ports, stderr, stdout } = hear();
     assert.equal(await generate(["--output", output, "--days", "1"], ports), 0);
     const bytes = Deno.readTextFileSync(output);
     Deno.writeTextFileSync(output, "x".repeat(10 * bytes.length));
-    assert.equal(await generate(["--output", output, "--days", "1"], ports), 0);
+    assert.equal(await generate(["--output", output, "--force", "--days", "1"], ports), 0);
     assert.equal(Deno.readTextFileSync(output), bytes);
     assert.deepEqual(namesIn(join(dir, "a", "b")), ["fleet.csv"]);
     assert.equal(stdout(), "");
@@ -232,12 +232,33 @@ Deno.test("generate() makes missing folders, replaces an old file, and leaves no
   });
 });
 
+Deno.test("generate() without --force leaves a file that is there, and says so", async () => {
+  await inTempDir(async (dir) => {
+    const own = join(dir, "own.csv"), link = join(dir, "link.csv"), fleet = join(dir, "fleet.csv");
+    Deno.writeTextFileSync(own, "my readings");
+    Deno.symlinkSync(own, link);
+    for (
+      const args of [["--output", own], ["--output", link], ["--output", fleet, "--defects", own]]
+    ) {
+      await assert.rejects(generate([...args, "--days", "1"], hear().ports), (error) => {
+        assert.ok(error instanceof RunError);
+        assert.match(error.message, /^Cannot write ".*": it is there already$/);
+        assert.match(error.hint ?? "", /^--force /);
+        return true;
+      });
+      assert.equal(Deno.readTextFileSync(own), "my readings");
+      assert.deepEqual(namesIn(dir), ["link.csv", "own.csv"]);
+    }
+    assert.equal(await generate(["--output", "/dev/null", "--days", "1"], hear().ports), 0);
+  });
+});
+
 Deno.test("generate() replaces the target of a link, and keeps the link", async () => {
   await inTempDir(async (dir) => {
     const target = join(dir, "target.csv"), link = join(dir, "link.csv");
     Deno.writeTextFileSync(target, "old");
     Deno.symlinkSync(target, link);
-    await generate(["--output", link, "--days", "1", "--quiet"], hear().ports);
+    await generate(["--output", link, "--force", "--days", "1", "--quiet"], hear().ports);
     assert.ok(Deno.lstatSync(link).isSymlink);
     assert.match(Deno.readTextFileSync(target), /^meter_id,/);
   });
@@ -250,11 +271,15 @@ Deno.test("generate() that cannot write says so, and leaves old files as they we
     Deno.writeTextFileSync(file, "");
     for (
       const [args, message] of [
+        [["--output", output], /^Cannot write ".*": it is there already$/],
         [["--output", dir], /^Cannot write ".*": it is a directory$/],
         [["--output", join(file, "x.csv")], /^Cannot write ".*x\.csv": Not a directory$/],
-        [["--output", output, "--defects", dir], /^Cannot write ".*": it is a directory$/],
         [
-          ["--output", output, "--defects", join(file, "x")],
+          ["--output", output, "--force", "--defects", dir],
+          /^Cannot write ".*": it is a directory$/,
+        ],
+        [
+          ["--output", output, "--force", "--defects", join(file, "x")],
           /^Cannot write ".*": Not a directory$/,
         ],
       ] as const
@@ -293,7 +318,7 @@ Deno.test("generate() --json prints one object on stdout, and --quiet nothing at
     assert.equal(answer.defects.churn, 1);
     assert.equal(answer.seconds, 0.04);
     assert.ok(loud.stdout().endsWith("}\n") && !loud.stderr().includes("\r"));
-    await generate(["--output", output, "--quiet"], quiet.ports);
+    await generate(["--output", output, "--force", "--quiet"], quiet.ports);
     assert.equal(quiet.stdout() + quiet.stderr(), "");
   });
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { settleTopics, type TopicsWish } from "../../src/commands/topics.ts";
 import type { TopicSpec } from "../../src/engine/log/ports.ts";
 import { topicNames } from "../../src/engine/log/records.ts";
+import { gridwatch } from "./command_line.ts";
 
 const NAMES = topicNames("t_");
 const ALL = Object.values(NAMES);
@@ -80,5 +81,40 @@ Deno.test("settleTopics() finds a topic of another number than the raw topic wro
     const { isGood, states } = await settle(mixed, { isCreating });
     assert.equal(isGood, false);
     assert.deepEqual(states.sort(), ["differs", "ok"]);
+  }
+});
+
+/** How `topics` ends where the broker is at `port`, and how long that took, in milliseconds. */
+async function lookAt(port: number) {
+  const beganMs = performance.now();
+  const ended = await gridwatch("topics", "--brokers", `127.0.0.1:${port}`);
+  return { ...ended, tookMs: performance.now() - beganMs };
+}
+
+Deno.test("topics without a broker says so within five seconds", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const { code, stderr, tookMs } = await lookAt(port);
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: Cannot reach Kafka at 127.0.0.1:\d+: connection refused\nhint: /);
+  assert.ok(tookMs < 5000, `${tookMs} ms`);
+});
+
+Deno.test("topics answers within five seconds where a broker takes the connection and is silent", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const taken: Deno.Conn[] = [];
+  const taking = (async () => {
+    for await (const connection of listener) taken.push(connection);
+  })();
+  try {
+    const { code, stderr, tookMs } = await lookAt(listener.addr.port);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: Cannot reach Kafka at .*: no answer in time\nhint: /);
+    assert.ok(tookMs < 5000, `${tookMs} ms`);
+  } finally {
+    listener.close();
+    for (const connection of taken) connection.close();
+    await taking;
   }
 });

@@ -31,6 +31,15 @@ Deno.test("readArguments() says in one sentence what cannot be read", () => {
     const refuse = () => readArguments("verify", args, OPTIONS);
     assert.equal(refusalOf(refuse), `Cannot verify: ${reason}`);
   }
+  const hintOf = (arg: string) => {
+    try {
+      readArguments("verify", [arg], OPTIONS);
+    } catch (error) {
+      if (error instanceof UsageError) return error.hint;
+    }
+  };
+  assert.equal(hintOf("--date=x"), "did you mean --data? gridwatch verify --help");
+  assert.equal(hintOf("--anything"), "gridwatch verify --help");
   assert.match(
     refusalOf(() => readArguments("topics", ["-x"], OPTIONS)),
     /^Cannot look after the /,

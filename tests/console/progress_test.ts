@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   createProgress,
   formatCount,
-  formatDuration,
   type Progress,
   type ProgressOptions,
 } from "../../src/console/progress.ts";
@@ -148,20 +147,4 @@ Deno.test("createProgress() writes nothing when silent", () => {
 
 Deno.test("formatCount() groups thousands", () => {
   assert.deepEqual([0, 999, 1000, 1234567].map(formatCount), ["0", "999", "1,000", "1,234,567"]);
-});
-
-Deno.test("formatDuration() rounds up, and never shows 60 s or 60 min", () => {
-  for (
-    const [seconds, text] of [
-      [0, "0 s"],
-      [0.2, "1 s"],
-      [59, "59 s"],
-      [59.5, "1 min 0 s"],
-      [80, "1 min 20 s"],
-      [3599.5, "1 h 0 min"],
-      [3661, "1 h 2 min"],
-      [47 * 3600, "47 h 0 min"],
-      [4 * 86_400 + 7_200, "4 d 2 h"],
-    ] as const
-  ) assert.equal(formatDuration(seconds), text);
 });

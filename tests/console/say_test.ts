@@ -1,12 +1,13 @@
 /** What data, files, settings and servers put into our words is shown, and does nothing. */
 import assert from "node:assert/strict";
-import { PgliteStore } from "../../src/adapters/pglite/store.ts";
+import { SqliteStore } from "../../src/adapters/sqlite/store.ts";
 import { troubleEvent } from "../../src/setup/kafka_worker.ts";
 import { listen } from "../../src/console/listen.ts";
 import { logEvent } from "../../src/console/log_event.ts";
 import { draw, print, say } from "../../src/console/shell.ts";
 import { visible } from "../../src/console/visible.ts";
 import { LogError } from "../../src/engine/log/ports.ts";
+import { commitOf } from "../adapters/commits.ts";
 import { gridwatch, inFolder, keep } from "../commands/command_line.ts";
 
 /** Writes a clipboard, clears the screen by a C1 control, turns the text round, and ends a line. */
@@ -91,7 +92,10 @@ Deno.test("Options, words, commands, files, settings and SQL are named and do no
     };
     const csv = `${folder}/${HOSTILE.replaceAll("/", "")}.csv`;
     await Deno.writeTextFile(csv, `meter_id,timestamp,consumption_kwh\n"M1","${HOSTILE}",1\n`);
-    await (await PgliteStore.open(`${folder}/store`)).close();
+    await Deno.mkdir(`${folder}/store`);
+    const store = await SqliteStore.open(`${folder}/store`);
+    await store.commit(commitOf(0, 0));
+    await store.close();
     const inStore = ["--data", `${folder}/store`];
     const lines: [name: string, args: string[]][] = [
       ["an unknown command", [HOSTILE]],
@@ -108,7 +112,7 @@ Deno.test("Options, words, commands, files, settings and SQL are named and do no
       ["a YAML value", await yaml("value.yaml", `timezone: "a\\e\\x9bz"\n`)],
       ["a YAML fault", await yaml("fault.yaml", "a: *\x9b2J\u202e\n")],
       ["a column in an SQL error", ["query", `SELECT "${HOSTILE}"`, ...inStore]],
-      ["a cast in an SQL error", ["query", `SELECT '${HOSTILE}'::int`, ...inStore]],
+      ["a function in an SQL error", ["query", `SELECT "${HOSTILE}"(1)`, ...inStore]],
       ["a folder", ["query", "SELECT 1", "--data", `${folder}/store/gridwatch.lock/${HOSTILE}`]],
     ];
     for (const [name, args] of lines) {

@@ -56,34 +56,89 @@ Deno.test("formatTable() writes out what would move the cursor, colour the text 
   assert.ok(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(table));
 });
 
-Deno.test("formatTable() keeps to widthMax by cutting the widest text first, and never a number", () => {
-  const rows = [["MAC000002", 123456.789, "x".repeat(60)], ["MAC000003", 0.1, "y"]];
-  const columns = ["meter_id", "consumption_kwh", "detail"];
-  for (const widthMax of [200, 80, 60, 50, 40, 30]) {
-    const lines = formatTable(columns, rows, { widthMax }).split("\n");
-    assert.ok(lines.every((line) => line.length <= widthMax), `${widthMax}\n${lines.join("\n")}`);
-    assert.ok(lines[2].includes("123456.789"), `${widthMax}`);
-  }
-  assert.match(formatTable(columns, rows, { widthMax: 60 }), /^MAC000002 .* x+…$/m);
-});
+const linesOf = (text: string) => text.trimEnd().split("\n");
 
-Deno.test("formatTable() overflows rather than cut a number, and cuts no text below 4 characters", () => {
+Deno.test("formatTable() too wide for the terminal is a record a row, with every cell whole", () => {
+  const columns = ["time", "meter_id", "raw"];
+  const rows = [
+    [AT, "MTR000000001", "x".repeat(30)],
+    [AT, "MTR000000002", null],
+  ];
+  const fits = formatTable(columns, rows);
+  const width = linesOf(fits)[0].length + "x".repeat(30).length - "raw".length;
+  assert.equal(formatTable(columns, rows, { widthMax: width }), fits);
   assert.equal(
-    formatTable(["name", "n"], [["abcdefgh", 1234567890]], { widthMax: 8 }),
-    "name           n\n────  ──────────\nabc…  1234567890\n",
+    formatTable(columns, rows, { widthMax: width - 1 }),
+    [
+      "── 1 ─────────────────────────",
+      "time      2013-01-01T10:30:00Z",
+      "meter_id  MTR000000001",
+      "raw       xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+      "── 2 ─────────────────────────",
+      "time      2013-01-01T10:30:00Z",
+      "meter_id  MTR000000002",
+      "raw",
+      "",
+    ].join("\n"),
   );
 });
 
-Deno.test("formatTable() cuts between characters, not inside one", () => {
-  const table = formatTable(["c"], [["🔌🔌🔌🔌🔌🔌🔌🔌"]], { widthMax: 5 });
-  assert.equal(table.split("\n")[2], "🔌🔌🔌🔌…");
+Deno.test("formatTable() cuts nothing at any width, and keeps to one that takes a name and a value", () => {
+  const words = "a reading too many words long for one line of any narrow terminal ".repeat(3)
+    .trim();
+  const rows = [["MAC000002", 123456.789, words, "y".repeat(90)], ["MAC000003", 0.1, "y", "z"]];
+  const columns = ["meter_id", "consumption_kwh", "detail", "raw"];
+  const cells = rows.flat().join("").replaceAll(" ", "");
+  const countOf = (text: string, char: string) => text.split(char).length;
+  for (const wrapped of [[], [2], [2, 3]]) {
+    for (let widthMax = 40; widthMax < 320; widthMax++) {
+      const table = formatTable(columns, rows, { widthMax, wrapped });
+      const lines = linesOf(table);
+      assert.ok(lines.every((line) => line.length <= widthMax), `${widthMax}\n${table}`);
+      assert.ok(lines.some((line) => line.includes("123456.789")), `${widthMax}\n${table}`);
+      for (const char of new Set(cells)) {
+        assert.ok(countOf(table, char) >= countOf(cells, char), `${char} ${widthMax}\n${table}`);
+      }
+    }
+  }
+});
+
+Deno.test("formatTable() breaks the sentences of a table between words, each under its header", () => {
+  const rows = [[
+    "Kafka reachable",
+    "failed",
+    "no broker answers",
+    "is a broker at localhost:9092?",
+  ]];
+  assert.equal(
+    formatTable(["check", "state", "found", "fix"], rows, { widthMax: 70, wrapped: [2, 3] }),
+    [
+      "check            state   found              fix",
+      "───────────────  ──────  ─────────────────  ──────────────────────────",
+      "Kafka reachable  failed  no broker answers  is a broker at",
+      "                                            localhost:9092?",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("formatTable() breaks a word that is longer than a line, between characters", () => {
+  const plug = "🔌".repeat(45);
+  const lines = linesOf(formatTable(["c"], [[plug]], { widthMax: 23 }));
+  assert.deepEqual(lines.slice(1), [
+    `c  ${"🔌".repeat(20)}`,
+    `   ${"🔌".repeat(20)}`,
+    `   ${"🔌".repeat(5)}`,
+  ]);
 });
 
 Deno.test("formatTable() takes a megabyte in one of fifty cells within its width", () => {
   const columns = Array.from({ length: 50 }, (_, i) => `column_${i}`);
   const rows = [columns.map((_, i) => i === 7 ? "z".repeat(1 << 20) : "a longer text")];
-  const lines = formatTable(columns, rows, { widthMax: 400 }).split("\n");
-  assert.ok(lines.every((line) => line.length <= 400));
+  for (const wrapped of [[], [7]]) {
+    const lines = linesOf(formatTable(columns, rows, { widthMax: 400, wrapped }));
+    assert.ok(lines.every((line) => line.length <= 400));
+  }
 });
 
 Deno.test("formatTable() of no rows is the header and its rule; of no columns, two empty lines", () => {

@@ -1,7 +1,7 @@
 /** Rung 5: one golden, many ways. */
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../src/adapters/memory/store.ts";
-import { PgliteStore } from "../../src/adapters/pglite/store.ts";
+import { SqliteStore } from "../../src/adapters/sqlite/store.ts";
 import { DISPOSITIONS, ledgerDifference } from "../../src/core/ledger.ts";
 import { playRecords } from "../../src/engine/pipeline.ts";
 import type { CommitStore } from "../../src/engine/ports.ts";
@@ -136,7 +136,8 @@ Deno.test("the golden streams reach every disposition, reason, flag and gap stat
 Deno.test("the golden streams read back from the embedded database are the frozen messages", async () => {
   const settings: OracleOptions[] = Object.values(GOLDEN);
   assert.equal(settings.length, NAMES.length);
-  const store = await PgliteStore.open(null);
+  const directory = await Deno.makeTempDir({ prefix: "gridwatch-golden-" });
+  const store = await SqliteStore.open(directory);
   try {
     for (const [partition, name] of NAMES.entries()) {
       const task = await Task.open({ ...coreOptions(GOLDEN[name]), partition }, store);
@@ -154,6 +155,7 @@ Deno.test("the golden streams read back from the embedded database are the froze
     }
   } finally {
     await store.close();
+    await Deno.remove(directory, { recursive: true });
   }
 });
 

@@ -1,18 +1,23 @@
-import type { PgliteStore } from "../../src/adapters/pglite/store.ts";
 import { emptyLedger } from "../../src/core/ledger.ts";
 import type { GapState, Outputs, RejectReason } from "../../src/core/outputs.ts";
 import { type GoldenFile, messageLines, positionLine } from "./golden.ts";
 
 type Row = Record<string, unknown>;
 
-const ms = (value: unknown): number => (value as Date).getTime();
+/** Tables to read, on whichever database. */
+type Tables = { query(sql: string, params?: readonly unknown[]): Promise<{ rows: Row[] }> };
+
+const ms = (value: unknown): number =>
+  value instanceof Date ? value.getTime() : Date.parse(String(value));
+/** Lists and objects are JSON text on SQLite. */
+const json = (value: unknown): unknown => typeof value === "string" ? JSON.parse(value) : value;
 const msOrNull = (value: unknown): number | null => value === null ? null : ms(value);
 const numberOrNull = (value: unknown): number | null => value === null ? null : Number(value);
 const textOrNull = (value: unknown): string | null => value === null ? null : String(value);
 
 /** What the tables hold of a partition, in the messages' form: each gap as it stands, by id. */
 export async function readTables(
-  store: PgliteStore,
+  store: Tables,
   partition: number,
 ): Promise<Record<GoldenFile, string>> {
   const outputs = await readOutputs(store, partition);
@@ -33,7 +38,7 @@ export async function readTables(
 }
 
 /** The rows of a partition as the outputs they were written from. */
-export async function readOutputs(store: PgliteStore, partition: number): Promise<Outputs> {
+export async function readOutputs(store: Tables, partition: number): Promise<Outputs> {
   const select = async (table: string, order: string): Promise<Row[]> => {
     const sql = `SELECT * FROM ${table} WHERE source_partition = $1 ORDER BY ${order}`;
     return (await store.query(sql, [partition])).rows;
@@ -45,10 +50,10 @@ export async function readOutputs(store: PgliteStore, partition: number): Promis
       timestampMs: ms(row.time),
       consumptionKwh: Number(row.consumption_kwh),
       status: row.status as "OK" | "LATE",
-      flags: row.flags as string[],
+      flags: json(row.flags) as string[],
       delayMs: Math.round(Number(row.delay_seconds) * 1000),
     })),
-    gaps: (await select("gap_alerts", `gap_id COLLATE "C"`)).map((row) => ({
+    gaps: byId(await select("gap_alerts", "gap_id")).map((row) => ({
       offset: Number(row.source_offset),
       meterId: String(row.meter_id),
       idMs: ms(row.time),
@@ -82,9 +87,14 @@ export async function readOutputs(store: PgliteStore, partition: number): Promis
       meterId: textOrNull(row.meter_id),
       timestampMs: ms(row.time),
       value: Number(row.value),
-      tags: row.tags as Record<string, string>,
+      tags: json(row.tags) as Record<string, string>,
     })),
   };
+}
+
+/** In the order of their UTF-16 units, which each database's own order may not be. */
+function byId(rows: Row[]): Row[] {
+  return rows.sort((a, b) => String(a.gap_id) < String(b.gap_id) ? -1 : 1);
 }
 
 function rawBytes({ raw, raw_encoding: encoding }: Row): Uint8Array {

@@ -1,18 +1,19 @@
-import { PgliteClient, SqlError } from "../../src/adapters/pglite/client.ts";
+import { openReader } from "../../src/adapters/sqlite/store.ts";
+import { TestPostgres } from "../pglite.ts";
 
 const CLI = new URL("../../cli.ts", import.meta.url);
 const DAY_MS = 86_400_000;
 
 /** The demo's tables, and what only a sink writes, in a PGlite. */
 export type DemoStore = AsyncDisposable & {
-  readonly client: PgliteClient;
+  readonly client: TestPostgres;
   /** The newest data's time, epoch milliseconds. */
   readonly newestMs: number;
   /** A meter with gaps, late, too-late and rejected readings in the last 28 days of data. */
   readonly meterId: string;
 };
 
-/** Plays the demo into a temporary folder, in a process of its own, and opens its tables. */
+/** Plays the demo into a temporary folder, in a process of its own, and copies it into a PostgreSQL. */
 export async function openDemo(): Promise<DemoStore> {
   const folder = await Deno.makeTempDir({ prefix: "gridwatch-grafana-" });
   const permissions = ["read", "write", "net", "env", "sys"].map((name) => `--allow-${name}`);
@@ -21,7 +22,11 @@ export async function openDemo(): Promise<DemoStore> {
     args: ["run", "--no-check", ...permissions, CLI.href, ...demo],
   }).output();
   if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
-  const client = await PgliteClient.open(`${folder}/pg`);
+  const client = await TestPostgres.open();
+  const store = await openReader(folder);
+  await client.copyFrom(store);
+  await store.close();
+  await Deno.remove(folder, { recursive: true });
   await client.script(`
     INSERT INTO sink_positions (topic, partition, next_offset)
       VALUES ('smartmeter_validated', 0, 283670);
@@ -33,10 +38,7 @@ export async function openDemo(): Promise<DemoStore> {
     client,
     newestMs,
     meterId,
-    [Symbol.asyncDispose]: async () => {
-      await client.close();
-      await Deno.remove(folder, { recursive: true });
-    },
+    [Symbol.asyncDispose]: () => client.close(),
   };
 }
 
@@ -47,18 +49,18 @@ const METER = `SELECT meter_id FROM late_events l
                 WHERE v.meter_id = l.meter_id AND v.time >= $1 AND v.status = 'LATE')
   ORDER BY meter_id LIMIT 1`;
 
-async function only(client: PgliteClient, sql: string, params: unknown[] = []): Promise<unknown> {
+async function only(client: TestPostgres, sql: string, params: unknown[] = []): Promise<unknown> {
   const { rows: [row], columns: [column] } = await client.query(sql, params);
   const value = row?.[column];
   return value instanceof Date ? value.getTime() : value;
 }
 
-/** Columns and rows of a query that only reads; an error has the query with it. */
-export async function ask(client: PgliteClient, sql: string) {
+/** Columns and rows of a query; an error has the query with it. */
+export async function ask(client: TestPostgres, sql: string) {
   try {
-    return await client.query(sql, [], { readOnly: true });
+    return await client.query(sql);
   } catch (error) {
-    if (!(error instanceof SqlError)) throw error;
+    if (!(error instanceof Error)) throw error;
     throw new Error(`${error.message} in\n${sql}`, { cause: error });
   }
 }

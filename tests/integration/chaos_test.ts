@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { chaosPlan } from "./chaos_plan.ts";
 import { CHAOS_SEEDS } from "./chaos_seeds.ts";
 import { runChaos } from "./chaos.ts";
+import { serverTests } from "./servers.ts";
+
+const { serverTest } = await serverTests("kafka");
 
 Deno.test("chaosPlan() of a seed is always the same, and has every kind of harm in it", () => {
   const plan = chaosPlan(3, 120_000);
@@ -14,7 +17,7 @@ Deno.test("chaosPlan() of a seed is always the same, and has every kind of harm 
 
 // The short run of every test run is that of the seeds kept: about a minute each.
 for (const { seed, seconds } of CHAOS_SEEDS) {
-  Deno.test(`chaos of seed ${seed} leaves the outputs of an undisturbed run`, async () => {
+  serverTest(`chaos of seed ${seed} leaves the outputs of an undisturbed run`, async () => {
     const { problems, counts } = await runChaos(seed, seconds * 1000, () => {});
     assert.deepEqual(problems, [], `seed ${seed}`);
     assert.ok(counts.kill > 0 && counts["kill broker"] > 0);

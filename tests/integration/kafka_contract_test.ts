@@ -22,7 +22,7 @@ import { contractTests, numbered } from "./kafka_suite.ts";
 
 /** What any adapter of the log port must do with transactions, on a real broker. */
 
-const contractTest = contractTests();
+const contractTest = await contractTests();
 
 contractTest(
   "read_committed passes over two aborts in a row by one producer",

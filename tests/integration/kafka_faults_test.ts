@@ -4,12 +4,14 @@ import type { LogRecords } from "../../src/engine/log/ports.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka, withKafka } from "./kafka_harness.ts";
 import { bytesAt, Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
+import { serverTests } from "./servers.ts";
 
 /** What is left of the pipeline's promises when commands and the broker are killed. */
 
+const { serverTest, beforeAll } = await serverTests("kafka");
 let kafka: Kafka;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   kafka = await startKafka();
 });
 
@@ -20,7 +22,7 @@ function pipelineTest(
   test: (pipeline: Pipeline) => Promise<void>,
   options: PipelineOptions = {},
 ): void {
-  Deno.test(name, () => withPipeline(kafka.brokers, options, test));
+  serverTest(name, () => withPipeline(kafka.brokers, options, test));
 }
 
 const WRITER = { compression: "none", batchBytesMax: 512 << 10, deadlineMs: 20_000 } as const;
@@ -185,7 +187,9 @@ pipelineTest(
     for (; kills < 5; kills++) {
       const before = await rawEnds(pipeline);
       const running = pipeline.start(...replay, "--rate", "4000", ...pipeline.brokers);
-      await until("it sends", async () => await rawEnds(pipeline) > before + 1000 * (kills % 3));
+      // A transaction that the kill before left open is waited for, until the broker aborts it.
+      const sends = async () => await rawEnds(pipeline) > before + 1000 * (kills % 3);
+      await until("it sends", sends, 120_000);
       running.kill("SIGKILL");
       assert.notEqual((await running.ended).code, 0, "it was done before the kill");
     }
@@ -294,7 +298,7 @@ function brokerTest(
   name: string,
   test: (pipeline: Pipeline, kafka: Kafka) => Promise<void>,
 ): void {
-  Deno.test(
+  serverTest(
     name,
     () =>
       withKafka(

@@ -5,12 +5,14 @@ import { FencedError } from "../../src/engine/ports.ts";
 import { openCommitter, openLog, readValues, recordsOf, rejection } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
+import { serverTests } from "./servers.ts";
 
+const { serverTest, beforeAll } = await serverTests("kafka");
 let kafka: Kafka;
 let log: KafkaLog;
 let names = 0;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   kafka = await startKafka();
 });
 
@@ -39,7 +41,7 @@ function join(
 }
 
 function groupTest(name: string, test: (topic: string) => Promise<void>): void {
-  Deno.test(name, async () => {
+  serverTest(name, async () => {
     log = openLog(kafka.brokers);
     const topic = `group-${++names}-${crypto.randomUUID().slice(0, 8)}`;
     try {

@@ -1,54 +1,35 @@
+import { isKept, keptFolder } from "./kept_folder.ts";
+
 /**
- * Kafka's jars from Maven Central, fetched once a version into
- * `~/.cache/gridwatch-tests/kafka-<version>`. Needs `mvn` and Java 17.
+ * Kafka's jars from Maven Central, fetched once a version. Needs `mvn` and a Java.
  *
  * @returns The folder of the jars.
  */
 export async function kafkaJars(version: string): Promise<string> {
-  const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
-  const folder = `${cache}/gridwatch-tests/kafka-${version}`;
-  if (await isFolder(folder)) return folder;
-  const building = await Deno.makeTempDir({ prefix: "gridwatch-jars-" });
-  try {
-    await Deno.writeTextFile(`${building}/pom.xml`, pom(version));
-    const { success, stdout } = await new Deno.Command("mvn", {
-      args: [
-        "-q",
-        "-B",
-        "-U",
-        "dependency:copy-dependencies",
-        `-DoutputDirectory=${building}/jars`,
-      ],
-      cwd: building,
-      stdout: "piped",
-      stderr: "inherit",
-    }).output();
-    if (!success) throw new Error(`no Kafka ${version}: ${new TextDecoder().decode(stdout)}`);
-    await Deno.mkdir(`${cache}/gridwatch-tests`, { recursive: true });
-    await move(`${building}/jars`, folder);
-  } finally {
-    await Deno.remove(building, { recursive: true });
-  }
-  return folder;
+  return await keptFolder(folderName(version), async (folder) => {
+    const pomFile = await Deno.makeTempFile({ prefix: "gridwatch-jars-", suffix: ".xml" });
+    try {
+      await Deno.writeTextFile(pomFile, pom(version));
+      const goal = ["dependency:copy-dependencies", `-DoutputDirectory=${folder}`];
+      const { success, stdout } = await new Deno.Command("mvn", {
+        args: ["-q", "-B", "-U", "-f", pomFile, ...goal],
+        stdout: "piped",
+        stderr: "inherit",
+      }).output();
+      if (!success) throw new Error(`no Kafka ${version}: ${new TextDecoder().decode(stdout)}`);
+    } finally {
+      await Deno.remove(pomFile);
+    }
+  });
 }
 
-/** Into its place in one step, so that nobody sees half of it; another may have been first. */
-async function move(from: string, to: string): Promise<void> {
-  const beside = `${to}.${Deno.pid}`;
-  await Deno.mkdir(beside, { recursive: true });
-  for await (const { name } of Deno.readDir(from)) {
-    await Deno.copyFile(`${from}/${name}`, `${beside}/${name}`);
-  }
-  try {
-    await Deno.rename(beside, to);
-  } catch (error) {
-    await Deno.remove(beside, { recursive: true });
-    if (!await isFolder(to)) throw error;
-  }
+/** Whether they have been fetched, so that Maven is not needed any more. */
+export async function hasKafkaJars(version: string): Promise<boolean> {
+  return await isKept(folderName(version));
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+function folderName(version: string): string {
+  return `kafka-${version}`;
 }
 
 /** Not needed by a broker or the console tools: other logging bindings, Connect's web server. */

@@ -3,10 +3,12 @@ import { until } from "./kafka_broker.ts";
 import { consoleTool, type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
 import { freePort } from "./ports.ts";
+import { serverTests } from "./servers.ts";
 
+const { serverTest, beforeAll } = await serverTests("kafka");
 let kafka: Kafka;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   kafka = await startKafka();
 });
 
@@ -18,7 +20,7 @@ function pipelineTest(
   options: PipelineOptions & { ignore?: boolean } = {},
 ): void {
   const { ignore = false } = options;
-  Deno.test({ name, ignore, fn: () => withPipeline(kafka.brokers, options, test) });
+  serverTest(name, () => withPipeline(kafka.brokers, options, test), { ignore });
 }
 
 const LONDON =
@@ -41,7 +43,7 @@ async function makeFleet(pipeline: Pipeline, { meters = 60, days = 5 } = {}): Pr
 async function assertAsEmbedded(pipeline: Pipeline, path: string, defects: readonly string[]) {
   await pipeline.createTopics();
   const sent = await pipeline.onKafka("replay", path, "--kafka", "--json", ...defects);
-  assert.match(sent.stderr, /records sent to \w+_raw in \d/);
+  assert.match(sent.stderr, /records sent to \w+_raw in (< )?\d+ (ms|s|min)/);
   const processor = pipeline.process();
   await pipeline.untilJudged();
   assert.deepEqual(await terminate(processor).then(({ code }) => code), 0);

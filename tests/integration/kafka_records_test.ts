@@ -13,7 +13,7 @@ import { contractTests, numbered } from "./kafka_suite.ts";
 
 /** What any adapter of the log port must do with records and batches, on a real broker. */
 
-const contractTest = contractTests();
+const contractTest = await contractTests();
 
 contractTest(
   "reading goes over the holes of compaction, from any offset",

@@ -12,13 +12,16 @@ import {
 } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 import { withKafka } from "./kafka_harness.ts";
+import { serverTests } from "./servers.ts";
 
 /** What holds when brokers are killed under the adapter. */
+
+const { serverTest } = await serverTests("kafka");
 
 const TOPIC = "restart";
 const SPEC = { name: TOPIC, partitions: 2, replication: 1, configs: {} };
 
-Deno.test("a broker killed and back: transactions, readers and producers go on", async () => {
+serverTest("a broker killed and back: transactions, readers and producers go on", async () => {
   await withKafka({ owned: true }, async (kafka) => {
     const log = openLog(kafka.brokers);
     await log.admin({ deadlineMs: 20_000 }).createTopics([SPEC]);
@@ -61,7 +64,7 @@ Deno.test("a broker killed and back: transactions, readers and producers go on",
   });
 });
 
-Deno.test("commits while the broker is killed again and again are all or nothing", async () => {
+serverTest("commits while the broker is killed again and again are all or nothing", async () => {
   await withKafka({ owned: true }, async (kafka) => {
     const log = openLog(kafka.brokers);
     await log.admin({ deadlineMs: 20_000 }).createTopics([SPEC]);
@@ -109,44 +112,47 @@ Deno.test("commits while the broker is killed again and again are all or nothing
   });
 });
 
-Deno.test("three brokers, one killed under load: leaders and coordinators move, nothing is lost", async () => {
-  await withKafka({ brokers: 3, heapMib: 384 }, async (kafka) => {
-    const log = openLog(kafka.brokers);
-    const admin = log.admin({ deadlineMs: 30_000 });
-    await admin.createTopics([{ ...SPEC, replication: 3 }]);
-    const committers = [0, 1].map((partition) =>
-      openCommitter(log, `app-${partition}`, { deadlineMs: 60_000 })
-    );
-    await Promise.all(committers.map((committer) => committer.open()));
-    let rounds = 0;
-    const commitRound = async () => {
-      const value = `round-${rounds++}`;
-      await Promise.all(committers.map((committer, partition) =>
-        committer.commit({
-          records: [recordsOf(TOPIC, [value], { partition })],
-          groupOffset: { group: "g", topic: TOPIC, partition, nextOffset: rounds, metadata: "" },
-        })
-      ));
-    };
-    for (const node of kafka.nodes) {
-      const until = rounds + 10;
-      while (rounds < until) await commitRound();
-      await node.kill();
-      while (rounds < until + 10) await commitRound();
-      await node.start();
-    }
-    const expected = Array.from({ length: rounds }, (_, round) => `round-${round}`);
-    for (const partition of [0, 1]) {
-      assert.deepEqual(await readValues(log, { topic: TOPIC, partition }), expected);
-    }
-    const stored = await admin.groupOffsets(
-      "g",
-      [0, 1].map((partition) => ({ topic: TOPIC, partition })),
-    );
-    assert.deepEqual(stored.map(({ nextOffset }) => nextOffset), [rounds, rounds]);
-    await log.close();
-  });
-});
+serverTest(
+  "three brokers, one killed under load: leaders and coordinators move, nothing is lost",
+  async () => {
+    await withKafka({ brokers: 3, heapMib: 384 }, async (kafka) => {
+      const log = openLog(kafka.brokers);
+      const admin = log.admin({ deadlineMs: 30_000 });
+      await admin.createTopics([{ ...SPEC, replication: 3 }]);
+      const committers = [0, 1].map((partition) =>
+        openCommitter(log, `app-${partition}`, { deadlineMs: 60_000 })
+      );
+      await Promise.all(committers.map((committer) => committer.open()));
+      let rounds = 0;
+      const commitRound = async () => {
+        const value = `round-${rounds++}`;
+        await Promise.all(committers.map((committer, partition) =>
+          committer.commit({
+            records: [recordsOf(TOPIC, [value], { partition })],
+            groupOffset: { group: "g", topic: TOPIC, partition, nextOffset: rounds, metadata: "" },
+          })
+        ));
+      };
+      for (const node of kafka.nodes) {
+        const until = rounds + 10;
+        while (rounds < until) await commitRound();
+        await node.kill();
+        while (rounds < until + 10) await commitRound();
+        await node.start();
+      }
+      const expected = Array.from({ length: rounds }, (_, round) => `round-${round}`);
+      for (const partition of [0, 1]) {
+        assert.deepEqual(await readValues(log, { topic: TOPIC, partition }), expected);
+      }
+      const stored = await admin.groupOffsets(
+        "g",
+        [0, 1].map((partition) => ({ topic: TOPIC, partition })),
+      );
+      assert.deepEqual(stored.map(({ nextOffset }) => nextOffset), [rounds, rounds]);
+      await log.close();
+    });
+  },
+);
 
 function isAny(outcomes: Map<number, string>, outcome: string): boolean {
   return [...outcomes.values()].includes(outcome);

@@ -11,11 +11,13 @@ import {
   rejection,
 } from "./kafka_fixture.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
+import { serverTests } from "./servers.ts";
 import { PASSWORD, unsignedToken, USER } from "./kafka_secured.ts";
 
+const { serverTest, beforeAll } = await serverTests("kafka");
 let kafka: Kafka;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   kafka = await startKafka({ owned: true, secured: true });
 });
 
@@ -35,7 +37,7 @@ const USERS: Sasl[] = [
 ];
 
 for (const sasl of USERS) {
-  Deno.test(`commits and reads over TLS as a user of SASL ${sasl.mechanism}`, async () => {
+  serverTest(`commits and reads over TLS as a user of SASL ${sasl.mechanism}`, async () => {
     const log = openSecured({ sasl });
     const topic = `secured-${sasl.mechanism.toLowerCase()}`;
     const admin = log.admin({ deadlineMs: 10_000 });
@@ -57,27 +59,30 @@ async function refusal(log: KafkaLog): Promise<string> {
   return error.message.replace(/at [^ ]+: /, "");
 }
 
-Deno.test("reach() says what is wrong: password, certificate, TLS missing, TLS not spoken", async () => {
-  const [sasl] = USERS;
-  const wrong = { ...sasl, password: "guess" };
-  assert.equal(
-    await refusal(openSecured({ sasl: wrong })),
-    "Cannot reach Kafka it refuses the name or password (SASL)",
-  );
-  assert.equal(
-    await refusal(openSecured({ sasl, tls: {} })),
-    "Cannot reach Kafka its certificate is unknown",
-  );
-  const plain = await refusal(openSecured({ sasl, tls: null }));
-  assert.match(plain, /Cannot reach Kafka (it speaks TLS|connection closed|no answer)/);
-  const overPlain = new KafkaLog({ ...kafkaOptions(kafka.brokers), tls: {} }, () => {});
-  assert.match(
-    await refusal(overPlain),
-    /Cannot reach Kafka (the TLS|connection closed|no answer)/,
-  );
-});
+serverTest(
+  "reach() says what is wrong: password, certificate, TLS missing, TLS not spoken",
+  async () => {
+    const [sasl] = USERS;
+    const wrong = { ...sasl, password: "guess" };
+    assert.equal(
+      await refusal(openSecured({ sasl: wrong })),
+      "Cannot reach Kafka it refuses the name or password (SASL)",
+    );
+    assert.equal(
+      await refusal(openSecured({ sasl, tls: {} })),
+      "Cannot reach Kafka its certificate is unknown",
+    );
+    const plain = await refusal(openSecured({ sasl, tls: null }));
+    assert.match(plain, /Cannot reach Kafka (it speaks TLS|connection closed|no answer)/);
+    const overPlain = new KafkaLog({ ...kafkaOptions(kafka.brokers), tls: {} }, () => {});
+    assert.match(
+      await refusal(overPlain),
+      /Cannot reach Kafka (the TLS|connection closed|no answer)/,
+    );
+  },
+);
 
-Deno.test("the plain listener beside it goes on", async () => {
+serverTest("the plain listener beside it goes on", async () => {
   const log = openLog(kafka.brokers);
   await log.reach(5_000);
   await log.close();

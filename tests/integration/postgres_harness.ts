@@ -1,14 +1,18 @@
 import postgres from "postgres";
+import { freePort } from "./ports.ts";
+import { postgresPrograms } from "./postgres_programs.ts";
 
 /**
- * A real PostgreSQL for tests: Debian's (or the programs in POSTGRES_BIN), in a temporary folder on a
- * free port, run as the user `postgres` where the tests run as root, which it refuses. With
- * DATABASE_URL set that server is used instead, and each test has a database of its own there all the
- * same. TimescaleDB is used where it is installed, or on the server of GRIDWATCH_TIMESCALE_URL.
+ * A real PostgreSQL for tests, in a temporary folder on a free port, run as the user `nobody` where
+ * the tests run as root, which it refuses. With DATABASE_URL set that server is used instead, and
+ * each test has a database of its own there all the same. TimescaleDB is used where it is installed,
+ * or on the server of GRIDWATCH_TIMESCALE_URL.
  */
 
 const START_MS_MAX = 30_000;
-const MISSING = "PostgreSQL is needed: apt-get install -y postgresql, or set DATABASE_URL";
+const NOBODY = 65_534;
+/** Of `postmaster.pid`: how far a server is. */
+const STATUS_LINE = 7;
 
 export type Postgres = AsyncDisposable & {
   /** Of a server-wide database. */
@@ -66,7 +70,7 @@ async function findTimescaleUrl(): Promise<string | null> {
 }
 
 async function isTimescaleInstalled(): Promise<boolean> {
-  const binaries = await findBinaries().catch(() => null);
+  const binaries = await postgresPrograms().catch(() => null);
   if (binaries === null) return false;
   try {
     const { stdout } = await new Deno.Command(`${binaries}/pg_config`, { args: ["--sharedir"] })
@@ -156,7 +160,7 @@ class OwnedPostgres implements Postgres {
   }
 
   static async start(timescale: TimescaleLicense | null): Promise<OwnedPostgres> {
-    const binaries = await findBinaries();
+    const binaries = await postgresPrograms();
     const folder = await Deno.makeTempDir({ prefix: "gridwatch-postgres-" });
     const server = new OwnedPostgres(folder, freePort(), binaries, timescale);
     try {
@@ -233,12 +237,7 @@ class OwnedPostgres implements Postgres {
   }
 
   async #answers(): Promise<boolean> {
-    const { success } = await new Deno.Command(`${this.binaries}/pg_isready`, {
-      args: ["-q", "-h", "127.0.0.1", "-p", String(this.port), "-U", "postgres"],
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return success;
+    return (await this.#pidFile()).split("\n").at(STATUS_LINE)?.trim() === "ready";
   }
 
   async #run(program: string, args: string[]): Promise<void> {
@@ -246,15 +245,13 @@ class OwnedPostgres implements Postgres {
     if (!success) throw new Error(`${program} failed: ${await this.log()}`);
   }
 
-  /** As the user postgres when this is root; `$0` and the rest become the command. */
+  /** `$0` and the rest become the command. */
   #command(program: string, args: string[]): Deno.Command {
     const script = `exec "$0" "$@" >>"${this.folder}/log" 2>&1`;
-    const command = ["-c", script, `${this.binaries}/${program}`, ...args];
-    const isRoot = Deno.uid() === 0;
-    return new Deno.Command(isRoot ? "setpriv" : "sh", {
-      args: isRoot
-        ? ["--reuid=postgres", "--regid=postgres", "--init-groups", "sh", ...command]
-        : command,
+    const user = Deno.uid() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+    return new Deno.Command("sh", {
+      args: ["-c", script, `${this.binaries}/${program}`, ...args],
+      ...user,
       cwd: this.folder,
       stdin: "null",
       stdout: "null",
@@ -271,27 +268,4 @@ function timescaleSettings(license: TimescaleLicense | null): string[] {
     ...["-c", "timescaledb.telemetry_level=off", "-c", "max_worker_processes=64"],
     ...["-c", "timescaledb.max_background_workers=32"],
   ];
-}
-
-async function findBinaries(): Promise<string> {
-  const given = Deno.env.get("POSTGRES_BIN");
-  if (given) return given;
-  const folders: string[] = [];
-  try {
-    for await (const { name } of Deno.readDir("/usr/lib/postgresql")) {
-      folders.push(`/usr/lib/postgresql/${name}/bin`);
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  const [newest] = folders.sort().reverse();
-  if (newest === undefined) throw new Error(MISSING);
-  return newest;
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }

@@ -5,6 +5,7 @@ import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type PipelineOptions, terminate, withPipeline } from "./pipeline.ts";
 import { findTimescale, type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
+import { serverTests } from "./servers.ts";
 import {
   aggregatesOf,
   announceGaps,
@@ -29,10 +30,11 @@ import {
 /** On a real TimescaleDB, where there is one. */
 
 const found = await findTimescale();
+const { serverTest, beforeAll } = await serverTests("kafka", "postgres");
 let kafka: Kafka;
 let server: Postgres;
 
-Deno.test.beforeAll(async () => {
+beforeAll(async () => {
   if (!found.running) return;
   [kafka, server] = await Promise.all([startKafka(), startPostgres({ timescale: "timescale" })]);
 });
@@ -47,19 +49,18 @@ type Needs = "running" | "installed";
 /** `installed`: the test starts servers of its own. */
 function timescaleTest(name: string, test: () => Promise<void>, needs: Needs = "running"): void {
   const ignore = !found[needs];
-  const why = needs === "running" ? "no TimescaleDB is at hand" : "TimescaleDB is not installed";
-  Deno.test({
-    name: ignore ? `${name} [skipped: ${why}]` : name,
-    ignore,
-    fn: async () => {
-      try {
-        await test();
-      } catch (error) {
-        console.error(await server.log());
-        throw error;
-      }
-    },
-  });
+  const why = needs === "running"
+    ? "no TimescaleDB: GRIDWATCH_TIMESCALE_URL names a server that has it"
+    : "TimescaleDB is not installed: its site has packages for every system";
+  const shownName = ignore ? `${name} [skipped: ${why}]` : name;
+  serverTest(shownName, async () => {
+    try {
+      await test();
+    } catch (error) {
+      console.error(await server.log());
+      throw error;
+    }
+  }, { ignore });
 }
 
 /** A database with TimescaleDB in it, migrated. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PgliteStore } from "../../src/adapters/pglite/store.ts";
+import { SqliteStore } from "../../src/adapters/sqlite/store.ts";
 import { readConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/console/errors.ts";
 import type { Progress } from "../../src/engine/pipeline.ts";
@@ -59,7 +59,7 @@ function playOptions(path: string, directory: string, yaml: string): PlayOptions
 
 Deno.test("playFiles() refuses to go on where one meter has another interval", async () => {
   await withFile(async (path, folder) => {
-    const store = await PgliteStore.open(null);
+    const store = await SqliteStore.open(folder);
     try {
       const live = new StopAtOnce(() => 0);
       const begun = playOptions(path, folder, "meters: {A: 30, B: 30}\n");

@@ -10,4 +10,6 @@ Deno.test("withBrokers() refuses a list with nothing in a place", () => {
   }
   assert.equal(withBrokers(config, "a:1, b:2")["kafka.brokers"], "a:1, b:2");
   assert.equal(withBrokers(config, undefined), config);
+  assert.equal(config.given.has("kafka.brokers"), false);
+  assert.equal(withBrokers(config, "a:1").given.has("kafka.brokers"), true);
 });

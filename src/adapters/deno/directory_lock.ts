@@ -7,14 +7,13 @@ export class LockedError extends Error {
 export const LOCK_FILE = "gridwatch.lock";
 
 /**
- * Takes a directory for this process alone. PGlite has no lock of its own, and two processes on one
- * directory destroy each other's rows. The operating system gives the lock back when the process
- * ends, however it ends.
+ * Takes a directory for this process alone; one that is made is for its owner alone. The operating
+ * system gives the lock back when the process ends, however it ends.
  *
  * @throws {LockedError} when another process holds it.
  */
 export async function lockDirectory(directory: string): Promise<{ release(): void }> {
-  await Deno.mkdir(directory, { recursive: true });
+  await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
   const path = `${directory}/${LOCK_FILE}`;
   const file = await Deno.open(path, { read: true, write: true, create: true });
   if (!await tryLock(file)) {

@@ -195,8 +195,10 @@ export class KafkaCluster {
       } catch (error) {
         if (error instanceof LogError) throw error;
         const again = isRetriable(error) || (options.retries?.(error) ?? false);
-        if (again && performance.now() < giveUpAt && options.signal?.aborted !== true) {
-          await backOff(tries, options.signal);
+        const waitMs = backOffMs(tries);
+        const isInTime = performance.now() + waitMs < giveUpAt;
+        if (again && isInTime && options.signal?.aborted !== true) {
+          await pause(waitMs, options.signal);
           continue;
         }
         if (isNetworkError(error) || isTurnedAway(error)) {
@@ -240,8 +242,12 @@ export class KafkaCluster {
 
 /** Waits longer with each try, and not quite as long as the others who wait. */
 export async function backOff(tries: number, signal?: AbortSignal): Promise<void> {
+  await pause(backOffMs(tries), signal);
+}
+
+function backOffMs(tries: number): number {
   const longest = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(tries, 10));
-  await pause(longest * (0.5 + Math.random() / 2), signal);
+  return longest * (0.5 + Math.random() / 2);
 }
 
 /** Sleeps; a signal ends it early. */

@@ -1,5 +1,7 @@
 /** Figures and times as people read them. Pure: no DOM, no clock. All times are UTC. */
 
+export { formatSeconds } from "../../core/duration.js";
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -26,22 +28,6 @@ export function formatKwh(value) {
   const size = Math.abs(value);
   if (size >= 1000) return whole.format(value);
   return String(Number(value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3)));
-}
-
-/** `45 s`, `30 min`, `2 h 30 min`, `3 d 4 h`, `51 wk 2 d`: at most two units, the rest cut. */
-export function formatSeconds(seconds) {
-  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
-  const steps = [[604_800, "wk"], [86_400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  // Days are plain up to a month; only then do weeks help.
-  const units = seconds >= 31 * 86_400 ? steps : steps.slice(1);
-  const at = units.findIndex(([size]) => seconds >= size);
-  if (at < 0) return seconds > 0 ? "< 1 s" : "0 s";
-  const [size, name] = units[at];
-  const count = Math.floor(seconds / size);
-  const next = units[at + 1];
-  if (next === undefined) return `${whole.format(count)} ${name}`;
-  const rest = Math.floor((seconds - count * size) / next[0]);
-  return `${whole.format(count)} ${name}${rest > 0 ? ` ${rest} ${next[1]}` : ""}`;
 }
 
 /** `27 Jan 2013, 14:30`; with seconds where they are not 0. */

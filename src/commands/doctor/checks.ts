@@ -1,5 +1,5 @@
 /** What a check came to. Only `failed` makes the doctor's exit code 1. */
-export type CheckState = "ok" | "warning" | "failed" | "skipped";
+export type CheckState = "ok" | "warning" | "failed" | "skipped" | "not used";
 
 /** What a check found, and what to do about it where there is something to do. */
 export type Finding = {
@@ -43,6 +43,9 @@ export const skipped = (found: string, fix?: string): Finding => ({
   ...(fix === undefined ? {} : { fix }),
 });
 
+/** Nothing is configured there, and nothing needs to be: what stands behind it is not listed. */
+export const notUsed = (found: string, fix: string): Finding => ({ state: "not used", found, fix });
+
 /** Runs the chains side by side and each in order; never rejects, never takes longer than the limits. */
 export async function runChecks(chains: readonly Chain[]): Promise<CheckResult[]> {
   return (await Promise.all(chains.map(runChain))).flat();
@@ -58,6 +61,7 @@ async function runChain(chain: Chain): Promise<CheckResult[]> {
     const missing = check.needs.find(isMissing);
     const finding = missing === undefined ? await runCheck(check) : skipped(`needs: ${missing}`);
     results.push(toResult(check.name, finding));
+    if (finding.state === "not used") break;
   }
   return results;
 }

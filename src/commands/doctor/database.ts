@@ -1,5 +1,14 @@
 import type { Clock } from "../../engine/ports.ts";
-import { type Chain, counted, failed, type Finding, ok, skipped, warning } from "./checks.ts";
+import {
+  type Chain,
+  counted,
+  failed,
+  type Finding,
+  notUsed,
+  ok,
+  skipped,
+  warning,
+} from "./checks.ts";
 import { formatCount } from "../../console/progress.ts";
 import { readBalance } from "../../tables/balance.ts";
 import { queryOf } from "../../tables/query.ts";
@@ -90,7 +99,7 @@ export function databaseChecks(ports: DatabasePorts): {
       limitMs: LIMIT_MS,
       fix: `is PostgreSQL there, and are user and password right? ${URL_HINT}`,
       run: async () => {
-        if (ports.url === null) return skipped("no database configured", URL_HINT);
+        if (ports.url === null) return notUsed("none is configured", URL_HINT);
         opened = await ports.open(ports.url);
         return await checkServer(opened, ports.url);
       },

@@ -21,7 +21,7 @@ import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./grafana.ts"
 import { kafkaChecks, type KafkaPorts, readProcessed } from "./kafka.ts";
 import { openDatabase } from "../../setup/database.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
-import { loadConfig, print, systemClock } from "../../console/shell.ts";
+import { closeInTime, loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
 import { formatTable } from "../../console/table.ts";
 
 export const usage = `Usage: gridwatch doctor [options]
@@ -48,7 +48,8 @@ const OPTIONS = {
 const DENO_VERSION_MIN = [2, 6] as const;
 /** Below the limit of a check, so that the reason is heard rather than "no answer". */
 const KAFKA_DEADLINE_MS = 5_000;
-const CLOSE_MS_MAX = 1_000;
+/** A broker that nobody named is not waited for. */
+const GUESS_MS_MAX = 500;
 const DENO_FIX = "deno upgrade, or npx -y deno@2.9.6";
 
 /** The world outside, for tests to replace. */
@@ -82,7 +83,9 @@ export async function doctor(
     ports.print(JSON.stringify({ ok: isGood, checks: results }));
   } else {
     const rows = results.map(({ check, state, found, fix }) => [check, state, found, fix]);
-    ports.print(formatTable(["check", "state", "found", "fix"], rows, ports));
+    const { widthMax } = ports;
+    const columns = ["check", "state", "found", "fix"];
+    ports.print(formatTable(columns, rows, { widthMax, wrapped: [2, 3] }));
   }
   return isGood ? 0 : 1;
 }
@@ -127,19 +130,13 @@ async function lookAround(
     fetch: ports.fetch,
   });
   try {
-    if (!("error" in kafka)) {
-      return await runChecks([kafkaChecks(kafka), database.chain, grafana]);
-    }
+    const chains = [database.chain, grafana];
+    if (!("error" in kafka)) return await runChecks([kafkaChecks(kafka), ...chains]);
     const hint = (kafka.error as { hint?: string }).hint ?? "the kafka.* settings";
     const refused = toResult("Kafka reachable", failed(messageOf(kafka.error), hint));
-    return [refused, ...await runChecks([database.chain, grafana])];
+    return [refused, ...await runChecks(chains)];
   } finally {
-    // What hangs is not waited for: the process ends with this command.
-    const closing = [database.close(), ...("error" in kafka ? [] : [kafka.close()])];
-    const patience = new AbortController();
-    const waited = systemClock.sleep(CLOSE_MS_MAX, patience.signal);
-    await Promise.race([Promise.allSettled(closing), waited]);
-    patience.abort();
+    await closeInTime([database.close(), ...("error" in kafka ? [] : [kafka.close()])]);
   }
 }
 
@@ -166,18 +163,21 @@ function processPorts(): DoctorPorts {
     openDatabase,
     fetch,
     print,
-    widthMax: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
+    widthMax: stdoutColumns(),
   };
 }
 
 async function kafkaPorts(config: Config): Promise<KafkaPorts & { close(): Promise<void> }> {
   const { log, topics } = await openKafka(config);
   const admin = log.admin({ deadlineMs: KAFKA_DEADLINE_MS });
+  const areBrokersGiven = config.given.has("kafka.brokers");
+  const reachMs = areBrokersGiven ? KAFKA_DEADLINE_MS : GUESS_MS_MAX;
   return {
     brokers: config["kafka.brokers"],
+    areBrokersGiven,
     group: config["kafka.group"],
     topics,
-    reach: (signal) => log.reach(KAFKA_DEADLINE_MS, signal),
+    reach: (signal) => log.reach(reachMs, signal),
     admin,
     openReader: () =>
       log.reader({

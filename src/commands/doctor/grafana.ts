@@ -1,4 +1,4 @@
-import { type Chain, failed, type Finding, ok, skipped, warning } from "./checks.ts";
+import { type Chain, failed, type Finding, notUsed, ok, skipped, warning } from "./checks.ts";
 
 /** What the checks of Grafana look at. */
 export type GrafanaPorts = {
@@ -50,7 +50,7 @@ export function authorizationOf(
 
 async function checkHealth(ports: GrafanaPorts, signal: AbortSignal): Promise<Finding> {
   const { url } = ports;
-  if (url === null) return skipped("no Grafana configured", "--grafana http://localhost:3000");
+  if (url === null) return notUsed("none is configured", "--grafana http://localhost:3000");
   const { status, body } = await get(ports, "/api/health", signal);
   if (status !== 200 || typeof body.version !== "string") {
     return failed(`${url} answers ${status}, and not as Grafana does`, "--grafana URL");

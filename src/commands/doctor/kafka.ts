@@ -1,3 +1,4 @@
+import { formatSeconds } from "../../core/duration.js";
 import type {
   LogAdmin,
   LogReader,
@@ -7,11 +8,13 @@ import type {
 } from "../../engine/log/ports.ts";
 import type { Topics } from "../../engine/log/records.ts";
 import type { Clock } from "../../engine/ports.ts";
-import { type Chain, counted, failed, type Finding, ok } from "./checks.ts";
+import { type Chain, counted, failed, type Finding, notUsed, ok } from "./checks.ts";
 
 /** What the checks of Kafka look at. */
 export type KafkaPorts = {
   readonly brokers: string;
+  /** Whether a person named the brokers: at the default's address there need not be one. */
+  readonly areBrokersGiven: boolean;
   readonly group: string;
   readonly topics: Topics;
   /** Rejects when no broker answers. */
@@ -42,7 +45,13 @@ export function kafkaChecks(ports: KafkaPorts): Chain {
       limitMs: 8_000,
       fix: `is a broker at ${ports.brokers}? kafka.brokers (GRIDWATCH_KAFKA_BROKERS) names another`,
       run: async (signal) => {
-        await ports.reach(signal);
+        try {
+          await ports.reach(signal);
+        } catch (error) {
+          if (ports.areBrokersGiven) throw error;
+          const way = "--brokers LIST, or GRIDWATCH_KAFKA_BROKERS";
+          return notUsed(`none is configured, and none is at ${ports.brokers}`, way);
+        }
         return ok(ports.brokers);
       },
     },
@@ -194,7 +203,7 @@ async function checkRecordClock(ports: KafkaPorts, signal: AbortSignal): Promise
       "run chrony or systemd-timesyncd on the producers, the brokers and here",
     );
   }
-  return ok(`the newest raw record is ${ageText(-aheadMs)} old`);
+  return ok(`the newest raw record is ${formatSeconds(Math.max(0, -aheadMs) / 1000)} old`);
 }
 
 async function newestRecordMs(ports: KafkaPorts, signal: AbortSignal): Promise<number | null> {
@@ -209,13 +218,4 @@ async function newestRecordMs(ports: KafkaPorts, signal: AbortSignal): Promise<n
     }
   }
   return newestMs;
-}
-
-/** How long ago, in the largest unit that says it: `3 s`, `2 h`, `730 days`. */
-function ageText(ms: number): string {
-  const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 120) return `${seconds.toFixed(0)} s`;
-  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
-  if (seconds < 172_800) return `${(seconds / 3600).toFixed(0)} h`;
-  return `${(seconds / 86_400).toFixed(0)} days`;
 }

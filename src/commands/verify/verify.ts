@@ -1,12 +1,14 @@
 import { readArguments, refuseTogether, withScope } from "../../console/arguments.ts";
 import { databaseUrl } from "../../setup/database.ts";
-import { openStore } from "../../setup/embedded.ts";
+import { DAMAGE_HINT, SqlError } from "../../adapters/sqlite/errors.ts";
+import { openStoreReader } from "../../setup/store.ts";
 import { UsageError } from "../../console/errors.ts";
 import { withBrokers } from "../../setup/kafka.ts";
 import { verifyKafka } from "./kafka.ts";
 import { describeTables, readTables, sealOf } from "./tables.ts";
 import { loadConfig, print, say } from "../../console/shell.ts";
 import { formatCount } from "../../console/progress.ts";
+import { emptyLedger } from "../../core/ledger.ts";
 import { readBalance } from "../../tables/balance.ts";
 import { queryOf } from "../../tables/query.ts";
 
@@ -80,14 +82,26 @@ async function verifyDatabase(url: string, isJson: boolean): Promise<number> {
   return balanced === false ? 3 : 0;
 }
 
+const NOTHING = { ledger: emptyLedger(), differences: [], notCompared: [] };
+
 async function verifyStore(directory: string, isJson: boolean): Promise<number> {
-  const store = await openStore(directory, true);
+  const reader = await openStoreReader(directory, { statementMsMax: Infinity });
   try {
-    const { balanced, ledger, differences, notCompared } = await readBalance(
-      queryOf(store),
-      "store",
-    );
-    if (isJson) print(JSON.stringify({ balanced, ledger, differences }));
+    const { balance, findings } = await reader.transaction(async (moment) => {
+      const findings = await moment.check();
+      // Where a table cannot even be read, the findings say so, and there is nothing to hold them to.
+      const balance = await readBalance(queryOf(moment), "store").catch((error) => {
+        if (findings.length > 0 && error instanceof SqlError) return null;
+        throw error;
+      });
+      return { balance, findings };
+    });
+    const { ledger, differences, notCompared } = balance ?? NOTHING;
+    const all = [...differences, ...findings];
+    if (isJson) {
+      const balanced = balance?.balanced === true && findings.length === 0;
+      print(JSON.stringify({ balanced, ledger, differences: all }));
+    }
     for (const { partition, what, ledger, found } of differences) {
       say(
         `partition ${partition}: ${what}: ledger ${formatCount(ledger)}, found ${
@@ -95,13 +109,17 @@ async function verifyStore(directory: string, isJson: boolean): Promise<number> 
         }`,
       );
     }
-    if (differences.length > 0) {
-      say("the ledger does not balance");
+    for (const { partition, what } of findings) {
+      say(partition === null ? what : `partition ${partition}: ${what}`);
+    }
+    if (all.length > 0) {
+      say("the store does not balance");
+      say(`hint: ${DAMAGE_HINT}`);
       return 3;
     }
     say(sealOf("the ledger balances", ledger, notCompared));
     return 0;
   } finally {
-    await store.close();
+    await reader.close();
   }
 }

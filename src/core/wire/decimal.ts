@@ -42,3 +42,58 @@ export function parseDecimal(bytes: Uint8Array, start: number, end: number): num
 function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
+
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+
+/**
+ * A finite number that is written as text (`.5`, `+1`, `1.`, white space of any kind around it); NaN:
+ * none. Files and records ask this one function, so that no text is a number to one alone.
+ */
+export function parseNumberText(text: string): number {
+  const trimmed = text.trim();
+  const number = NUMBER.test(trimmed) ? Number(trimmed) : NaN;
+  return Number.isFinite(number) ? number : NaN;
+}
+
+/** Bytes that a number takes at most, as `JSON.stringify` writes it. */
+export const NUMBER_BYTES_MAX = 25;
+
+/**
+ * Writes a finite number as `JSON.stringify` does into `bytes` at `at`, where there must be room; gives
+ * the position after it. A whole number of up to 31 bits, and one with up to three decimals and 10
+ * digits, is written from integers: the decimal form that reads back as the same double is unique.
+ */
+export function writeDecimal(value: number, bytes: Uint8Array, at: number): number {
+  if ((value | 0) === value && value >= 0) return writeDigits(value, bytes, at);
+  const thousandths = Math.round(value * 1000);
+  const isPlain = thousandths >= 0 && thousandths < 2 ** 31 && thousandths / 1000 === value;
+  if (!isPlain) return writeAscii(JSON.stringify(value), bytes, at);
+  const whole = (thousandths / 1000) | 0;
+  const rest = thousandths - whole * 1000;
+  const tens = (rest / 10) | 0;
+  let end = writeDigits(whole, bytes, at);
+  bytes[end++] = POINT;
+  bytes[end++] = ZERO + ((rest / 100) | 0);
+  if (rest % 100 > 0) bytes[end++] = ZERO + tens % 10;
+  if (rest % 10 > 0) bytes[end++] = ZERO + rest % 10;
+  return end;
+}
+
+function writeDigits(value: number, bytes: Uint8Array, at: number): number {
+  if (value < 10) {
+    bytes[at] = ZERO + value;
+    return at + 1;
+  }
+  let digits = 1;
+  for (let power = 10; power <= value; power *= 10) digits++;
+  for (let d = digits - 1, rest = value; d >= 0; d--) {
+    bytes[at + d] = ZERO + rest % 10;
+    rest = (rest / 10) | 0;
+  }
+  return at + digits;
+}
+
+function writeAscii(text: string, bytes: Uint8Array, at: number): number {
+  for (let p = 0; p < text.length; p++) bytes[at + p] = text.charCodeAt(p);
+  return at + text.length;
+}

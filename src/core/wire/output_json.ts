@@ -1,5 +1,6 @@
 import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "../outputs.ts";
 import { formatTimestamp, writeTimestamp } from "../time.ts";
+import { writeDecimal } from "./decimal.ts";
 
 /**
  * The messages as JSON, written by hand into one growing buffer: the shapes are fixed, and this is
@@ -155,28 +156,8 @@ export class JsonWriter {
     this.length = at;
   }
 
-  /**
-   * A finite number as `JSON.stringify` writes it. With up to three decimals and 13 digits the
-   * decimal form that reads back as the same double is unique, so it is written from integers.
-   */
   #number(value: number): void {
-    const thousandths = Math.round(value * 1000);
-    const plain = thousandths >= 0 && thousandths < 2 ** 31 && thousandths / 1000 === value;
-    if (!plain) return this.#plain(JSON.stringify(value));
-    const { bytes } = this;
-    const whole = (thousandths / 1000) | 0;
-    let at = this.length;
-    if (whole < 10) bytes[at++] = 0x30 + whole;
-    else at = writeDigits(whole, bytes, at);
-    const rest = thousandths - whole * 1000;
-    if (rest > 0) {
-      const tens = (rest / 10) | 0;
-      bytes[at++] = 0x2e;
-      bytes[at++] = 0x30 + ((rest / 100) | 0);
-      if (rest % 100 > 0) bytes[at++] = 0x30 + tens % 10;
-      if (rest % 10 > 0) bytes[at++] = 0x30 + rest % 10;
-    }
-    this.length = at;
+    this.length = writeDecimal(value, this.bytes, this.length);
   }
 
   #reserve(bytes: number): void {
@@ -216,13 +197,3 @@ const DELAY = encoder.encode(',"delay_seconds":');
 const REVISES = encoder.encode(',"revises_kwh":');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');
-
-function writeDigits(value: number, bytes: Uint8Array, at: number): number {
-  let digits = 1;
-  for (let power = 10; power <= value; power *= 10) digits++;
-  for (let d = digits - 1, rest = value; d >= 0; d--) {
-    bytes[at + d] = 0x30 + rest % 10;
-    rest = (rest / 10) | 0;
-  }
-  return at + digits;
-}

@@ -7,10 +7,12 @@ import {
   parseTimestampBytes,
   writeTimestamp,
 } from "../time.ts";
+import { MONTH } from "../calendar.ts";
 import { INTERVAL_MS_MAX } from "../grid.ts";
 import { isMeterId, METER_ID_LENGTH_MAX, trimMeterId } from "../meter_id.ts";
 import type { Zone } from "../zone.ts";
-import { decimalEnd, parseDecimal } from "./decimal.ts";
+import { MONTH_MINUTES } from "./file_fields.ts";
+import { decimalEnd, parseDecimal, parseNumberText } from "./decimal.ts";
 import { preview } from "./preview.ts";
 
 /**
@@ -314,8 +316,7 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
   into.timestampMs = readTimestamp(timestamp, zone, into);
   into.consumptionKwh = readNumber(value);
   into.receivedMs = readTimestamp(fields.received_at, zone);
-  into.saidIntervalMs = wholeNumber(fields.interval_minutes, INTERVAL_MS_MAX / MINUTE_MS) *
-    MINUTE_MS;
+  into.saidIntervalMs = readInterval(fields.interval_minutes);
   into.skippedIntervals = wholeNumber(fields.skipped_intervals, SKIPPED_INTERVALS_MAX);
   into.source = readSource(fields.source);
   for (const name of ["meter_id", "timestamp", "consumption_kwh"]) {
@@ -344,6 +345,13 @@ function readMeterId(value: unknown): string | null {
   return isMeterId(id) ? id : null;
 }
 
+/** An interval in whole minutes, as milliseconds; 0: none. */
+function readInterval(value: unknown): number {
+  const minutes = wholeNumber(value, MONTH_MINUTES);
+  if (minutes === MONTH_MINUTES) return MONTH;
+  return minutes * MINUTE_MS <= INTERVAL_MS_MAX ? minutes * MINUTE_MS : 0;
+}
+
 /** A whole number from 1 on, also one written as text; 0: none, or more than it can be. */
 function wholeNumber(value: unknown, max: number): number {
   const number = readNumber(value);
@@ -359,17 +367,10 @@ function readTimestamp(value: unknown, zone: Zone, note?: LocalNote): number {
   return typeof value === "string" ? parseTimestamp(value, zone, note) : NaN;
 }
 
-const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
-
 /** A finite number, also one written as text; NaN: none. */
 function readNumber(value: unknown): number {
-  let number = NaN;
-  if (typeof value === "number") number = value;
-  else if (typeof value === "string") {
-    const text = value.trim();
-    if (NUMBER.test(text)) number = Number(text);
-  }
-  return Number.isFinite(number) ? number : NaN;
+  if (typeof value === "string") return parseNumberText(value);
+  return typeof value === "number" && Number.isFinite(value) ? value : NaN;
 }
 
 function unusable(into: ParsedRecord, reason: RejectReason, detail: string): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { migrate } from "../../../src/tables/migrations.ts";
-import { PgliteClient } from "../../../src/adapters/pglite/client.ts";
+import { TestPostgres } from "../../pglite.ts";
 import { doctor, type DoctorPorts } from "../../../src/commands/doctor/doctor.ts";
 import { type CheckResult, failed, ok, runChecks } from "../../../src/commands/doctor/checks.ts";
 import { databaseChecks, type MigrationStanding } from "../../../src/commands/doctor/database.ts";
@@ -74,6 +74,7 @@ function fakeKafka(
   };
   return {
     brokers: "broker:9092",
+    areBrokersGiven: true,
     group: "gridwatch",
     topics,
     reach: () => Promise.resolve(),
@@ -175,15 +176,15 @@ const systemNow = { nowMs: () => Date.now(), sleep: () => Promise.resolve() };
 
 /** The checks over an in-memory PGlite that `prepare` has made ready. */
 async function checkPglite(
-  prepare: (client: PgliteClient) => Promise<void>,
+  prepare: (client: TestPostgres) => Promise<void>,
   { skewMs = 0, migrations = [], processed = null, onSleep }: {
     skewMs?: number;
     migrations?: readonly MigrationStanding[];
     processed?: number | null;
-    onSleep?: (client: PgliteClient) => Promise<void>;
+    onSleep?: (client: TestPostgres) => Promise<void>;
   } = {},
 ): Promise<CheckResult[]> {
-  const client = await PgliteClient.open(null);
+  const client = new TestPostgres();
   await prepare(client);
   let sleptMs = 0;
   const { chain, close } = databaseChecks({
@@ -215,7 +216,7 @@ Deno.test("databaseChecks() of an empty database say to migrate it", async () =>
 });
 
 Deno.test("databaseChecks() hold the ledger's rows and the clock against it", async () => {
-  const fill = (sql: string) => async (client: PgliteClient) => {
+  const fill = (sql: string) => async (client: TestPostgres) => {
     await migrate(client);
     await client.script(sql);
   };
@@ -271,8 +272,8 @@ Deno.test("databaseChecks() tell a sink that is behind from one that stands", as
   const at = (offset: number) =>
     `INSERT INTO positions VALUES (0, ${offset}, now())
     ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset`;
-  const check = async (processed: number, onSleep?: (client: PgliteClient) => Promise<void>) => {
-    const prepare = async (client: PgliteClient) => {
+  const check = async (processed: number, onSleep?: (client: TestPostgres) => Promise<void>) => {
+    const prepare = async (client: TestPostgres) => {
       await migrate(client);
       await client.script(at(100));
     };
@@ -405,7 +406,40 @@ Deno.test("doctor() exits with 0 when nothing failed, though not all is configur
   assert.equal(code, 0);
   const { ok, checks } = JSON.parse(printed) as { ok: boolean; checks: CheckResult[] };
   assert.equal(ok, true);
-  assert.equal(stateOf(checks, "database reachable")?.state, "skipped");
+  assert.equal(stateOf(checks, "database reachable")?.state, "not used");
+  assert.equal(stateOf(checks, "migrations"), undefined);
+});
+
+Deno.test("doctor() calls a Kafka that nobody named and that is not there not used, not failed", async () => {
+  const away = (areBrokersGiven: boolean) => ({
+    openKafka: () =>
+      Promise.resolve({
+        ...fakeKafka(),
+        areBrokersGiven,
+        reach: () => Promise.reject(new Error("connection refused")),
+      }),
+  });
+  const guessed = await run([], { ...away(false), widthMax: 80 });
+  assert.equal(guessed.code, 0);
+  assert.match(guessed.printed, /^Kafka reachable +not used +none is configured/m);
+  assert.doesNotMatch(guessed.printed, /consumer lag|failed/);
+  const given = await run([], { ...away(true), widthMax: 80 });
+  assert.equal(given.code, 1);
+  assert.match(given.printed, /^Kafka reachable +failed +connection refused/m);
+  assert.match(given.printed, /^consumer lag +skipped/m);
+});
+
+Deno.test("doctor() keeps to a terminal of 80 columns, with each fix whole", async () => {
+  const args = ["--database", "postgres://u:p@db/x", "--grafana", "http://g"];
+  const { printed } = await run(args, { widthMax: 80 });
+  const lines = printed.trimEnd().split("\n");
+  assert.match(lines[0], /^check +state +found +fix$/);
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  const fix = printed.split("\n").map((line) => line.slice(lines[0].indexOf("fix"))).join(" ");
+  assert.match(
+    fix.replace(/ +/g, " "),
+    /is Grafana there\? grafana\.url \(GRIDWATCH_GRAFANA_URL\)/,
+  );
 });
 
 Deno.test("doctor() exits with 1 and gives a fix for each thing that failed", async () => {

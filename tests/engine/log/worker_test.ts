@@ -48,11 +48,18 @@ async function untilDone(fleet: Fleet, processes: Process[], context: string): P
   await untilTrue(`${context}, after its death`, () => isDone(fleet));
 }
 
-/** The steps of one process that nothing disturbs, by their operations. */
-const operations: string[] = [];
+type Undisturbed = { readonly fleet: Fleet; readonly operations: readonly string[] };
 
-Deno.test("run() of one process judges every record and commits it", async () => {
+let undisturbed: Promise<Undisturbed> | null = null;
+
+/** One process that nothing disturbs, and its steps by their operations; run for the first asker. */
+function undisturbedRun(): Promise<Undisturbed> {
+  return undisturbed ??= runUndisturbed();
+}
+
+async function runUndisturbed(): Promise<Undisturbed> {
   const fleet = filledFleet(SHAPE);
+  const operations: string[] = [];
   const faultAt = (_: number, operation: string) => {
     operations.push(operation);
     return null;
@@ -60,6 +67,11 @@ Deno.test("run() of one process judges every record and commits it", async () =>
   const process = startProcess(fleet, { faultAt });
   await untilTrue("all is judged", () => isDone(fleet));
   await stopAll([process]);
+  return { fleet, operations };
+}
+
+Deno.test("run() of one process judges every record and commits it", async () => {
+  const { fleet, operations } = await undisturbedRun();
   await assertAsExpected(fleet, "one process");
   for (const partition of [0, 1]) {
     const ledger = committedTask(fleet, partition)!.ledger;
@@ -72,6 +84,7 @@ Deno.test("run() of one process judges every record and commits it", async () =>
   assert.ok(
     ["open", "write", "offset", "end", "list", "read"].every((o) => operations.includes(o)),
   );
+  assert.ok(operations.length > 100);
 });
 
 Deno.test("run() turns no reading too late by a record that claims to have arrived in 2099", async () => {
@@ -95,9 +108,8 @@ Deno.test("run() turns no reading too late by a record that claims to have arriv
 
 for (const kind of STEP_FAULTS) {
   Deno.test(`run() ends with the same outputs whichever step fails: ${kind}`, async () => {
-    const steps = operations.length;
-    assert.ok(steps > 100);
-    for (let at = 0; at < steps; at++) {
+    const { operations } = await undisturbedRun();
+    for (let at = 0; at < operations.length; at++) {
       // A reader waits out its own troubles, and a death between two reads is like the one before.
       if (operations[at] === "read" && (!kind.startsWith("dies") || at % 4 > 0)) continue;
       const fleet = filledFleet(SHAPE);
@@ -111,6 +123,7 @@ for (const kind of STEP_FAULTS) {
 }
 
 Deno.test("run() ends with the same outputs when its restore after a fault fails, too", async () => {
+  const { operations } = await undisturbedRun();
   for (const first of operations.flatMap((o, at) => o === "end" ? [at] : []).slice(0, 6)) {
     for (let after = 1; after <= 8; after++) {
       const fleet = filledFleet(SHAPE);
@@ -127,6 +140,7 @@ Deno.test("run() ends with the same outputs when its restore after a fault fails
 });
 
 Deno.test("a process stopped at any step and waked after another took over changes nothing", async () => {
+  const { operations } = await undisturbedRun();
   for (let at = 1; at < operations.length; at += operations[at] === "read" ? 3 : 1) {
     const fleet = filledFleet(SHAPE);
     const context = `stopped at step ${at} (${operations[at]}), seed ${SEED}`;
@@ -168,6 +182,7 @@ Deno.test("a partition whose owner a zombie has fenced goes on", async () => {
 });
 
 Deno.test("run() hands partitions over in the middle of a commit, whichever step it is at", async () => {
+  const { operations } = await undisturbedRun();
   for (let at = 1; at < operations.length; at += operations[at] === "read" ? 3 : 1) {
     const fleet = filledFleet(SHAPE);
     const context = `another joins at step ${at} (${operations[at]}), seed ${SEED}`;

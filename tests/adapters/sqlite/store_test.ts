@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { SqlError } from "../../../src/adapters/pglite/client.ts";
-import { PgliteStore } from "../../../src/adapters/pglite/store.ts";
+import { SqlError } from "../../../src/adapters/sqlite/errors.ts";
+import { SqliteStore } from "../../../src/adapters/sqlite/store.ts";
 import type { GapAlert, Metric } from "../../../src/core/outputs.ts";
 import { FencedError } from "../../../src/engine/ports.ts";
 import { readOutputs } from "../../golden/tables.ts";
@@ -22,7 +22,7 @@ const gapOf = (offset: number, changes: Partial<GapAlert> = {}): GapAlert => ({
   ...changes,
 });
 
-async function count(store: PgliteStore, table: string, partition: number): Promise<number> {
+async function count(store: SqliteStore, table: string, partition: number): Promise<number> {
   const column = ["positions", "ledger", "task_state", "state_changelog"].includes(table)
     ? "partition"
     : "source_partition";
@@ -31,7 +31,7 @@ async function count(store: PgliteStore, table: string, partition: number): Prom
 }
 
 /** All that the store holds of a partition. */
-async function everything(store: PgliteStore, partition: number): Promise<unknown> {
+async function everything(store: SqliteStore, partition: number): Promise<unknown> {
   const tables: unknown[] = [await loadAll(store, partition), await readOutputs(store, partition)];
   for (const table of ["positions", "ledger", "task_state"]) {
     const sql = `SELECT * FROM ${table} WHERE partition = $1`;
@@ -41,7 +41,7 @@ async function everything(store: PgliteStore, partition: number): Promise<unknow
 }
 
 /** Each claim has a partition of its own; opening a database takes longer than all of them. */
-const claims: Record<string, (store: PgliteStore, partition: number) => Promise<void>> = {
+const claims: Record<string, (store: SqliteStore, partition: number) => Promise<void>> = {
   "load() knows nothing of a partition without a commit": async (store, partition) => {
     assert.equal(await store.load(partition), null);
   },
@@ -65,7 +65,7 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
       changelog: expected,
     });
     const { rows } = await store.query("SELECT * FROM positions WHERE partition = $1", [partition]);
-    assert.deepEqual(rows[0], { partition, next_offset: 7500, watermark: new Date(START_MS) });
+    assert.deepEqual(rows[0], { partition, next_offset: 7500, watermark: "2024-01-01T00:00:00Z" });
   },
 
   "commit() keeps the ledger, and a watermark that is not known": async (store, partition) => {
@@ -111,18 +111,18 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
   ) => {
     await store.commit(commitOf(partition, 0, { changelog: [Uint8Array.of(1)] }));
     const before = await everything(store, partition);
-    const twice = validatedOf(1);
+    const twice = { metricType: "m", meterId: null, timestampMs: START_MS, tags: {} };
+    const late = { meterId: "M1", timestampMs: START_MS, consumptionKwh: 1, delayMs: 1000 };
     const unusable = [
-      outputsOf({ validated: [validatedOf(1), twice, twice] }),
-      outputsOf({ validated: [validatedOf(1)], gaps: [gapOf(1, { meterId: "a\0b" })] }),
-      outputsOf({ validated: [validatedOf(1, { flags: ["\0"] })], gaps: [gapOf(1)] }),
       outputsOf({
-        ...{ validated: [validatedOf(1)], gaps: [gapOf(1)] },
-        metrics: [{
-          ...{ offset: 1, metricType: "m", meterId: null, timestampMs: 0, value: 1 },
-          tags: { error: "\0" },
-        }],
+        validated: [validatedOf(1)],
+        late: [{ ...late, offset: 1 }, { ...late, offset: 1 }],
       }),
+      outputsOf({
+        validated: [validatedOf(1)],
+        gaps: [gapOf(1), gapOf(1, { idMs: 1, missingIntervals: 0.5 })],
+      }),
+      outputsOf({ gaps: [gapOf(1)], metrics: [{ ...twice, offset: 0.5, value: 1 }] }),
     ];
     for (const outputs of unusable) {
       const changelog = [Uint8Array.of(2)];
@@ -172,16 +172,16 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
     assert.deepEqual((await readOutputs(store, partition)).gaps, [shrunk, later, elsewhere]);
     const { rows } = await store.query(
       "SELECT time, gap_id, gap_minutes FROM gap_alerts WHERE source_partition = $1 AND time = $2",
-      [partition, new Date(START_MS)],
+      [partition, "2024-01-01T00:00:00Z"],
     );
     assert.deepEqual(rows.find((row) => row.gap_id === "M1@2024-01-01T00:00:00Z"), {
-      time: new Date(START_MS),
+      time: "2024-01-01T00:00:00Z",
       gap_id: "M1@2024-01-01T00:00:00Z",
       gap_minutes: 30,
     });
-    await store.commit(commitOf(partition, 2));
-    const { rows: stage } = await store.query("SELECT * FROM gap_alerts_stage");
-    assert.deepEqual(stage, [], "a staged gap would be said again");
+    // One that was told of before is passed over, and so is its row in the digest.
+    await store.commit(commitOf(partition, 2, { outputs: outputsOf({ gaps: [doubled] }) }));
+    assert.deepEqual((await readOutputs(store, partition)).gaps, [shrunk, later, elsewhere]);
   },
 
   "commit() writes tags that SQL can ask for": async (store, partition) => {
@@ -199,12 +199,63 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
     assert.deepEqual(rows, [{ n: 2 }]);
   },
 
-  "query() that only reads cannot write, and says so": async (store, partition) => {
-    const write = "INSERT INTO settings VALUES ('a', 'b')";
-    await assert.rejects(store.query(write, [], { readOnly: true }), SqlError);
+  "a reading of any value, delay and flags reads back as it was given": async (
+    store,
+    partition,
+  ) => {
+    const validated = [
+      validatedOf(0, { consumptionKwh: 1 / 3, timestampMs: START_MS + 1 }),
+      validatedOf(1, { consumptionKwh: -1e-9, flags: ["NEGATIVE", 'a"b,☼'] }),
+      validatedOf(2, { consumptionKwh: 12345678.901, status: "LATE", delayMs: 1 }),
+      validatedOf(3, { consumptionKwh: 5e-324, status: "LATE", delayMs: 90_000, flags: ["X"] }),
+      validatedOf(2 ** 45, { meterId: "ä'☼\u{1F600}", timestampMs: -1, consumptionKwh: 1e11 }),
+      validatedOf(2 ** 45 + 1, { timestampMs: Date.UTC(1000, 0, 1), consumptionKwh: 0 }),
+    ];
+    const nextOffset = 2 ** 45 + 2;
+    await store.commit(commitOf(partition, 0, { nextOffset, outputs: outputsOf({ validated }) }));
+    assert.deepEqual((await readOutputs(store, partition)).validated, validated);
+  },
+
+  "a commit adds to the day that one before has begun": async (store, partition) => {
+    for (const offset of [0, 1, 2]) await store.commit(commitOf(partition, offset));
+    const { rows } = await store.query(
+      "SELECT * FROM readings_meter_daily WHERE source_partition = $1",
+      [partition],
+    );
+    assert.deepEqual(rows, [{
+      bucket: "2024-01-01T00:00:00Z",
+      meter_id: "M1",
+      source_partition: partition,
+      readings: 3,
+      late_readings: 0,
+      flagged_readings: 0,
+      consumption_kwh: 1.5,
+      first_at: "2024-01-01T00:00:00Z",
+      last_at: "2024-01-01T01:00:00Z",
+      channel: "",
+    }]);
+  },
+
+  "query() only reads, and says so": async (store, partition) => {
+    const refused = [
+      "INSERT INTO settings VALUES ('a', 'b')",
+      "DELETE FROM ledger",
+      "CREATE TABLE x (a)",
+      "COMMIT",
+      "BEGIN",
+      "ATTACH '/tmp/x' AS y",
+      "PRAGMA journal_mode = DELETE",
+      "PRAGMA query_only = OFF",
+      "VACUUM INTO '/tmp/x'",
+      "SELECT load_extension('x')",
+      "SELECT 1; DELETE FROM ledger",
+    ];
+    for (const sql of refused) await assert.rejects(store.query(sql), SqlError, sql);
     assert.equal(await count(store, "positions", partition), 0);
-    const { columns, rows } = await store.query("SELECT 1 AS a, NULL AS b", [], { readOnly: true });
+    const { columns, rows } = await store.query("SELECT 1 AS a, NULL AS b; -- and no more");
     assert.deepEqual([columns, rows], [["a", "b"], [{ a: 1, b: null }]]);
+    const large = await store.query("SELECT 9007199254740993 AS large, 2 AS small");
+    assert.deepEqual(large.rows, [{ large: 9007199254740993n, small: 2 }]);
   },
 
   "inputs and settings are kept as they were given": async (store) => {
@@ -221,13 +272,19 @@ const claims: Record<string, (store: PgliteStore, partition: number) => Promise<
   },
 };
 
-Deno.test("PgliteStore in memory holds every claim of a store", async (t) => {
-  const store = await PgliteStore.open(null);
+Deno.test("SqliteStore holds every claim of a store, and its check finds nothing amiss", async (t) => {
+  const directory = await Deno.makeTempDir({ prefix: "gridwatch-store-" });
+  const store = await SqliteStore.open(directory);
   try {
     for (const [partition, [claim, check]] of Object.entries(claims).entries()) {
       await t.step(claim, () => check(store, partition));
     }
+    await t.step("check() finds every row as it was written", async () => {
+      const findings = await store.reader.transaction((moment) => moment.check());
+      assert.deepEqual(findings, []);
+    });
   } finally {
     await store.close();
+    await Deno.remove(directory, { recursive: true });
   }
 });

@@ -1,0 +1,220 @@
+import { gapId, rawText } from "../../core/wire/output_json.ts";
+import type { Ledger } from "../../core/ledger.ts";
+import type {
+  GapAlert,
+  LateEvent,
+  Metric,
+  Outputs,
+  RejectedReading,
+  ValidatedReading,
+} from "../../core/outputs.ts";
+import { formatTimestamp } from "../../core/time.ts";
+import type { Commit } from "../../engine/ports.ts";
+import type { HashedValue } from "../../tables/digest.ts";
+
+/** Accepted readings in columns, which go to another thread without being copied. */
+export type ReadingColumns = {
+  readonly count: number;
+  /** The texts that `meters` and `flags` count in; `flagSets[0]` is the empty one. */
+  readonly meterIds: readonly string[];
+  readonly flagSets: readonly (readonly string[])[];
+  readonly meters: Int32Array<ArrayBuffer>;
+  readonly flags: Int32Array<ArrayBuffer>;
+  readonly timesMs: Float64Array<ArrayBuffer>;
+  readonly kwh: Float64Array<ArrayBuffer>;
+  readonly offsets: Float64Array<ArrayBuffer>;
+  /** NaN: on time. */
+  readonly delaysMs: Float64Array<ArrayBuffer>;
+};
+
+/** A row of one of the plain tables, in the order of its columns. */
+export type PlainRow = HashedValue[];
+
+/** The tables whose rows are stored as they are. */
+export const PLAIN_COLUMNS = {
+  late_readings: [
+    ...["time", "meter_id", "consumption_kwh", "delay_seconds"],
+    ...["source_partition", "source_offset", "channel"],
+  ],
+  gap_alerts: [
+    ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
+    ...["rejected_intervals", "state", "gap_id", "detected_at"],
+    ...["source_partition", "source_offset", "channel"],
+  ],
+  late_events: [
+    ...["time", "meter_id", "event_timestamp", "consumption_kwh", "delay_seconds"],
+    ...["source_partition", "source_offset", "channel"],
+  ],
+  rejected_readings: [
+    ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "event_timestamp"],
+    ...["consumption_kwh", "source_partition", "source_offset", "channel"],
+  ],
+  metrics: [
+    ...["time", "metric_type", "meter_id", "value", "tags", "source_partition", "source_offset"],
+  ],
+} as const satisfies Record<string, readonly string[]>;
+
+export type PlainTable = keyof typeof PLAIN_COLUMNS;
+
+/** A commit as its thread takes it. */
+export type CommitBatch = {
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly nextOffset: number;
+  readonly readings: ReadingColumns;
+  readonly rows: Readonly<Record<PlainTable, readonly PlainRow[]>>;
+  readonly changelog: readonly Uint8Array[];
+  readonly compacts: boolean;
+  readonly task: Uint8Array;
+  readonly watermark: string | null;
+  readonly ledger: Readonly<Ledger>;
+};
+
+const NO_CHANNEL = "";
+
+/** A commit for the writer's thread, and the buffers that are handed over with it. */
+export function batchOf(
+  commit: Commit,
+): { readonly batch: CommitBatch; readonly transfer: Transferable[] } {
+  const { partition, outputs } = commit;
+  const readings = readingColumns(outputs.validated);
+  const batch: CommitBatch = {
+    partition,
+    fromOffset: commit.fromOffset,
+    nextOffset: commit.nextOffset,
+    readings,
+    rows: plainRows(outputs, partition),
+    changelog: commit.changelog,
+    compacts: commit.compacts,
+    task: commit.task,
+    watermark: commit.watermarkMs === null ? null : formatTimestamp(commit.watermarkMs),
+    ledger: commit.ledger,
+  };
+  const { meters, flags, timesMs, kwh, offsets, delaysMs } = readings;
+  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs];
+  return { batch, transfer: columns.map(({ buffer }) => buffer) };
+}
+
+function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns {
+  const count = validated.length;
+  const columns = {
+    meters: new Int32Array(count),
+    flags: new Int32Array(count),
+    timesMs: new Float64Array(count),
+    kwh: new Float64Array(count),
+    offsets: new Float64Array(count),
+    delaysMs: new Float64Array(count),
+  };
+  const meterIds: string[] = [];
+  const places = new Map<string, number>();
+  const flagSets: (readonly string[])[] = [[]];
+  const flagPlaces = new Map<string, number>();
+  for (let r = 0; r < count; r++) {
+    const reading = validated[r];
+    let meter = places.get(reading.meterId);
+    if (meter === undefined) {
+      places.set(reading.meterId, meter = meterIds.length);
+      meterIds.push(reading.meterId);
+    }
+    columns.meters[r] = meter;
+    columns.timesMs[r] = reading.timestampMs;
+    columns.kwh[r] = reading.consumptionKwh;
+    columns.offsets[r] = reading.offset;
+    columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
+    if (reading.flags.length > 0) {
+      const key = JSON.stringify(reading.flags);
+      let set = flagPlaces.get(key);
+      if (set === undefined) {
+        flagPlaces.set(key, set = flagSets.length);
+        flagSets.push(reading.flags);
+      }
+      columns.flags[r] = set;
+    }
+  }
+  return { count, meterIds, flagSets, ...columns };
+}
+
+function plainRows(outputs: Outputs, partition: number): CommitBatch["rows"] {
+  // A gap that a commit tells of several times stands as it was told last.
+  const gaps = new Map(outputs.gaps.map((gap) => [gapId(gap), gap]));
+  const late = outputs.validated.filter(({ status }) => status === "LATE");
+  return {
+    late_readings: late.map((reading) => lateReadingRow(reading, partition)),
+    gap_alerts: [...gaps.values()].map((gap) => gapRow(gap, partition)),
+    late_events: outputs.late.map((late) => lateRow(late, partition)),
+    rejected_readings: outputs.rejected.map((rejected) => rejectedRow(rejected, partition)),
+    metrics: outputs.metrics.map((metric) => metricRow(metric, partition)),
+  };
+}
+
+function lateReadingRow(reading: ValidatedReading, partition: number): PlainRow {
+  const { timestampMs, meterId, consumptionKwh, delayMs, offset } = reading;
+  const time = formatTimestamp(timestampMs);
+  return [time, meterId, consumptionKwh, delayMs / 1000, partition, offset, NO_CHANNEL];
+}
+
+function gapRow(gap: GapAlert, partition: number): PlainRow {
+  return [
+    formatTimestamp(gap.idMs),
+    gap.meterId,
+    formatTimestamp(gap.missingFromMs),
+    formatTimestamp(gap.missingToMs),
+    (gap.missingToMs - gap.missingFromMs) / 60_000,
+    gap.missingIntervals,
+    gap.rejectedIntervals,
+    gap.state,
+    gapId(gap),
+    formatTimestamp(gap.detectedAtMs),
+    partition,
+    gap.offset,
+    NO_CHANNEL,
+  ];
+}
+
+function lateRow(late: LateEvent, partition: number): PlainRow {
+  return [
+    formatTimestamp(late.timestampMs + late.delayMs),
+    late.meterId,
+    formatTimestamp(late.timestampMs),
+    late.consumptionKwh,
+    late.delayMs / 1000,
+    partition,
+    late.offset,
+    NO_CHANNEL,
+  ];
+}
+
+function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
+  const { text, encoding } = rawText(rejected.raw);
+  const { reason, meterId, timestampMs, consumptionKwh } = rejected;
+  return [
+    formatTimestamp(rejected.atMs),
+    reason,
+    withoutNul(rejected.detail),
+    text,
+    encoding,
+    meterId === null ? null : withoutNul(meterId),
+    timestampMs === null ? null : formatTimestamp(timestampMs),
+    consumptionKwh,
+    partition,
+    rejected.offset,
+    NO_CHANNEL,
+  ];
+}
+
+/** A text ends at NUL when it is read back. */
+function withoutNul(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text;
+}
+
+function metricRow(metric: Metric, partition: number): PlainRow {
+  return [
+    formatTimestamp(metric.timestampMs),
+    metric.metricType,
+    metric.meterId,
+    metric.value,
+    JSON.stringify(Object.fromEntries(Object.entries(metric.tags).sort())),
+    partition,
+    metric.offset,
+  ];
+}

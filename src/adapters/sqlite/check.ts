@@ -1,0 +1,283 @@
+import { type Digest, emptyDigest, hashOfText, RowHash, sameDigest } from "../../tables/digest.ts";
+import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
+import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
+import { codeOf } from "./errors.ts";
+import { type Database, openFile, prepareCells } from "./library.ts";
+import { addToSum, type DaySum, emptySum, hashReading, type Slot } from "./reading_days.ts";
+import { findChangedSchema, migrateFile } from "./schema.ts";
+
+/** One thing that is not as it was written. */
+export type Finding = {
+  readonly what: string;
+  readonly table: string | null;
+  readonly partition: number | null;
+  /** The day (UTC) of the rows, `2013-01-01`. */
+  readonly day: string | null;
+};
+
+/** Tables without days, by partition; those named here have no partition either. */
+const SMALL_TABLES = ["positions", "ledger", "task_state", "state_changelog", "dropped"] as const;
+const WHOLE_TABLES = ["inputs", "settings"] as const;
+
+const DAY_MS = 86_400_000;
+const MESSAGES_MAX = 100;
+
+/**
+ * Proves that a store holds what was written into it, within the transaction that is open:
+ *
+ * - SQLite's own check of pages, rows and indexes; tables and views as the migrations make them
+ * - every row of every table against the digests that were kept as it was written
+ * - the daily sums against the readings
+ * - the raw records against the rows: none has two
+ *
+ * That the rows are those that the ledger counts is for `readBalance` to say.
+ */
+export function checkFile(database: Database): readonly Finding[] {
+  const check = new Check(database);
+  check.run();
+  return check.findings;
+}
+
+class Check {
+  readonly findings: Finding[] = [];
+  readonly #database: Database;
+  readonly #digests = new Map<string, { readonly key: DigestKey; readonly digest: Digest }>();
+  readonly #hash = new RowHash();
+  /** Which raw records of a partition have a row. */
+  readonly #claims = new Map<number, Claims>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  run(): void {
+    // What is broken in one place must not hide what is in another.
+    this.#attempt(null, () => this.#checkPages());
+    this.#attempt(null, () => this.#checkSchema());
+    this.#attempt("reading_days", () => this.#readDays());
+    for (const table of Object.keys(PLAIN_COLUMNS) as PlainTable[]) {
+      this.#attempt(table, () => this.#readPlain(table));
+    }
+    for (const table of [...SMALL_TABLES, ...WHOLE_TABLES]) {
+      this.#attempt(table, () => this.#readSmall(table));
+    }
+    this.#attempt("store", () => this.#readStore());
+    this.#attempt("digests", () => this.#compareDigests());
+    this.#attempt(null, () => this.#checkClaims());
+  }
+
+  #attempt(table: string | null, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      this.#find(`cannot be read: ${error.message}`, { table });
+    }
+  }
+
+  #find(what: string, place: Partial<Omit<Finding, "what">>): void {
+    const { table = null, partition = null, day = null } = place;
+    const shown = `${table ?? "the file"}${day === null ? "" : ` on ${day}`}: ${what}`;
+    this.findings.push({ what: shown, table, partition, day });
+  }
+
+  #checkPages(): void {
+    for (const row of this.#database.prepare(`PRAGMA integrity_check(${MESSAGES_MAX})`).all()) {
+      const [message] = Object.values(row);
+      if (message !== "ok") this.#find(String(message), {});
+    }
+  }
+
+  #checkSchema(): void {
+    const made = openFile(":memory:", { readOnly: false, busyMs: 0 });
+    try {
+      migrateFile(made, "");
+      for (const name of findChangedSchema(this.#database, made)) {
+        this.#find(`${name} is not as the migrations make it`, {});
+      }
+    } finally {
+      made.close();
+    }
+  }
+
+  #readDays(): void {
+    const sums = prepareCells(
+      this.#database,
+      `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms
+       FROM meter_days WHERE day = ? AND meter_id = ? AND channel = ? AND source_partition = ?`,
+    );
+    sums.setReadBigInts(true);
+    let days = 0;
+    const rows = prepareCells(
+      this.#database,
+      "SELECT day, meter_id, channel, source_partition, slots FROM reading_days",
+    );
+    for (
+      const row of rows.iterate() as unknown as Iterable<[number, string, string, number, string]>
+    ) {
+      const [day, meterId, channel, partition, slots] = row;
+      days++;
+      const sum = this.#addDay({ day, meterId, channel, partition }, JSON.parse(slots) as Slot[]);
+      const [kept] = sums.all(day, meterId, channel, partition) as unknown as bigint[][];
+      if (kept !== undefined && isSum(sum, kept)) continue;
+      const place = { table: "meter_days", partition, day: dayText(day) };
+      this.#find(`the sums of ${meterId} are not those of its readings`, place);
+    }
+    const [[kept]] = prepareCells(this.#database, "SELECT count(*) FROM meter_days")
+      .all() as unknown as number[][];
+    if (kept > days) this.#find(`${kept - days} rows without readings`, { table: "meter_days" });
+  }
+
+  #addDay(
+    { day, meterId, channel, partition }: {
+      readonly day: number;
+      readonly meterId: string;
+      readonly channel: string;
+      readonly partition: number;
+    },
+    slots: readonly Slot[],
+  ): DaySum {
+    const { digest } = this.#digestOf({ table: "validated_readings", partition, day });
+    const meter = { id: hashOfText(meterId), channel: hashOfText(channel) };
+    const claims = this.#claimsOf(partition);
+    const sum = emptySum();
+    for (const [seconds, kwh, offset, delay = null, flags = []] of slots) {
+      const ms = Math.round(seconds * 1000);
+      const delaySeconds = delay ?? null;
+      const values = { timeMs: day * DAY_MS + ms, kwh, offset, delaySeconds, partition };
+      const flagsHash = flags.length === 0 ? null : hashOfText(flags.join(","));
+      hashReading(this.#hash, meter, values, flagsHash).addTo(digest);
+      addToSum(sum, { ms, kwh, isLate: delaySeconds !== null, isFlagged: flags.length > 0 });
+      claims.take(offset);
+    }
+    return sum;
+  }
+
+  #readPlain(table: PlainTable): void {
+    const columns: readonly string[] = PLAIN_COLUMNS[table];
+    const partitionAt = columns.indexOf("source_partition");
+    const offsetAt = columns.indexOf("source_offset");
+    const isOfRecord = table === "late_events" || table === "rejected_readings";
+    const rows = prepareCells(this.#database, `SELECT ${columns.join(", ")} FROM ${table}`);
+    for (const row of rows.iterate() as unknown as Iterable<PlainRow>) {
+      const partition = Number(row[partitionAt]);
+      this.#add({ table, partition, day: DAY_DIGESTS[table](row) }, row);
+      if (isOfRecord) this.#claimsOf(partition).take(Number(row[offsetAt]));
+    }
+  }
+
+  #readSmall(table: string): void {
+    const isWhole = (WHOLE_TABLES as readonly string[]).includes(table);
+    const rows = prepareCells(this.#database, `SELECT * FROM ${table}`);
+    for (const row of rows.iterate() as unknown as Iterable<PlainRow>) {
+      this.#add({ table, partition: isWhole ? NONE : Number(row[0]) }, row);
+    }
+  }
+
+  #readStore(): void {
+    const rows = prepareCells(this.#database, "SELECT id FROM store").all();
+    for (const row of rows as unknown as PlainRow[]) {
+      this.#add({ table: "store", partition: NONE }, row);
+    }
+  }
+
+  #compareDigests(): void {
+    const rows = this.#database.prepare("SELECT * FROM digests").all();
+    for (const row of rows) {
+      const partition = Number(row.source_partition);
+      const key = { table: String(row.table_name), partition, day: Number(row.day) };
+      const digest = { rows: Number(row.rows), low: Number(row.low), high: Number(row.high) };
+      this.#compareDigest(key, digest, this.#takeDigest(key));
+    }
+    for (const { key, digest } of this.#digests.values()) {
+      this.#compareDigest(key, emptyDigest(), digest);
+    }
+  }
+
+  #compareDigest({ table, partition, day = NONE }: DigestKey, kept: Digest, found: Digest): void {
+    if (sameDigest(kept, found)) return;
+    const what = kept.rows === found.rows
+      ? `a row of ${found.rows} is not as it was written`
+      : `${kept.rows} rows were written, ${found.rows} are there`;
+    this.#find(what, {
+      table,
+      partition: partition === NONE ? null : partition,
+      day: day === NONE ? null : dayText(day),
+    });
+  }
+
+  #checkClaims(): void {
+    for (const [partition, { shared }] of this.#claims) {
+      if (shared > 0) this.#find(`${shared} raw records have two rows`, { partition });
+    }
+  }
+
+  #add(key: DigestKey, row: PlainRow): void {
+    this.#hash.begin().values(row).addTo(this.#digestOf(key).digest);
+  }
+
+  #digestOf(key: DigestKey): { readonly key: DigestKey; readonly digest: Digest } {
+    const name = nameOf(key);
+    let known = this.#digests.get(name);
+    if (known === undefined) this.#digests.set(name, known = { key, digest: emptyDigest() });
+    return known;
+  }
+
+  #takeDigest(key: DigestKey): Digest {
+    const name = nameOf(key);
+    const known = this.#digests.get(name);
+    this.#digests.delete(name);
+    return known?.digest ?? emptyDigest();
+  }
+
+  #claimsOf(partition: number): Claims {
+    let known = this.#claims.get(partition);
+    if (known === undefined) this.#claims.set(partition, known = new Claims());
+    return known;
+  }
+}
+
+/** Which raw records have a row, one bit each. */
+class Claims {
+  /** Rows whose raw record has another row already. */
+  shared = 0;
+  #bits = new Uint8Array(1 << 16);
+
+  take(offset: number): void {
+    const at = Math.floor(offset / 8);
+    if (!(at >= 0 && at < BYTES_MAX)) return; // no offset of ours: its digest tells
+    if (at >= this.#bits.length) {
+      const larger = new Uint8Array(Math.max(this.#bits.length * 2, at + 1));
+      larger.set(this.#bits);
+      this.#bits = larger;
+    }
+    const bit = 1 << (offset % 8);
+    if ((this.#bits[at] & bit) !== 0) this.shared++;
+    this.#bits[at] |= bit;
+  }
+}
+
+const BYTES_MAX = 2 ** 30;
+
+/** Whether an error comes of what a file holds: SQLite's own, or of text that is no JSON of ours. */
+function isUnreadable(error: unknown): error is Error {
+  return error instanceof SyntaxError || error instanceof TypeError ||
+    error instanceof RangeError || (error instanceof Error && codeOf(error) !== null);
+}
+
+function nameOf({ table, partition, day = NONE }: DigestKey): string {
+  return `${table} ${partition} ${day}`;
+}
+
+/** Whether the columns of `meter_days` are those of a sum; one too large for a double is near it. */
+function isSum({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum, kept: bigint[]): boolean {
+  const [keptMwh] = kept.splice(3, 1).map(Number);
+  const others = [readings, late, flagged, firstMs, lastMs];
+  if (!others.every((value, at) => value === Number(kept[at]))) return false;
+  return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
+}
+
+function dayText(day: number): string {
+  const date = new Date(day * DAY_MS);
+  return Number.isNaN(date.getTime()) ? `day ${day}` : date.toISOString().slice(0, 10);
+}

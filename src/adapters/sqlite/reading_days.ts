@@ -1,0 +1,189 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { type Digest, hashOfText, RowHash } from "../../tables/digest.ts";
+import type { ReadingColumns } from "./batch.ts";
+import type { DigestBook } from "./digest_book.ts";
+import { SlotText } from "./slot_text.ts";
+
+const DAY_MS = 86_400_000;
+const MWH_PER_KWH = 1e6;
+/** A reading beyond a billion kWh counts as that: a day's sum stays a whole number of SQLite. */
+const MWH_MAX = 1e15;
+const NO_CHANNEL = "";
+
+type Hashed = { readonly low: number; readonly high: number };
+const CHANNEL_HASH = hashOfText(NO_CHANNEL);
+
+/** A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay and flags. */
+export type Slot = [number, number, number, (number | null)?, string[]?];
+
+/** What a meter's day adds up to. */
+export type DaySum = {
+  readings: number;
+  late: number;
+  flagged: number;
+  /** Milliwatt-hours: whole numbers, whose sum does not depend on their order. */
+  mwh: number;
+  firstMs: number;
+  lastMs: number;
+};
+
+/** The sum of no readings. */
+export function emptySum(): DaySum {
+  return { readings: 0, late: 0, flagged: 0, mwh: 0, firstMs: Infinity, lastMs: -Infinity };
+}
+
+/** Adds a reading at `ms` of the day. */
+export function addToSum(
+  sum: DaySum,
+  { ms, kwh, isLate, isFlagged }: {
+    readonly ms: number;
+    readonly kwh: number;
+    readonly isLate: boolean;
+    readonly isFlagged: boolean;
+  },
+): void {
+  sum.readings++;
+  if (isLate) sum.late++;
+  if (isFlagged) sum.flagged++;
+  sum.mwh += Math.max(-MWH_MAX, Math.min(MWH_MAX, Math.round(kwh * MWH_PER_KWH)));
+  if (ms < sum.firstMs) sum.firstMs = ms;
+  if (ms > sum.lastMs) sum.lastMs = ms;
+}
+
+/** A meter's day, as far as a commit knows it. */
+type MeterDay = {
+  readonly day: number;
+  readonly meterId: string;
+  readonly sum: DaySum;
+  /** Where its readings begin among those put in order, once all are counted. */
+  start: number;
+};
+
+/** Hashes a reading as the row of `validated_readings` that it is. */
+export function hashReading(
+  hash: RowHash,
+  meter: { readonly id: Hashed; readonly channel: Hashed },
+  { timeMs, kwh, offset, delaySeconds, partition }: {
+    readonly timeMs: number;
+    readonly kwh: number;
+    readonly offset: number;
+    readonly delaySeconds: number | null;
+    readonly partition: number;
+  },
+  flags: Hashed | null,
+): RowHash {
+  hash.begin().number(timeMs).hashedText(meter.id.low, meter.id.high);
+  hash.hashedText(meter.channel.low, meter.channel.high).number(kwh);
+  if (delaySeconds === null) hash.null();
+  else hash.number(delaySeconds);
+  if (flags === null) hash.null();
+  else hash.hashedText(flags.low, flags.high);
+  return hash.number(partition).number(offset);
+}
+
+/** Writes accepted readings as the days of their meters. */
+export class ReadingDays {
+  readonly #slots: StatementSync;
+  readonly #sums: StatementSync;
+  readonly #digests: DigestBook;
+  readonly #hash = new RowHash();
+  readonly #text = new SlotText();
+
+  constructor(database: DatabaseSync, digests: DigestBook) {
+    this.#digests = digests;
+    // Two arrays become one: the first without its `]`, a comma, the second without its `[`.
+    this.#slots = database.prepare(
+      `INSERT INTO reading_days VALUES (?, ?, '${NO_CHANNEL}', ?, CAST(? AS TEXT))
+       ON CONFLICT DO UPDATE SET
+         slots = substr(slots, 1, length(slots) - 1) || ',' || substr(excluded.slots, 2)`,
+    );
+    this.#sums = database.prepare(
+      `INSERT INTO meter_days VALUES (?, ?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         readings = readings + excluded.readings,
+         late_readings = late_readings + excluded.late_readings,
+         flagged_readings = flagged_readings + excluded.flagged_readings,
+         consumption_mwh = consumption_mwh + excluded.consumption_mwh,
+         first_ms = min(first_ms, excluded.first_ms),
+         last_ms = max(last_ms, excluded.last_ms)`,
+    );
+  }
+
+  write(readings: ReadingColumns, partition: number): void {
+    const { days, places } = this.#count(readings, partition);
+    const order = orderOf(days, places);
+    // In the order of the key: the rows of a page are written one after another.
+    days.sort((a, b) => a.day - b.day || (a.meterId < b.meterId ? -1 : 1));
+    for (const one of days) {
+      const slots = this.#slotsOf(one, readings, order);
+      this.#slots.run(one.day, one.meterId, partition, slots);
+      const { readings: count, late, flagged, mwh, firstMs, lastMs } = one.sum;
+      const sum = [count, late, flagged, mwh, firstMs, lastMs];
+      this.#sums.run(one.day, one.meterId, partition, ...sum);
+    }
+  }
+
+  /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
+  #count(readings: ReadingColumns, partition: number) {
+    const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets, delaysMs } = readings;
+    const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
+    const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
+    const days: MeterDay[] = [];
+    const places = new Int32Array(count);
+    const known = new Map<number, number>();
+    const digests = new Map<number, Digest>();
+    for (let r = 0; r < count; r++) {
+      const timeMs = timesMs[r];
+      const day = Math.floor(timeMs / DAY_MS);
+      const meter = meters[r];
+      const key = day * meterIds.length + meter;
+      let place = known.get(key);
+      if (place === undefined) {
+        known.set(key, place = days.length);
+        days.push({ day, meterId: meterIds[meter], sum: emptySum(), start: 0 });
+      }
+      places[r] = place;
+      let digest = digests.get(day);
+      if (digest === undefined) {
+        digest = this.#digests.of({ table: "validated_readings", partition, day });
+        digests.set(day, digest);
+      }
+      const delaySeconds = delaysMs[r] === delaysMs[r] ? delaysMs[r] / 1000 : null;
+      const isLate = delaySeconds !== null;
+      const ms = timeMs - day * DAY_MS;
+      addToSum(days[place].sum, { ms, kwh: kwh[r], isLate, isFlagged: flags[r] > 0 });
+      const values = { timeMs, kwh: kwh[r], offset: offsets[r], delaySeconds, partition };
+      hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
+    }
+    return { days, places };
+  }
+
+  #slotsOf(
+    { day, start, sum }: MeterDay,
+    { timesMs, kwh, offsets, delaysMs, flags, flagSets }: ReadingColumns,
+    order: Int32Array,
+  ): Uint8Array<ArrayBuffer> {
+    const text = this.#text;
+    text.begin();
+    for (let at = start; at < start + sum.readings; at++) {
+      const r = order[at];
+      const seconds = (timesMs[r] - day * DAY_MS) / 1000;
+      const delaySeconds = delaysMs[r] === delaysMs[r] ? delaysMs[r] / 1000 : null;
+      text.add({ seconds, kwh: kwh[r], offset: offsets[r], delaySeconds }, flagSets[flags[r]]);
+    }
+    return text.finish();
+  }
+}
+
+/** The readings of each day one behind another, in the order they came; sets where each day starts. */
+function orderOf(days: readonly MeterDay[], places: Int32Array): Int32Array {
+  const next = new Int32Array(days.length);
+  let start = 0;
+  days.forEach((one, place) => {
+    next[place] = one.start = start;
+    start += one.sum.readings;
+  });
+  const order = new Int32Array(places.length);
+  for (let r = 0; r < places.length; r++) order[next[places[r]]++] = r;
+  return order;
+}

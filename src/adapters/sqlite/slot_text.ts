@@ -1,0 +1,66 @@
+import { NUMBER_BYTES_MAX, writeDecimal } from "../../core/wire/decimal.ts";
+
+const COMMA = 0x2c;
+const OPENING = 0x5b;
+const CLOSING = 0x5d;
+/** Brackets, commas, and four numbers. */
+const SLOT_BYTES_MAX = 4 * NUMBER_BYTES_MAX + 16;
+
+/** Readings of one meter's day as the JSON array that `reading_days.slots` is, into one buffer. */
+export class SlotText {
+  #bytes = new Uint8Array(1 << 14);
+  #length = 0;
+
+  /** Begins an array. */
+  begin(): void {
+    this.#bytes[0] = OPENING;
+    this.#length = 1;
+  }
+
+  add(
+    { seconds, kwh, offset, delaySeconds }: {
+      readonly seconds: number;
+      readonly kwh: number;
+      readonly offset: number;
+      readonly delaySeconds: number | null;
+    },
+    flags: readonly string[],
+  ): void {
+    const more = flags.length === 0 ? "" : JSON.stringify(flags);
+    this.#reserve(SLOT_BYTES_MAX + more.length * 3);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    if (at > 1) bytes[at++] = COMMA;
+    bytes[at++] = OPENING;
+    at = writeDecimal(seconds, bytes, at);
+    bytes[at++] = COMMA;
+    at = writeDecimal(kwh, bytes, at);
+    bytes[at++] = COMMA;
+    at = writeDecimal(offset, bytes, at);
+    if (delaySeconds !== null) {
+      bytes[at++] = COMMA;
+      at = writeDecimal(delaySeconds, bytes, at);
+    } else if (more !== "") at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (more !== "") {
+      bytes[at++] = COMMA;
+      at += encoder.encodeInto(more, bytes.subarray(at)).written;
+    }
+    bytes[at++] = CLOSING;
+    this.#length = at;
+  }
+
+  /** Ends the array; its bytes are good until the next one is begun. */
+  finish(): Uint8Array<ArrayBuffer> {
+    this.#bytes[this.#length++] = CLOSING;
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(this.#bytes.length * 2 + bytes);
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+  }
+}
+
+const encoder = new TextEncoder();

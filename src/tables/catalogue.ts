@@ -1,0 +1,30 @@
+/** A table or view that a person may ask, and what a row of it is. */
+export type Listed = { readonly name: string; readonly about: string };
+
+/** What can be asked with SQL, the most useful first, on every database that Gridwatch writes. */
+export const CATALOGUE: readonly Listed[] = [
+  { name: "gap_status", about: "gaps, with their length as known now" },
+  { name: "completeness_daily", about: "a meter's day: readings, missing, percent" },
+  { name: "completeness_fleet_daily", about: "the same of the whole fleet" },
+  { name: "validated_readings", about: "accepted readings, with status and flags" },
+  { name: "rejected_readings", about: "unusable and repeated ones: reason, raw record" },
+  { name: "late_events", about: "readings that came too late to be taken" },
+  { name: "gap_recovery", about: "missing slots that a too-late reading covered" },
+  { name: "gap_alerts", about: "gaps as they were last announced" },
+  { name: "missing_daily", about: "missing slots of a meter by day" },
+  { name: "readings_daily", about: "accepted readings of a meter by day" },
+  { name: "readings_fleet_daily", about: "the same of the fleet, by day and partition" },
+  { name: "readings_meter_daily", about: "a meter's day and partition, kept as they come" },
+  { name: "gap_summary_hourly", about: "gaps of a meter by hour and state" },
+  { name: "late_events_summary_hourly", about: "too-late readings of a meter by hour" },
+  { name: "metrics", about: "the pipeline's own figures, one by one" },
+  { name: "metrics_summary_hourly", about: "the same by hour" },
+  { name: "ledger", about: "raw records of a partition by what became of them" },
+  { name: "positions", about: "how far a partition is read, and its watermark" },
+];
+
+/** The catalogue in lines of a screen. */
+export function catalogueLines(): string[] {
+  const width = Math.max(...CATALOGUE.map(({ name }) => name.length));
+  return CATALOGUE.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`);
+}

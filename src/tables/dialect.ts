@@ -1,0 +1,105 @@
+/** What the two databases say differently; all else of a question reads the same on both. */
+export type Dialect = {
+  readonly name: "sqlite" | "postgres";
+  /** A parameter that is a time. */
+  time(parameter: string): string;
+  /** Seconds from one time to another, with their fraction. */
+  seconds(from: string, to: string): string;
+  /** A time so many seconds later. */
+  later(time: string, seconds: string): string;
+  /** What times are compared and put in order by. */
+  order(time: string): string;
+  /** The beginning of the UTC hour or day of a time. */
+  beginning(step: "hour" | "day", time: string): string;
+  /** The larger of two values that are not null. */
+  larger(a: string, b: string): string;
+  /** The texts of a JSON array that is a parameter: a subquery of one column. */
+  texts(parameter: string): string;
+  /** Which readings have a flag. */
+  hasFlag(flag: string): string;
+  /** How many meters there are: a whole statement, of the column `meters`. */
+  readonly countMeters: string;
+  /** `meter_id`, `readings`, `late`, `first_at` and `last_at` of meters, by their days. */
+  meterSums(where: string): string;
+  /** Where late readings come from. */
+  readonly lateReadings: string;
+  /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
+  readingsOf(span: { readonly from: string; readonly to: string }): string;
+  /** Where the last readings of a meter come from, at least so many: its id is a parameter. */
+  lastReadings(meterId: string, count: number): string;
+};
+
+/**
+ * PostgreSQL, with TimescaleDB or without. Meters are counted by stepping along the primary key, where
+ * DISTINCT would read every row.
+ */
+export const POSTGRES: Dialect = {
+  name: "postgres",
+  time: (parameter) => `CAST(${parameter} AS timestamptz)`,
+  seconds: (from, to) => `CAST(extract(epoch FROM ${to} - ${from}) AS double precision)`,
+  later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
+  order: (time) => time,
+  beginning: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
+  larger: (a, b) => `greatest(${a}, ${b})`,
+  // Drivers agree on text; an array they write each in their own way.
+  texts: (parameter) =>
+    `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
+  hasFlag: (flag) => `'${flag}' = ANY (flags)`,
+  countMeters: `WITH RECURSIVE meters AS (
+      (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
+              ORDER BY v.meter_id LIMIT 1)
+      FROM meters m WHERE m.meter_id IS NOT NULL
+    ) SELECT count(meter_id) AS meters FROM meters`,
+  meterSums: (where) =>
+    `SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
+       min(first_at) AS first_at, max(last_at) AS last_at
+     FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  lateReadings: "validated_readings",
+  readingsOf: ({ from, to }) =>
+    `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
+        AND time < CAST(${to} AS timestamptz))`,
+  lastReadings: () => "validated_readings",
+};
+
+/**
+ * The embedded store. Times are text: without their `Z` they compare as they should; with it
+ * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days, and counted by the
+ * sums of those.
+ */
+export const SQLITE: Dialect = {
+  name: "sqlite",
+  time: (parameter) => parameter,
+  seconds: (from, to) => `round((julianday(${to}) - julianday(${from})) * 86400, 3)`,
+  later: (time, seconds) =>
+    `strftime('%Y-%m-%dT%H:%M:%fZ', julianday(${time}) + (${seconds}) / 86400.0)`,
+  order: (time) => `rtrim(${time}, 'Z')`,
+  beginning: (step, time) =>
+    step === "day"
+      ? `substr(${time}, 1, 10) || 'T00:00:00Z'`
+      : `substr(${time}, 1, 13) || ':00:00Z'`,
+  larger: (a, b) => `max(${a}, ${b})`,
+  texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
+  hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
+  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_days",
+  meterSums: (where) =>
+    `SELECT meter_id, readings, late,
+       strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', last_ms / 1e3, 'unixepoch') AS last_at
+     FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
+             min(day * 86400000 + first_ms) AS first_ms, max(day * 86400000 + last_ms) AS last_ms
+           FROM meter_days ${where} GROUP BY meter_id)`,
+  lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
+  readingsOf: ({ from, to }) =>
+    `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}
+        AND rtrim(time, 'Z') >= rtrim(${from}, 'Z') AND rtrim(time, 'Z') < rtrim(${to}, 'Z'))`,
+  lastReadings: (meterId, count) =>
+    `(SELECT * FROM readings_by_day WHERE meter_id = ${meterId} AND day >=
+        (SELECT min(day) FROM (SELECT DISTINCT day FROM meter_days WHERE meter_id = ${meterId}
+                               ORDER BY day DESC LIMIT ${count})))`,
+};
+
+function dayOf(time: string): string {
+  return `CAST(julianday(substr(${time}, 1, 10)) - julianday('1970-01-01') AS INTEGER)`;
+}

@@ -1,0 +1,72 @@
+/** A PostgreSQL for tests that needs no server: PGlite, in memory. */
+import { PGlite } from "@electric-sql/pglite";
+import type { MigrationClient } from "../src/tables/migrations.ts";
+import { migrate } from "../src/tables/migrations.ts";
+import { outputRows, UPSERTS } from "../src/tables/output_rows.ts";
+import { readOutputs } from "./golden/tables.ts";
+
+type Row = Record<string, unknown>;
+
+/** Tables to read, on whichever database. */
+type Tables = { query(sql: string, params?: readonly unknown[]): Promise<{ rows: Row[] }> };
+
+/** PGlite with the ways of a client. */
+export class TestPostgres implements MigrationClient {
+  readonly #pg = new PGlite("memory://");
+
+  /** A database of our tables. */
+  static async open(): Promise<TestPostgres> {
+    const client = new TestPostgres();
+    await client.script("SET TIME ZONE 'UTC'");
+    await migrate(client);
+    return client;
+  }
+
+  async query(
+    sql: string,
+    params: readonly unknown[] = [],
+  ): Promise<{ columns: string[]; rows: Row[] }> {
+    const { fields, rows } = await this.#pg.query<Row>(sql, [...params]);
+    return { columns: fields.map(({ name }) => name), rows };
+  }
+
+  async script(sql: string): Promise<void> {
+    await this.#pg.exec(sql);
+  }
+
+  /** Takes all that an embedded store has said of its partitions. */
+  async copyFrom(store: Tables): Promise<void> {
+    const { rows: partitions } = await store.query(
+      "SELECT * FROM ledger JOIN positions USING (partition) ORDER BY partition",
+    );
+    for (const row of partitions) {
+      const outputs = await readOutputs(store, Number(row.partition));
+      for (const { table, columns, bytes } of outputRows(outputs, Number(row.partition))) {
+        const upsert = UPSERTS[table];
+        const target = upsert === undefined ? table : `${table}_stage`;
+        if (upsert !== undefined) {
+          await this.script(`CREATE TEMPORARY TABLE ${target} (LIKE ${table})`);
+        }
+        await this.#pg.query(
+          `COPY ${target} (${columns.join(", ")}) FROM '/dev/blob' (FORMAT binary)`,
+          [],
+          { blob: new Blob([bytes]) },
+        );
+        if (upsert !== undefined) await this.script(`${upsert}; DROP TABLE ${target}`);
+      }
+      const counts = ["raw", "ok", "late", "too_late", "duplicate", "rejected", "tick"]
+        .map((name) => row[name]);
+      await this.query("INSERT INTO ledger VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", [
+        row.partition,
+        ...counts,
+      ]);
+      await this.query("INSERT INTO positions VALUES ($1, $2, $3)", [
+        ...[row.partition, row.next_offset, row.watermark],
+      ]);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pg.close();
+  }
+}
