@@ -113,6 +113,7 @@ async function playIntoTopic(
     admin,
     committer: (partition) => committer(`${group}-${partition}`),
     batchRecordsMax: BATCH_RECORDS_MAX,
+    replayStartMs: nowMs,
     note: formatNote({ nowMs, content: begun === null ? input.stream : begun.content }),
     commitIntervalMs: config.commit_interval_ms,
     ratePerSecond: play.ratePerSecond,

@@ -75,7 +75,7 @@ export type RejectedReading = {
   readonly consumptionKwh: number | null;
   /** Where its row came from, if that was said. */
   readonly source?: string;
-  /** Its place in event time: its timestamp, or else the clock that judged it, or the latest known. */
+  /** Its place in event time: its timestamp, or else the clock that judged it, or else 0. */
   readonly atMs: number;
 };
 

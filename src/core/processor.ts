@@ -392,7 +392,7 @@ export class Processor {
       offset: this.#step.offset,
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
       kept: this.#kept(),
-      atMs: Number.isNaN(atMs) ? Math.max(0, state.clockMs) : atMs,
+      atMs: Number.isNaN(atMs) ? 0 : atMs,
     }));
   }
 }

@@ -264,6 +264,7 @@ function logPlayer(folder: string) {
       ...{ group, clock: fleet.clock, signal, onProgress },
       committer: () => client.committer(`${group}-0`),
       batchRecordsMax: 1000,
+      replayStartMs: options.nowMs,
       note: formatNote({ nowMs: options.nowMs, content: input.stream }),
       commitIntervalMs: 100,
       ratePerSecond: Infinity,
