@@ -9,18 +9,20 @@ import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
 
 const encoder = new TextEncoder();
 
-/**
- * The core's options for one partition, from what the oracle is told. The names that the core does
- * not have yet (`forgetAfterMs`, `minTimestampMs`, `metersMax`, `revisions`) go through as they are.
- */
+/** The core's options for one partition, from what the oracle is told. */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
   return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
 }
 
-/** A record of a raw log; without a time of its own unless one is given. */
-export function rawOf(value: string | Uint8Array, offset: number, timeMs = NaN): RawRecord {
+/** A record of a raw log; without a time of its own, and live, unless that is given. */
+export function rawOf(
+  value: string | Uint8Array,
+  offset: number,
+  timeMs = NaN,
+  replayStartMs = NaN,
+): RawRecord {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
-  return { bytes, start: 0, end: bytes.length, offset, timeMs, replayStartMs: NaN };
+  return { bytes, start: 0, end: bytes.length, offset, timeMs, replayStartMs };
 }
 
 /** Folds raw texts one by one; a record without a time of its own has none. */
@@ -28,9 +30,11 @@ export function foldRecords(
   processor: Processor,
   records: readonly string[],
   recordTimesMs: readonly (number | null)[] | null = null,
+  replayStartsMs: readonly (number | null)[] | null = null,
 ): void {
   records.forEach((text, r) => {
-    processor.record(rawOf(text, processor.state.nextOffset, recordTimesMs?.[r] ?? NaN));
+    const [timeMs, startMs] = [recordTimesMs?.[r] ?? NaN, replayStartsMs?.[r] ?? NaN];
+    processor.record(rawOf(text, processor.state.nextOffset, timeMs, startMs));
   });
 }
 
