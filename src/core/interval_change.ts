@@ -5,6 +5,7 @@ import { contraryStepMs, fixedIntervalMs, RUN_STEPS } from "./interval_run.ts";
 import { settleInterval } from "./learning.ts";
 import { endPiece, startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
+import { noteOnSlot } from "./take_past.ts";
 import { endTail } from "./take.ts";
 import type { Reading } from "./taking.ts";
 import {
@@ -51,9 +52,7 @@ export function takeSaidInterval(
     toMs: saidIntervalMs,
     timestampMs,
   });
-  const { placing } = step;
-  placing.offSlotMs = placing.offBeforeMs = 0;
-  placing.intervalMs = saidIntervalMs;
+  noteOnSlot(step, i);
   return true;
 }
 

@@ -11,7 +11,7 @@ import {
 import type { ProcessorOptions } from "./options.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
-import { isSlotFree, markSlot } from "./take_past.ts";
+import { isSlotFree, markSlot, noteOnSlot } from "./take_past.ts";
 import { takeSlot } from "./take.ts";
 import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
 
@@ -42,11 +42,10 @@ export function beginLearning(
 
 /** Takes a reading of a meter whose interval is not known: only the same time is the same slot. */
 export function takeLearning(step: Step, i: number, reading: Reading): Taking {
-  const { meters, options, placing } = step;
+  const { meters, options } = step;
   const { timestampMs, consumptionKwh } = reading;
   const readings = learningOf(step, i);
-  placing.offSlotMs = placing.offBeforeMs = 0;
-  placing.intervalMs = 0;
+  noteOnSlot(step, i);
   let at = readings.length;
   while (at > 0 && readings[at - 2] > timestampMs) at -= 2;
   if (at > 0 && readings[at - 2] === timestampMs) {
@@ -64,8 +63,7 @@ export function takeLearning(step: Step, i: number, reading: Reading): Taking {
   meters.markChanged(i);
   const intervalMs = learnInterval(timesIn(more), options);
   if (intervalMs !== 0) settleInterval(step, i, intervalMs);
-  placing.offSlotMs = placing.offBeforeMs = 0;
-  placing.intervalMs = meters.intervalMs[i];
+  noteOnSlot(step, i);
   return ACCEPTED;
 }
 

@@ -3,21 +3,20 @@ import { fixedIntervalMs } from "./interval_run.ts";
 import { beginLearning, holdUnusable, isTimeFree, takeLearning } from "./learning.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
-import { isSlotFree, markSlot } from "./take_past.ts";
+import { isSlotFree, markSlot, noteOnSlot } from "./take_past.ts";
 import { takeSlot } from "./take.ts";
 import { BEGUN, type Reading, type Taking } from "./taking.ts";
 
 /** Starts a meter's history with its first reading; returns the meter's index. */
 export function beginMeter(step: Step, id: string, reading: Reading): number {
-  const { meters, options, placing } = step;
+  const { meters, options } = step;
   const { timestampMs, consumptionKwh, saidIntervalMs } = reading;
   const i = meters.add(id);
   meters.markChanged(i);
   const intervalMs = fixedIntervalMs(options, id) || saidIntervalMs;
   if (intervalMs === 0) beginLearning(step, i, reading);
   else startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });
-  placing.offSlotMs = placing.offBeforeMs = 0;
-  placing.intervalMs = intervalMs;
+  noteOnSlot(step, i);
   return i;
 }
 

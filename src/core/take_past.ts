@@ -25,6 +25,12 @@ export function notePlacing(
     : intervalMs;
 }
 
+/** Notes for the rules that there is no slot to compare a reading with: it lies on its own. */
+export function noteOnSlot(step: Step, i: number): void {
+  const { intervalMs, slotMs } = step.meters.grids;
+  notePlacing(step, intervalMs[i], slotMs[i], 0, slotMs[i]);
+}
+
 /** A reading comes for a slot up to the latest one, `steps` ≤ 0 after it. */
 export function takePastSlot(
   step: Step,

@@ -17,7 +17,7 @@ import {
   optionsArbitrary,
   recordTimesArbitrary,
   streamArbitrary,
-} from "../simulation/arbitraries.ts";
+} from "../specification/arbitraries.ts";
 import { coreOptions, foldRecords } from "../simulation/fold.ts";
 import { DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
 

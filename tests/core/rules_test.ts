@@ -13,7 +13,7 @@ import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import type { Rule } from "../../src/core/rules/rule.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
-import { optionsArbitrary, streamArbitrary } from "../simulation/arbitraries.ts";
+import { optionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 import { coreOptions, foldRecords } from "../simulation/fold.ts";
 import { DAY_MS, DEFAULTS, startHarness } from "./harness.ts";
 

@@ -8,7 +8,7 @@ import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import type { Outputs } from "../../src/core/outputs.ts";
 import { formatTimestamp } from "../../src/core/time.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
+import type { OracleOptions } from "../specification/oracle.ts";
 
 const MINUTE_MS = 60_000;
 

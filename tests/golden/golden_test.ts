@@ -8,7 +8,7 @@ import type { CommitStore } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
 import { FAULT_KINDS, FaultyStore, isStoreFailure } from "../simulation/faulty_store.ts";
 import { coreOptions, rawOf } from "../simulation/fold.ts";
-import { oracle, type OracleOptions } from "../simulation/oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 import { pipelineOptions, toChunks } from "../simulation/playback.ts";
 import {
   assertGolden,

@@ -8,7 +8,7 @@ import type { Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
 import { Task } from "../../src/engine/task.ts";
 import { coreOptions, dispositionsOf, gapTable, plainGap } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 import {
   answerOf,
   assertSameAnswer,

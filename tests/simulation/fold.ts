@@ -5,7 +5,7 @@ import type { Processor } from "../../src/core/processor.ts";
 import type { RawRecord } from "../../src/core/wire/raw_record.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
-import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
+import type { OracleDisposition, OracleGap, OracleOptions } from "../specification/oracle.ts";
 
 const encoder = new TextEncoder();
 

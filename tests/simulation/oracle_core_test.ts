@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Processor } from "../../src/core/processor.ts";
-import { BASE_MS, optionsArbitrary, recordTimesArbitrary, streamArbitrary } from "./arbitraries.ts";
+import {
+  BASE_MS,
+  optionsArbitrary,
+  recordTimesArbitrary,
+  streamArbitrary,
+} from "../specification/arbitraries.ts";
 import { coreOptions, dispositionsOf, foldRecords, gapTable, plainGap } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 
 const RUNS = Number(Deno.env.get("GRIDWATCH_TEST_RUNS") ?? 2000);
 

@@ -10,10 +10,10 @@ import { newParsedRecord, parseRecord } from "../../src/core/wire/raw_record.ts"
 import { UTC_ZONE } from "../../src/core/zone.ts";
 import { Task } from "../../src/engine/task.ts";
 import { createRandom, type Random, randomInteger } from "../../src/generate/random.ts";
-import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { endingOptionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions, foldRecords, rawOf } from "./fold.ts";
-import type { OracleOptions } from "./oracle.ts";
+import type { OracleOptions } from "../specification/oracle.ts";
 import { answerOf, assertSameAnswer, metricSums, outputLines } from "./playback.ts";
 
 const RUNS = Number(Deno.env.get("GRIDWATCH_TEST_RUNS") ?? 400);

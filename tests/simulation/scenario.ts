@@ -10,10 +10,10 @@ import {
   randomInteger,
   randomLogUniform,
 } from "../../src/generate/random.ts";
-import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { endingOptionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 import { type LogRecord, type RawRecord, toLogs } from "./playback.ts";
 
 export type Scenario = {

@@ -1,4 +1,4 @@
-import type { OracleOptions } from "./oracle.ts";
+import type { OracleOptions } from "../specification/oracle.ts";
 
 const MINUTE_MS = 60_000;
 
