@@ -23,7 +23,8 @@ import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
-import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
+import { isUndisturbed, takeNext } from "./take.ts";
+import type { Reading, Taking } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, keepBytes } from "./text.ts";
@@ -192,9 +193,9 @@ export class Processor {
     }
     if (known < 0) return this.#foldFirst(id, reading, delayMs);
     const beforeMs = meters.forwardMs(known);
-    const stepMs = timestampMs - beforeMs;
-    const isRegular = stepMs === meters.intervalMs[known] && meters.hasAside[known] === 0;
-    if (stepMs > 0 && !isRegular) noteStep(meters, known, beforeMs, timestampMs);
+    const isNext = timestampMs > beforeMs && meters.hasAside[known] === 0 &&
+      timestampMs - beforeMs === meters.intervalMs[known];
+    if (!isNext) noteStep(meters, known, beforeMs, timestampMs);
     const step = this.#step;
     const alerts = step.outputs.gaps.length;
     const watermarkMs = this.#byMeter ? silenceWatermarkMs(this, known) : latenessMs;
@@ -205,13 +206,14 @@ export class Processor {
       const hasLeft = advance(step, known, clockMs, clockMs);
       if (hasLeft) return this.#foldFirst(meterId, reading, delayMs);
     }
-    const taking = takeReading(step, known, reading, watermarkMs);
-    const isPlain = taking === ACCEPTED && meters.hasAside[known] === 0 &&
-      timestampMs >= beforeMs && meters.lastMs(known) === timestampMs;
-    if (isPlain) {
+    if (isNext && isUndisturbed(meters, known, reading)) {
+      takeNext(step, known, reading.consumptionKwh);
       this.#accept(known, reading, delayMs, null);
       judgeMeter(step, known, silenceWatermarkMs(this, known));
-    } else this.#settle(known, reading, taking, { delayMs, beforeMs });
+    } else {
+      const taking = takeReading(step, known, reading, watermarkMs);
+      this.#settle(known, reading, taking, { delayMs, beforeMs });
+    }
     if (step.outputs.gaps.length - alerts > 1) keepLastAlerts(step, alerts);
     if (!this.#byMeter) this.#judgeDue();
   }
