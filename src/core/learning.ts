@@ -8,6 +8,7 @@ import {
   startResiduals,
   stepsTo,
 } from "./grid.ts";
+import { heldReadings, holdReadings, releaseReadings } from "./held.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { startPiece } from "./piece.ts";
 import type { Step } from "./step.ts";
@@ -37,14 +38,14 @@ export function beginLearning(
 ): void {
   meters.grids.slotMs[i] = timestampMs;
   startResiduals(meters.grids, i);
-  meters.learning.set(i, [timestampMs, consumptionKwh]);
+  holdReadings(meters, i, [timestampMs, consumptionKwh]);
 }
 
 /** Takes a reading of a meter whose interval is not known: only the same time is the same slot. */
 export function takeLearning(step: Step, i: number, reading: Reading): Taking {
   const { meters, options } = step;
   const { timestampMs, consumptionKwh } = reading;
-  const readings = learningOf(step, i);
+  const readings = heldReadings(step.meters, i);
   noteOnSlot(step, i);
   let at = readings.length;
   while (at > 0 && readings[at - 2] > timestampMs) at -= 2;
@@ -53,12 +54,12 @@ export function takeLearning(step: Step, i: number, reading: Reading): Taking {
     if (heldKwh === consumptionKwh || options.revisions === "first") {
       return { disposition: "duplicate", heldKwh, slotMs: timestampMs };
     }
-    meters.learning.set(i, readings.with(at - 1, consumptionKwh));
+    holdReadings(meters, i, readings.with(at - 1, consumptionKwh));
     meters.markChanged(i);
     return { disposition: "revised", heldKwh };
   }
   const more = readings.toSpliced(at, 0, timestampMs, consumptionKwh);
-  meters.learning.set(i, more);
+  holdReadings(meters, i, more);
   meters.grids.slotMs[i] = more[more.length - 2];
   meters.markChanged(i);
   const intervalMs = learnInterval(timesIn(more), options);
@@ -69,7 +70,7 @@ export function takeLearning(step: Step, i: number, reading: Reading): Taking {
 
 /** Whether a reading of this time would be the first one while its meter's interval is learned. */
 export function isTimeFree(step: Step, i: number, timestampMs: number): boolean {
-  return !timesIn(learningOf(step, i)).includes(timestampMs);
+  return !timesIn(heldReadings(step.meters, i)).includes(timestampMs);
 }
 
 /** Notes an unusable reading of a meter whose slots are not known yet. */
@@ -87,10 +88,9 @@ export function holdUnusable({ meters }: Step, i: number, timestampMs: number): 
 /** Lays what came so far out in slots of the interval that is known now. */
 export function settleInterval(step: Step, i: number, intervalMs: number): void {
   const { meters } = step;
-  const readings = learningOf(step, i);
+  const readings = heldReadings(step.meters, i);
   const unusableMs = meters.unusable.get(i) ?? [];
-  meters.learning.delete(i);
-  meters.unusable.delete(i);
+  releaseReadings(meters, i);
   const [timestampMs, consumptionKwh] = readings;
   startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });
   const reading = { timestampMs, consumptionKwh, saidIntervalMs: 0, skippedIntervals: 0 };
@@ -101,12 +101,6 @@ export function settleInterval(step: Step, i: number, intervalMs: number): void 
     if (isSlotFree(step, i, readings[r])) takeSlot(step, i, reading, -Infinity);
   }
   for (const atMs of unusableMs) markSlot(step, i, atMs);
-}
-
-function learningOf({ meters }: Step, i: number): readonly number[] {
-  const learning = meters.learning.get(i);
-  if (learning === undefined) throw new Error(`meter "${meters.idOf(i)}" is not learning`);
-  return learning;
 }
 
 function timesIn(readings: readonly number[]): number[] {

@@ -1,6 +1,7 @@
 import { type ByteReader, type ByteWriter, CodecError } from "./bytes.ts";
 import { MONTH } from "./calendar.ts";
 import { INTERVAL_MS_MAX, RESIDUALS, startResiduals } from "./grid.ts";
+import { heldReadings, holdReadings } from "./held.ts";
 import type { Hole } from "./hole.ts";
 import type { MeterTable, PastPiece } from "./meters.ts";
 
@@ -57,7 +58,7 @@ function flagsOf(meters: MeterTable, i: number): number {
 }
 
 function writeLearning(writer: ByteWriter, meters: MeterTable, i: number): void {
-  const readings = meters.learning.get(i) ?? [];
+  const readings = heldReadings(meters, i);
   writer.u32(readings.length / 2);
   for (const number of readings) writer.f64(number);
   const unusableMs = meters.unusable.get(i) ?? [];
@@ -168,7 +169,7 @@ export function readMeter(
 }
 
 function readLearning(reader: ByteReader, meters: MeterTable, i: number): void {
-  meters.learning.set(i, readNumbers(reader, 2 * reader.u32()));
+  holdReadings(meters, i, readNumbers(reader, 2 * reader.u32()));
   const unusableMs = readNumbers(reader, reader.u32());
   if (unusableMs.length > 0) meters.unusable.set(i, unusableMs);
 }
@@ -272,7 +273,7 @@ function readVersion1(reader: ByteReader, meters: MeterTable, i: number): void {
   meters.setClocks(i, { maxMs, forwardMs: Math.max(maxMs, lastMs) });
   const intervalMs = reader.u32();
   if (intervalMs === 0) {
-    meters.learning.set(i, readNumbers(reader, 2 * reader.u32()));
+    holdReadings(meters, i, readNumbers(reader, 2 * reader.u32()));
     return;
   }
   if (intervalMs > INTERVAL_MS_MAX) throw new CodecError(`an interval of ${intervalMs} ms`);

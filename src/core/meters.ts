@@ -1,7 +1,7 @@
 import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "./hash.ts";
 import { Grids } from "./grid.ts";
 import type { Hole } from "./hole.ts";
-import { NO_RING, RingPool } from "./rings.ts";
+import { HELD_NUMBERS_MAX, NO_RING, RingPool } from "./rings.ts";
 import { grown, Timers } from "./timers.ts";
 
 /** What is left of a series' slots on an older interval: holes that may still be filled. */
@@ -52,21 +52,18 @@ export type OpenGap = {
  *
  * A meter is an index, valid until it is removed. Its slots are numbered by ordinals; the values of
  * the latest ones, as far back as a late reading can reach, stand in a ring. What few meters have
- * (holes that may still be filled, marks of unusable readings, learning) is kept aside in maps.
+ * (holes that may still be filled, marks of unusable readings) is kept aside in maps.
  * A silent meter has no ring: what stood in its slots is forgotten.
  */
 export class MeterTable {
   readonly timers: Timers;
-  /** Whether any of the maps below, but `learning` and `unusable`, may hold a meter. */
+  /** Whether any of the maps below, but `heldMany` and `unusable`, may hold a meter. */
   hasAside: Uint8Array;
   readonly holes = new Map<number, Hole[]>();
   /** Ordinals of slots for which an unusable reading came, ascending. */
   readonly marks = new Map<number, number[]>();
-  /**
-   * Of a meter whose interval is not known yet, time and value of each reading in turn, ascending.
-   * A fleet learns all at once: the arrays are no longer than they must be.
-   */
-  readonly learning = new Map<number, readonly number[]>();
+  /** Of a meter whose interval is not known yet, more readings than its ring holds: `held.ts`. */
+  readonly heldMany = new Map<number, readonly number[]>();
   /** Of such a meter, the times of unusable readings, ascending. */
   readonly unusable = new Map<number, number[]>();
   /** Of series whose interval has changed: oldest first. */
@@ -95,9 +92,9 @@ export class MeterTable {
   #hashes: Int32Array;
   #buckets: Int32Array;
   #rings: Int32Array;
-  readonly #pools = new Map<number, RingPool>();
   /** The pool used last: most fleets have one interval. */
-  #pool = new RingPool(0, 1);
+  #pool = new RingPool(0, HELD_NUMBERS_MAX);
+  readonly #pools = new Map([[0, this.#pool]]);
   readonly #ringLengthOf: (intervalMs: number) => number;
   readonly #free: number[] = [];
   #dirty: Uint8Array;
@@ -219,7 +216,7 @@ export class MeterTable {
     this.timers.clear(i);
     this.holes.delete(i);
     this.marks.delete(i);
-    this.learning.delete(i);
+    this.heldMany.delete(i);
     this.unusable.delete(i);
     this.past.delete(i);
     this.runs.delete(i);
@@ -256,7 +253,11 @@ export class MeterTable {
     if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
   }
 
-  /** Gives a meter, whose interval is known, a ring of empty slots. */
+  hasRing(i: number): boolean {
+    return this.#rings[i] !== NO_RING;
+  }
+
+  /** Gives a meter a ring of empty slots. */
   takeRing(i: number): void {
     this.#rings[i] = this.#poolOf(i).take();
   }

@@ -1,6 +1,7 @@
 /** Unbounded state survives every test of equality, so its bound is tested here. */
 import assert from "node:assert/strict";
 import { encodeAll, encodeChanges, encodeTask } from "../../src/core/codec.ts";
+import { heldReadings } from "../../src/core/held.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { BASE_MS, DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS } from "./harness.ts";
@@ -18,7 +19,7 @@ function stateSize(processor: Processor) {
     capacity: meters.serial.length,
     holes: inMaps(meters.holes),
     marks: inMaps(meters.marks),
-    learning: meters.learning.size,
+    learning: [...meters.indexes()].filter((i) => meters.intervalMs[i] === 0).length,
     bytes,
     task: encodeTask(processor).length,
   };
@@ -198,7 +199,7 @@ Deno.test("Processor bounds what it learns from", () => {
     }
   }
   const { meters } = processor;
-  assert.equal(meters.learning.get(0)?.length, 2 * 5);
+  assert.equal(heldReadings(meters, 0).length, 2 * 5);
   for (let n = 0; n < 5000; n++) {
     const at = new Date(BASE_MS + 4 * HOUR_MS + n * 1000).toISOString();
     record(processor, `{"meter_id":"M","timestamp":"${at}","consumption_kwh":null}`);
@@ -207,7 +208,8 @@ Deno.test("Processor bounds what it learns from", () => {
   for (let n = 5; n < 48; n++) {
     // No step is a second time what it was, and none a whole minute.
     reading(processor, "M", BASE_MS + n * HOUR_MS + n * n * 1001, 0);
-    assert.equal(meters.learning.size, n < 47 ? 1 : 0, `reading ${n + 1}`);
+    assert.equal(meters.intervalMs[0] === 0, n < 47, `reading ${n + 1}`);
+    assert.equal(meters.heldMany.size, n >= 8 && n < 47 ? 1 : 0);
   }
   assert.equal(meters.unusable.size, 0);
 });

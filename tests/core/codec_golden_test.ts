@@ -11,6 +11,7 @@ import {
   encodeTask,
   finishRestore,
 } from "../../src/core/codec.ts";
+import { heldReadings } from "../../src/core/held.ts";
 import type { Hole } from "../../src/core/hole.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { DEFAULTS, HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
@@ -211,7 +212,7 @@ function meterOf({ meters }: Processor, id: string) {
     values: Array.from({ length: backs }, (_, back) => meters.valueAt(i, meters.ordinal[i] - back)),
     holes: meters.holes.get(i) ?? [],
     marks: meters.marks.get(i) ?? [],
-    learning: meters.learning.get(i) ?? null,
+    learning: meters.intervalMs[i] === 0 ? heldReadings(meters, i) : null,
   };
 }
 
@@ -277,7 +278,7 @@ Deno.test("applyChanges() reads a meter of version 1 whose interval is being lea
     lastMs: ms("10:00"),
     maxMs: ms("10:00"),
     intervalMs: 0,
-    ordinal: 0,
+    ordinal: 3, // four numbers are held
     firstOrdinal: 0,
     values: [],
     learning: [ms("9:45"), 2.5, ms("10:00"), 3],

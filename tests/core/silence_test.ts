@@ -228,7 +228,6 @@ Deno.test("Processor forgets a meter whose interval it was still learning, witho
   assert.equal(core.processor.meters.count, 1, "it could be one of months");
   core.tick("72:00");
   assert.equal(core.processor.meters.count, 0);
-  assert.equal(core.processor.meters.learning.size, 0);
   assert.deepEqual(core.readGaps(), []);
 });
 
