@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument } from "yaml";
 import { nearest } from "./core/nearest.ts";
-import { buildZone } from "./core/zone.ts";
+import { parseTimestamp } from "./core/time.ts";
+import { buildZone, UTC_ZONE } from "./core/zone.ts";
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */
@@ -44,6 +45,12 @@ export function readConfig(
     throw new ConfigError(
       `Cannot use allowed_lateness_seconds=${config.allowed_lateness_seconds}: ` +
         `must be less than state_ttl_days (${config.state_ttl_days * 86_400} seconds)`,
+    );
+  }
+  if (config.forget_after_days < config.state_ttl_days) {
+    throw new ConfigError(
+      `Cannot use forget_after_days=${config.forget_after_days}: ` +
+        `must not be less than state_ttl_days (${config.state_ttl_days})`,
     );
   }
   return config;
@@ -146,6 +153,9 @@ function check(setting: Setting, value: unknown, name: string): number | string 
     case "secret":
       if (typeof value === "string" && (value !== "" || setting.default === "")) return value;
       throw refuse("must be a text, in quotes");
+    case "time":
+      if (typeof value === "string" && !Number.isNaN(parseTimestamp(value, UTC_ZONE))) return value;
+      throw refuse('must be a time, such as "2005-01-01", in quotes');
     case "timezone":
       try {
         return buildZone(String(value)).name;

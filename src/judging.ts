@@ -1,7 +1,11 @@
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { RULES } from "./core/rules/rules.ts";
-import { buildZone } from "./core/zone.ts";
+import { parseTimestamp } from "./core/time.ts";
+import { buildZone, UTC_ZONE } from "./core/zone.ts";
+
+/** How many readings an interval is learned from at the latest. */
+const LEARNING_READINGS = 48;
 
 /** What the core of one partition is told. */
 export function processorOptions(
@@ -19,10 +23,14 @@ export function processorOptions(
     gapGraceMs: config.grace_period_seconds * 1000,
     timeToleranceMs: tolerance === "auto" ? null : tolerance * 1000,
     stateTtlMs: config.state_ttl_days * 86_400_000,
+    forgetAfterMs: config.forget_after_days * 86_400_000,
     expectedIntervalMs: minutes === "auto" ? "auto" : minutes * 60_000,
     intervalMsByMeter: config.meters,
-    learningReadings: config.learning_readings,
+    learningReadings: LEARNING_READINGS,
     zone: buildZone(config.timezone),
+    revisions: config.revisions,
+    metersMax: config.meters_max,
+    minTimestampMs: parseTimestamp(config["validation.min_timestamp"], UTC_ZONE),
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
     rules: RULES,

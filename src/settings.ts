@@ -8,6 +8,7 @@ export type Setting = {
     | "choice"
     | "text"
     | "secret"
+    | "time"
     | "timezone";
   readonly default: number | string;
   readonly min?: number;
@@ -25,19 +26,11 @@ export type Setting = {
 export const SETTINGS = {
   expected_interval_minutes: {
     type: "interval",
-    default: 30,
+    default: "auto",
     min: 0.25,
     max: 1440,
     judges: true,
-    doc: "Minutes between two readings of a meter, or auto: learned from its first readings.",
-  },
-  learning_readings: {
-    type: "integer",
-    default: 6,
-    min: 2,
-    max: 1000,
-    judges: true,
-    doc: "How many readings an interval is learned from.",
+    doc: "Minutes between two readings of a meter, or auto: learned from its readings.",
   },
   grace_period_seconds: {
     type: "number",
@@ -84,13 +77,42 @@ export const SETTINGS = {
     min: 0.01,
     max: 3650,
     judges: true,
-    doc: "A meter silent for this long is forgotten; its open gap is EXPIRED.",
+    doc: "A meter without a reading for this long is silent; its open gap is EXPIRED.",
+  },
+  forget_after_days: {
+    type: "number",
+    default: 400,
+    min: 0.01,
+    max: 3650,
+    judges: true,
+    doc: "A meter without a reading for this long is forgotten; its next one begins anew.",
+  },
+  meters_max: {
+    type: "integer",
+    default: 2_000_000,
+    min: 1,
+    max: 100_000_000,
+    judges: true,
+    doc: "Meters that a partition knows at most; those beyond are TOO_MANY_METERS.",
+  },
+  revisions: {
+    type: "choice",
+    default: "first",
+    choices: ["first", "last"],
+    judges: true,
+    doc: "Which of two values for one interval stands; last: the later one, flagged REVISES.",
   },
   timezone: {
     type: "timezone",
     default: "UTC",
     judges: true,
     doc: "IANA zone of timestamps written without an offset.",
+  },
+  "validation.min_timestamp": {
+    type: "time",
+    default: "2005-01-01",
+    judges: true,
+    doc: "A reading from before this is rejected as TOO_OLD: a clock that was reset.",
   },
   "validation.max_kwh": {
     type: "number",

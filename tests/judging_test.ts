@@ -11,6 +11,8 @@ function otherValue({ type, default: value, choices, min = 0 }: Setting): number
   switch (type) {
     case "choice":
       return choices?.find((choice) => choice !== value) ?? "";
+    case "time":
+      return "2010-01-01";
     case "timezone":
       return "Europe/London";
     case "interval":

@@ -1,6 +1,7 @@
 import { readArguments, refuseTogether } from "../console/arguments.ts";
 import { UsageError } from "../console/errors.ts";
 import { inputRecords, nameInput, openInput } from "../setup/input.ts";
+import { sayFindings } from "../setup/input_findings.ts";
 import { withBrokers } from "../setup/kafka.ts";
 import { replayIntoKafka } from "./replay_kafka.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
@@ -124,6 +125,7 @@ async function recordInto(
   let rows = 0;
   try {
     const input = await openInput(await nameInput("replay", play.paths, options), options);
+    if (!play.isSilent) sayFindings(input);
     const progress = shellProgress({
       verb: "replaying",
       rowsTotal: input.inspection?.rows ?? null,

@@ -4,6 +4,7 @@ import { FencedError } from "../engine/ports.ts";
 import { RunError } from "../console/errors.ts";
 import { behindLines, readHeldTo } from "../setup/behind.ts";
 import { breakableRecords, type Input, nameInput, openInput } from "../setup/input.ts";
+import { sayFindings } from "../setup/input_findings.ts";
 import { claimFiles, formatNote, readNote, refuseOtherContent } from "../setup/replay_claim.ts";
 import {
   checkTopics,
@@ -94,6 +95,7 @@ async function playIntoTopic(
     });
   const claim = { command: play.command, topic, partitions, prefix, group, admin, committer };
   refuseOtherContent(begun, input, claim);
+  if (!play.isSilent) sayFindings(input);
   if (stored === null) {
     await claimFiles(input, claim);
     if (!play.isSilent) await warnBehind(setup, input, partitions);
@@ -111,7 +113,8 @@ async function playIntoTopic(
     admin,
     committer: (partition) => committer(`${group}-${partition}`),
     batchRecordsMax: BATCH_RECORDS_MAX,
-    note: formatNote({ nowMs, content: begun === null ? input.content : begun.content }),
+    replayStartMs: nowMs,
+    note: formatNote({ nowMs, content: begun === null ? input.stream : begun.content }),
     commitIntervalMs: config.commit_interval_ms,
     ratePerSecond: play.ratePerSecond,
     clock: systemClock,

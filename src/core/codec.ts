@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
-import type { Hole, MeterTable } from "./meters.ts";
+import { METER_SECTION_VERSION, readMeter, writeMeter } from "./meter_section.ts";
+import type { MeterTable } from "./meters.ts";
 import type { Processor } from "./processor.ts";
 import type { Rule } from "./rules/rule.ts";
 import type { TaskAccount, TaskState } from "./task_state.ts";
@@ -19,18 +20,15 @@ import type { TaskAccount, TaskState } from "./task_state.ts";
  * A text is its length u16 and UTF-8.
  *
  * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
- * the section `task` added the watermark at its end.
+ * the section `task` added the watermark at its end, version 3 the ticks of replays.
  */
 export const CODEC_VERSION = 2;
 
 /** A part of the state that has a name, and a version of its own. */
 type Section = { readonly name: string; readonly version: number };
 
-const TASK: Section = { name: "task", version: 2 };
-const METER: Section = { name: "meter", version: 1 };
-
-/** The longest interval that fits its column. */
-const INTERVAL_MS_MAX = 2 ** 31 - 1;
+const TASK: Section = { name: "task", version: 3 };
+const METER: Section = { name: "meter", version: METER_SECTION_VERSION };
 
 /** Packs the partition's own state, with the watermark that its processor stands at. */
 export function encodeTask(
@@ -49,6 +47,11 @@ export function encodeTask(
   writer.f64(state.ledger.raw);
   for (const disposition of DISPOSITIONS) writer.f64(state.ledger[disposition]);
   writer.f64(watermarkMs ?? -Infinity);
+  writer.u8(state.replayTicks.size);
+  for (const [startMs, tickMs] of state.replayTicks) {
+    writer.f64(startMs);
+    writer.f64(tickMs);
+  }
   writer.closePart(part);
   return writer.bytes();
 }
@@ -77,11 +80,16 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     tickSerial: reader.f64(),
     clockMs: reader.f64(),
     replaying: reader.u8() === 1,
+    replayTicks: new Map(),
     ledger: emptyLedger(),
   };
   state.ledger.raw = reader.f64();
   for (const disposition of DISPOSITIONS) state.ledger[disposition] = reader.f64();
-  const watermarkMs = sections[0].version === 1 ? -Infinity : reader.f64();
+  const [{ version }] = sections;
+  const watermarkMs = version === 1 ? -Infinity : reader.f64();
+  for (let replays = version < 3 ? 0 : reader.u8(); replays > 0; replays--) {
+    state.replayTicks.set(reader.f64(), reader.f64());
+  }
   reader.closePart(end, "the state of the task");
   return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
@@ -127,7 +135,7 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
     if (reader.isAt(end)) continue;
     const i = meters.add(id);
     const ownEnd = isBare ? end : reader.openPart();
-    readMeter(reader, meters, i);
+    readMeter(reader, meters, i, sections[0].version);
     reader.closePart(ownEnd, `the state of "${id}"`);
     for (const memory of memories) readMemory(reader, meters, i, memory);
     reader.closePart(end, `the state of "${id}"`);
@@ -233,97 +241,4 @@ function readMemory(
   if (reader.isAt(end)) return;
   meters.remember(i, r, memory.read(reader, section.version));
   reader.closePart(end, `what ${section.name} remembers of "${meters.idOf(i)}"`);
-}
-
-/** Section `meter`: clocks, and either what is being learned or ring, holes and marks. */
-function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): void {
-  writer.f64(meters.serial[i]);
-  writer.f64(meters.lastMs[i]);
-  writer.f64(meters.maxMs[i]);
-  const intervalMs = meters.intervalMs[i];
-  writer.u32(intervalMs);
-  if (intervalMs === 0) {
-    const { timesMs, values } = meters.learning.get(i) ?? { timesMs: [], values: [] };
-    writer.u32(timesMs.length);
-    for (let r = 0; r < timesMs.length; r++) {
-      writer.f64(timesMs[r]);
-      writer.f64(values[r]);
-    }
-  } else {
-    writer.i32(meters.ordinal[i]);
-    writer.i32(meters.firstOrdinal[i]);
-    writer.u32(meters.openSent[i]);
-    writer.f64(meters.openIdMs[i]);
-    const ringLength = meters.ringLength(i);
-    writer.u32(ringLength);
-    for (let back = ringLength - 1; back >= 0; back--) {
-      writer.f64(meters.valueAt(i, meters.ordinal[i] - back));
-    }
-    const holes = meters.holes.get(i) ?? [];
-    writer.u32(holes.length);
-    for (const hole of holes) writeHole(writer, hole);
-    const marks = meters.marks.get(i) ?? [];
-    writer.u32(marks.length);
-    for (const ordinal of marks) writer.i32(ordinal);
-  }
-}
-
-function readMeter(reader: ByteReader, meters: MeterTable, i: number): void {
-  meters.serial[i] = reader.f64();
-  meters.lastMs[i] = reader.f64();
-  meters.maxMs[i] = reader.f64();
-  const intervalMs = reader.u32();
-  if (intervalMs === 0) {
-    const timesMs: number[] = [];
-    const values: number[] = [];
-    for (let count = reader.u32(); count > 0; count--) {
-      timesMs.push(reader.f64());
-      values.push(reader.f64());
-    }
-    meters.learning.set(i, { timesMs, values });
-    return;
-  }
-  if (intervalMs > INTERVAL_MS_MAX) throw new CodecError(`an interval of ${intervalMs} ms`);
-  meters.setInterval(i, intervalMs);
-  meters.ordinal[i] = reader.i32();
-  meters.firstOrdinal[i] = reader.i32();
-  meters.openSent[i] = reader.u32();
-  meters.openIdMs[i] = reader.f64();
-  for (let back = reader.u32() - 1; back >= 0; back--) {
-    meters.setValueAt(i, meters.ordinal[i] - back, reader.f64());
-  }
-  const holes: Hole[] = [];
-  for (let count = reader.u32(); count > 0; count--) holes.push(readHole(reader));
-  if (holes.length > 0) meters.holes.set(i, holes);
-  const marks: number[] = [];
-  for (let count = reader.u32(); count > 0; count--) marks.push(reader.i32());
-  if (marks.length > 0) meters.marks.set(i, marks);
-}
-
-const SENT_STATES = ["", "OPEN", "CLOSED"] as const;
-
-function writeHole(writer: ByteWriter, hole: Hole): void {
-  writer.i32(hole.from);
-  writer.f64(hole.fromMs);
-  writer.u32(hole.count);
-  writer.u32(hole.judged);
-  writer.f64(hole.idMs);
-  writer.u8(SENT_STATES.indexOf(hole.sentState));
-  writer.f64(hole.sentFromMs);
-  writer.u32(hole.sentCount);
-  writer.u32(hole.sentRejected);
-}
-
-function readHole(reader: ByteReader): Hole {
-  return {
-    from: reader.i32(),
-    fromMs: reader.f64(),
-    count: reader.u32(),
-    judged: reader.u32(),
-    idMs: reader.f64(),
-    sentState: SENT_STATES[reader.u8()] ?? "",
-    sentFromMs: reader.f64(),
-    sentCount: reader.u32(),
-    sentRejected: reader.u32(),
-  };
 }

@@ -1,20 +1,9 @@
+import { type Arrival, isUnbelievable } from "./arrival.ts";
 import type { ProcessorOptions } from "./options.ts";
 import type { RejectReason } from "./outputs.ts";
 import type { ParsedRecord } from "./wire/raw_record.ts";
 import { isNegative } from "./rules/negative.ts";
-
-/** What is known of a record's arrival. */
-export type Arrival = {
-  /** The clock that the record is judged by, epoch milliseconds; NaN: none. */
-  arrivedMs: number;
-  /** How far its `received_at` is ahead of the latest clock known; NaN: one of them is not known. */
-  aheadMs: number;
-};
-
-/** The record claims to have arrived in the future: its `received_at` says nothing of its time. */
-export function isUnbelievable(arrival: Readonly<Arrival>, options: ProcessorOptions): boolean {
-  return arrival.aheadMs > options.maxFutureMs;
-}
+import { formatTimestamp } from "./time.ts";
 
 /**
  * What is wrong with a reading that could be read; `parsed.detail` then says it. The first that
@@ -34,6 +23,7 @@ export function findFault(
     parsed.detail = `consumption_kwh is ${consumptionKwh}, more than ${options.maxKwh}`;
     return "TOO_LARGE";
   }
+  if (findTooOld(parsed, options) !== null) return "TOO_OLD";
   if (timestampMs > arrival.arrivedMs + options.maxFutureMs) {
     parsed.detail = `${(timestampMs - arrival.arrivedMs) / 1000} s ahead of its arrival`;
     return "FUTURE";
@@ -45,8 +35,23 @@ export function findFault(
   return null;
 }
 
-/** The reason tells of a reading whose meter and time are good: its slot had an unusable one. */
-export function isOfItsSlot(reason: RejectReason, valueMissing: boolean): boolean {
-  if (reason === "MISSING_FIELD") return valueMissing;
-  return reason === "BAD_VALUE" || reason === "NEGATIVE" || reason === "TOO_LARGE";
+/** What is wrong with the time of a control record; `what` it is, for the detail. */
+export function findControlFault(
+  what: string,
+  parsed: ParsedRecord,
+  { arrivedMs }: Readonly<Arrival>,
+  options: ProcessorOptions,
+): RejectReason | null {
+  if (findTooOld(parsed, options) !== null) return "TOO_OLD";
+  const aheadMs = parsed.timestampMs - arrivedMs;
+  if (!(aheadMs > options.maxFutureMs)) return null;
+  parsed.detail = `${what} ${aheadMs / 1000} s ahead of its arrival`;
+  return "FUTURE";
+}
+
+/** A time from before there were such meters: a clock that was reset. */
+function findTooOld(parsed: ParsedRecord, { minTimestampMs }: ProcessorOptions): "TOO_OLD" | null {
+  if (!(parsed.timestampMs < minTimestampMs)) return null;
+  parsed.detail = `timestamp is before ${formatTimestamp(minTimestampMs)}`;
+  return "TOO_OLD";
 }

@@ -1,24 +1,50 @@
 import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "./hash.ts";
+import { Grids } from "./grid.ts";
+import type { Hole } from "./hole.ts";
+import { HELD_NUMBERS_MAX, NO_RING, RingPool } from "./rings.ts";
 import { grown, Timers } from "./timers.ts";
 
-/** A run of slots without a reading between two readings, from where it was first seen to be one. */
-export type Hole = {
-  /** Ordinal and time of its first slot. */
-  from: number;
-  fromMs: number;
-  /** How many slots it has, and how many of these, from the first on, are judged missing. */
-  count: number;
-  judged: number;
-  /** What was last announced of it; `idMs` is NaN until then. */
-  idMs: number;
-  sentState: "" | "OPEN" | "CLOSED";
-  sentFromMs: number;
-  sentCount: number;
-  sentRejected: number;
+/** What is left of a series' slots on an older interval: holes that may still be filled. */
+export type PastPiece = {
+  readonly intervalMs: number;
+  /** Its grid, as it lay last. */
+  readonly ordinal: number;
+  readonly slotMs: number;
+  readonly prevMs: number;
+  readonly holes: Hole[];
+  readonly marks: number[];
 };
 
-/** The first readings of a meter whose interval is not known yet, in time order. */
-export type Learning = { readonly timesMs: number[]; readonly values: number[] };
+/** The times of a series, where its latest forward reading is not the latest in every respect. */
+export type Clocks = {
+  /** The latest accepted reading: the meter's own clock. */
+  readonly maxMs: number;
+  /** The latest reading with a good time, whatever became of it. */
+  readonly forwardMs: number;
+};
+
+/** Steps in a row between readings that came forward are equal, and not the interval. */
+export type ContraryRun = {
+  /** The time of the reading before the first of them. */
+  fromMs: number;
+  readonly stepMs: number;
+  steps: number;
+  /** That a fixed interval is contradicted has been told, once for all. */
+  isTold: boolean;
+};
+
+/** Slots that its source's clock never had: those before `ordinal` lie `skippedMs` earlier. */
+export type Skip = { readonly ordinal: number; readonly skippedMs: number };
+
+/** What is kept of an open or silent gap beside its length, where it is not what it would be. */
+export type OpenGap = {
+  /** The time in its id, where that is not its first slot any more; NaN: it is. */
+  readonly idMs: number;
+  /** The most slots it ever had, where that is more than now. */
+  readonly most: number;
+  /** Its count of unusable readings, once a time to live has passed over it; -1: none has. */
+  readonly frozenRejected: number;
+};
 
 /**
  * The state of all meters of a partition, a column a field: a million meters in a few hundred
@@ -26,28 +52,36 @@ export type Learning = { readonly timesMs: number[]; readonly values: number[] }
  *
  * A meter is an index, valid until it is removed. Its slots are numbered by ordinals; the values of
  * the latest ones, as far back as a late reading can reach, stand in a ring. What few meters have
- * (holes that may still be filled, marks of unusable readings, learning) is kept aside in maps.
+ * (holes that may still be filled, marks of unusable readings) is kept aside in maps.
+ * A silent meter has no ring: what stood in its slots is forgotten.
  */
 export class MeterTable {
   readonly timers: Timers;
+  /** Whether any of the maps below, but `heldMany` and `unusable`, may hold a meter. */
+  hasAside: Uint8Array;
   readonly holes = new Map<number, Hole[]>();
   /** Ordinals of slots for which an unusable reading came, ascending. */
   readonly marks = new Map<number, number[]>();
-  readonly learning = new Map<number, Learning>();
+  /** Of a meter whose interval is not known yet, more readings than its ring holds: `held.ts`. */
+  readonly heldMany = new Map<number, readonly number[]>();
+  /** Of such a meter, the times of unusable readings, ascending. */
+  readonly unusable = new Map<number, number[]>();
+  /** Of series whose interval has changed: oldest first. */
+  readonly past = new Map<number, PastPiece[]>();
+  readonly runs = new Map<number, ContraryRun>();
+  readonly skips = new Map<number, Skip>();
+  readonly openGaps = new Map<number, OpenGap>();
+  readonly clocks = new Map<number, Clocks>();
+  /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
+  readonly rememberedFrom = new Map<number, number>();
   /** What rules remember of a meter, each at its place among the rules. */
   readonly memories = new Map<number, unknown[]>();
 
-  /** Latest reading that opened a slot, its ordinal, and the ordinal of the history's first slot. */
-  lastMs: Float64Array;
-  ordinal: Int32Array;
+  readonly grids: Grids;
+  /** The ordinal of the first slot: of the history, or of the piece since its interval changed. */
   firstOrdinal: Int32Array;
-  /** The latest accepted reading: the meter's own clock. */
-  maxMs: Float64Array;
-  /** 0 while it is being learned. */
-  intervalMs: Int32Array;
-  /** Length of the open gap as last announced, 0: none; and its id's time, NaN: its first slot. */
+  /** Length of the open gap as last announced; 0: none. */
   openSent: Int32Array;
-  openIdMs: Float64Array;
   /** Order of creation: timers due together fire in this order, also after a restore. */
   serial: Float64Array;
   nextSerial = 0;
@@ -58,9 +92,9 @@ export class MeterTable {
   #hashes: Int32Array;
   #buckets: Int32Array;
   #rings: Int32Array;
-  readonly #pools = new Map<number, RingPool>();
   /** The pool used last: most fleets have one interval. */
-  #pool = new RingPool(0, 1);
+  #pool = new RingPool(0, HELD_NUMBERS_MAX);
+  readonly #pools = new Map([[0, this.#pool]]);
   readonly #ringLengthOf: (intervalMs: number) => number;
   readonly #free: number[] = [];
   #dirty: Uint8Array;
@@ -74,13 +108,10 @@ export class MeterTable {
   constructor(ringLengthOf: (intervalMs: number) => number, capacity = 1024) {
     this.#ringLengthOf = ringLengthOf;
     this.timers = new Timers(capacity);
-    this.lastMs = new Float64Array(capacity);
-    this.ordinal = new Int32Array(capacity);
+    this.grids = new Grids(capacity);
     this.firstOrdinal = new Int32Array(capacity);
-    this.maxMs = new Float64Array(capacity);
-    this.intervalMs = new Int32Array(capacity);
+    this.hasAside = new Uint8Array(capacity);
     this.openSent = new Int32Array(capacity);
-    this.openIdMs = new Float64Array(capacity);
     this.serial = new Float64Array(capacity);
     this.#hashes = new Int32Array(capacity);
     this.#rings = new Int32Array(capacity);
@@ -95,6 +126,40 @@ export class MeterTable {
 
   idOf(i: number): string {
     return this.#ids[i];
+  }
+
+  /** See `Grids`. */
+  get intervalMs(): Int32Array {
+    return this.grids.intervalMs;
+  }
+
+  /** See `Grids`. */
+  get ordinal(): Int32Array {
+    return this.grids.ordinal;
+  }
+
+  /** The time of the latest reading that went forward. */
+  lastMs(i: number): number {
+    return this.grids.slotMs[i] + this.grids.prevMs(i);
+  }
+
+  /** See `Clocks`. */
+  maxMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.maxMs) ?? this.lastMs(i);
+  }
+
+  /** See `Clocks`. */
+  forwardMs(i: number): number {
+    return (this.hasAside[i] === 0 ? undefined : this.clocks.get(i)?.forwardMs) ?? this.lastMs(i);
+  }
+
+  /** Sets the clocks of a meter, once its latest forward reading stands. */
+  setClocks(i: number, clocks: Clocks): void {
+    const lastMs = this.lastMs(i);
+    if (clocks.maxMs === this.maxMs(i) && clocks.forwardMs === this.forwardMs(i)) return;
+    if (clocks.maxMs !== lastMs || clocks.forwardMs !== lastMs) this.keep(this.clocks, i, clocks);
+    else this.clocks.delete(i);
+    this.markChanged(i);
   }
 
   /** The meter of this id, or -1. */
@@ -124,7 +189,7 @@ export class MeterTable {
   add(id: string): number {
     let i = this.#free.pop() ?? -1;
     if (i < 0) {
-      if (this.#size === this.lastMs.length) this.#grow();
+      if (this.#size === this.serial.length) this.#grow();
       i = this.#size++;
     }
     const hash = mixHash(hashText(id));
@@ -132,12 +197,13 @@ export class MeterTable {
     this.#hashes[i] = hash;
     this.#place(i);
     this.#count++;
-    this.ordinal[i] =
+    this.intervalMs[i] =
+      this.ordinal[i] =
       this.firstOrdinal[i] =
       this.openSent[i] =
-      this.intervalMs[i] =
         0;
-    this.openIdMs[i] = NaN;
+    this.hasAside[i] = 0;
+    this.#rings[i] = NO_RING;
     this.serial[i] = this.nextSerial++;
     this.#added.push(id);
     return i;
@@ -150,9 +216,16 @@ export class MeterTable {
     this.timers.clear(i);
     this.holes.delete(i);
     this.marks.delete(i);
-    this.learning.delete(i);
+    this.heldMany.delete(i);
+    this.unusable.delete(i);
+    this.past.delete(i);
+    this.runs.delete(i);
+    this.skips.delete(i);
+    this.openGaps.delete(i);
+    this.clocks.delete(i);
+    this.rememberedFrom.delete(i);
     this.memories.delete(i);
-    if (this.intervalMs[i] > 0) this.#poolOf(i).release(this.#rings[i]);
+    this.dropRing(i);
     this.#removed.add(id);
     this.#ids[i] = "";
     this.#free.push(i);
@@ -167,40 +240,77 @@ export class MeterTable {
     return remembered;
   }
 
-  /** Fixes the interval of a meter and gives it a ring of empty slots. */
-  setInterval(i: number, intervalMs: number): void {
-    this.intervalMs[i] = intervalMs;
+  /** Keeps something of a meter in one of the maps for what few have. */
+  keep<Aside>(asides: Map<number, Aside>, i: number, aside: Aside): void {
+    asides.set(i, aside);
+    this.hasAside[i] = 1;
+  }
+
+  /** Looks anew whether anything is kept of a meter in the maps for what few have. */
+  settleAside(i: number): void {
+    const { holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks } = this;
+    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks];
+    if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
+  }
+
+  hasRing(i: number): boolean {
+    return this.#rings[i] !== NO_RING;
+  }
+
+  /** Gives a meter a ring of empty slots. */
+  takeRing(i: number): void {
     this.#rings[i] = this.#poolOf(i).take();
+  }
+
+  /** Forgets what stood in the slots of a meter. */
+  dropRing(i: number): void {
+    const ring = this.#rings[i];
+    if (ring === NO_RING) return;
+    this.#poolOf(i).release(ring);
+    this.#rings[i] = NO_RING;
+  }
+
+  /** Whether a meter of a known interval has been silent for its time to live. */
+  isSilent(i: number): boolean {
+    return this.#rings[i] === NO_RING && this.intervalMs[i] !== 0;
   }
 
   ringLength(i: number): number {
     return this.#poolOf(i).length;
   }
 
+  /** Whether it is remembered what became of a slot, up to the latest. */
+  remembers(i: number, ordinal: number): boolean {
+    if (this.#rings[i] === NO_RING || ordinal <= this.ordinal[i] - this.#poolOf(i).length) {
+      return false;
+    }
+    return this.hasAside[i] === 0 || ordinal >= (this.rememberedFrom.get(i) ?? -Infinity);
+  }
+
   /** The value that took this slot; NaN when none did, or the slot is older than the ring. */
   valueAt(i: number, ordinal: number): number {
     const pool = this.#poolOf(i);
-    if (ordinal <= this.ordinal[i] - pool.length) return NaN;
-    return pool.values[this.#rings[i] * pool.length + modulo(ordinal, pool.length)];
+    const ring = this.#rings[i];
+    if (ring === NO_RING || ordinal <= this.ordinal[i] - pool.length) return NaN;
+    return pool.values[pool.placeOf(ring, ordinal)];
   }
 
+  /** Sets the value of a slot up to the latest; the meter must have a ring. */
   setValueAt(i: number, ordinal: number, value: number): void {
     const pool = this.#poolOf(i);
     if (ordinal <= this.ordinal[i] - pool.length) return;
-    pool.values[this.#rings[i] * pool.length + modulo(ordinal, pool.length)] = value;
+    pool.values[pool.placeOf(this.#rings[i], ordinal)] = value;
   }
 
-  /** Moves the latest slot on by `steps` ≥ 1, the slots between left empty. */
-  moveOn(i: number, steps: number, timestampMs: number, value: number): void {
+  /** Puts the value of the latest slot, which is `steps` ≥ 1 after the one before it. */
+  setLatestValue(i: number, steps: number, value: number): void {
     const pool = this.#poolOf(i);
-    const base = this.#rings[i] * pool.length;
-    const ordinal = this.ordinal[i] + steps;
+    const ring = this.#rings[i];
+    const ordinal = this.ordinal[i];
     for (let s = Math.min(steps, pool.length) - 1; s > 0; s--) {
-      pool.values[base + modulo(ordinal - s, pool.length)] = NaN;
+      pool.values[pool.placeOf(ring, ordinal - s)] = NaN;
     }
-    pool.values[base + modulo(ordinal, pool.length)] = value;
-    this.ordinal[i] = ordinal;
-    this.lastMs[i] = timestampMs;
+    pool.values[pool.placeOf(ring, ordinal)] = value;
   }
 
   markChanged(i: number): void {
@@ -268,15 +378,12 @@ export class MeterTable {
   }
 
   #grow(): void {
-    const capacity = this.lastMs.length * 2;
+    const capacity = this.serial.length * 2;
     this.timers.grow(capacity);
-    this.lastMs = grown(this.lastMs, capacity);
-    this.ordinal = grown(this.ordinal, capacity);
+    this.grids.grow(capacity);
     this.firstOrdinal = grown(this.firstOrdinal, capacity);
-    this.maxMs = grown(this.maxMs, capacity);
-    this.intervalMs = grown(this.intervalMs, capacity);
+    this.hasAside = grown(this.hasAside, capacity);
     this.openSent = grown(this.openSent, capacity);
-    this.openIdMs = grown(this.openIdMs, capacity);
     this.serial = grown(this.serial, capacity);
     this.#hashes = grown(this.#hashes, capacity);
     this.#rings = grown(this.#rings, capacity);
@@ -284,37 +391,4 @@ export class MeterTable {
     this.#buckets = new Int32Array(capacity * 2).fill(-1);
     for (let i = 0; i < this.#size; i++) if (this.#ids[i] !== "") this.#place(i);
   }
-}
-
-/** Rings of one length, side by side in one array. */
-class RingPool {
-  readonly intervalMs: number;
-  readonly length: number;
-  values: Float64Array;
-  #size = 0;
-  readonly #free: number[] = [];
-
-  constructor(intervalMs: number, length: number) {
-    this.intervalMs = intervalMs;
-    this.length = length;
-    this.values = new Float64Array(64 * length);
-  }
-
-  take(): number {
-    const slot = this.#free.pop() ?? this.#size++;
-    if ((slot + 1) * this.length > this.values.length) {
-      this.values = grown(this.values, this.values.length * 2);
-    }
-    this.values.fill(NaN, slot * this.length, (slot + 1) * this.length);
-    return slot;
-  }
-
-  release(slot: number): void {
-    this.#free.push(slot);
-  }
-}
-
-function modulo(value: number, length: number): number {
-  const rest = value % length;
-  return rest < 0 ? rest + length : rest;
 }

@@ -18,16 +18,24 @@ export type ProcessorOptions = {
   readonly gapGraceMs: number;
   /** Further off its slot than this a reading is flagged; null: a tenth of the interval. */
   readonly timeToleranceMs: number | null;
-  /** A meter silent for this long is forgotten. */
+  /** A meter without a reading for this long is silent: its open gap is EXPIRED. */
   readonly stateTtlMs: number;
+  /** A meter without a reading for this long is forgotten; its next reading begins a history. */
+  readonly forgetAfterMs: number;
   /** The step between two readings of a meter, or "auto" to learn it from its first readings. */
   readonly expectedIntervalMs: number | "auto";
   /** Intervals known per meter; they win over `expectedIntervalMs`. */
   readonly intervalMsByMeter: ReadonlyMap<string, number>;
-  /** How many readings an interval is learned from. */
+  /** How many readings an interval is learned from at the latest. */
   readonly learningReadings: number;
   /** The zone of timestamps written without an offset. */
   readonly zone: Zone;
+  /** Whether the first or the last of two values for a slot stands. */
+  readonly revisions: "first" | "last";
+  /** A partition has a state of so many meters at most. */
+  readonly metersMax: number;
+  /** A reading from before this time is rejected as TOO_OLD, epoch milliseconds. */
+  readonly minTimestampMs: number;
   /** A larger value is rejected as TOO_LARGE. */
   readonly maxKwh: number;
   /** A reading further ahead of its arrival than this is rejected as FUTURE. */

@@ -12,11 +12,16 @@ export type RejectReason =
   | "BAD_VALUE"
   | "NEGATIVE"
   | "TOO_LARGE"
+  | "TOO_OLD"
   | "FUTURE"
+  | "TOO_MANY_METERS"
   | "DUPLICATE"
   | "CONFLICT";
 
-/** Still growing, ended by a reading, taken by late readings, or ended by the time to live. */
+/**
+ * Still growing, ended by a reading, taken by late readings (or never expected), or silent for the
+ * time to live: such a gap goes on, and its message says the length that was known then.
+ */
 export type GapState = "OPEN" | "CLOSED" | "FILLED" | "EXPIRED";
 
 /** An accepted reading. `delayMs` is the watermark minus the timestamp, 0 when on time. */
@@ -28,6 +33,8 @@ export type ValidatedReading = {
   readonly status: "OK" | "LATE";
   readonly flags: readonly string[];
   readonly delayMs: number;
+  /** The value that it replaces, where it has the flag REVISES. */
+  readonly revisesKwh?: number;
 };
 
 /** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */
@@ -39,13 +46,15 @@ export type GapAlert = {
   /** The first slot after the gap. */
   readonly missingToMs: number;
   readonly missingIntervals: number;
+  /** Of a FILLED gap: the most slots that it ever had. */
+  readonly filledIntervals?: number;
   readonly rejectedIntervals: number;
   readonly state: GapState;
   /** The watermark at which this state was found. */
   readonly detectedAtMs: number;
 };
 
-/** A reading behind the allowed lateness. */
+/** A reading behind the allowed lateness, or for a slot of which nothing is remembered any more. */
 export type LateEvent = {
   readonly offset: number;
   readonly meterId: string;
@@ -64,7 +73,9 @@ export type RejectedReading = {
   readonly meterId: string | null;
   readonly timestampMs: number | null;
   readonly consumptionKwh: number | null;
-  /** Its place in event time: its timestamp, or else the clock it was judged by, or else 0. */
+  /** Where its row came from, if that was said. */
+  readonly source?: string;
+  /** Its place in event time: its timestamp, or else the clock that judged it, or else 0. */
   readonly atMs: number;
 };
 

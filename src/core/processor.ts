@@ -1,16 +1,34 @@
-import { type Arrival, findFault, isOfItsSlot, isUnbelievable } from "./fault.ts";
-import { announceOpenGap, judgeMeter, ringLength, type Step } from "./gap.ts";
-import { DISPOSITIONS, type Ledger } from "./ledger.ts";
-import { beginMeter, markUnusable, takeReading } from "./meter.ts";
+import {
+  type Arrival,
+  findArrival,
+  isUnbelievable,
+  latestClockMs,
+  noteReplayTick,
+  type RecordClocks,
+} from "./arrival.ts";
+import { countCommit, sayOfMeter } from "./counts.ts";
+import { bySerial, takeDue } from "./due.ts";
+import { findControlFault, findFault } from "./fault.ts";
+import { announceOpenGap, judgeMeter, ringLength } from "./gap.ts";
+import { followRun } from "./interval_change.ts";
+import { noteStep, noteUntaken } from "./interval_run.ts";
+import type { Ledger } from "./ledger.ts";
+import { beginMeter, isFree, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
+import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
+import { advance, endHistory } from "./silence.ts";
+import { keepLastAlerts, type Step } from "./step.ts";
+import { isUndisturbed, takeNext } from "./take.ts";
+import type { Reading, Taking } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
 import { LATEST_MS } from "./time.ts";
-import { asciiText, cutBetweenCharacters, cutNote } from "./text.ts";
+import { asciiText, keepBytes } from "./text.ts";
+import { latenessWatermarkMs, silenceWatermarkMs } from "./watermark.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -43,6 +61,10 @@ export class Processor {
   #start = 0;
   #end = 0;
   readonly #arrival: Arrival = { arrivedMs: NaN, aheadMs: NaN };
+  readonly #clocks: { -readonly [C in keyof RecordClocks]: RecordClocks[C] } = {
+    loggedMs: NaN,
+    replayStartMs: NaN,
+  };
   #rejectedByReason = new Map<RejectReason, number>();
   #ledgerBefore: Ledger;
 
@@ -59,7 +81,7 @@ export class Processor {
       options,
       outputs: emptyOutputs(),
       offset: 0,
-      placing: { offSlotMs: NaN, intervalMs: 0 },
+      placing: { offSlotMs: NaN, offBeforeMs: NaN, intervalMs: 0 },
       gapsDetected: 0,
     };
   }
@@ -71,13 +93,17 @@ export class Processor {
   }
 
   /** Folds a raw record. */
-  record({ bytes, start, end, offset, timeMs }: Readonly<RawRecord>): void {
+  record({ bytes, start, end, offset, timeMs, replayStartMs }: Readonly<RawRecord>): void {
     const parsed = this.#parsed;
     parseRecord(bytes, start, end, this.options.zone, parsed);
     this.#begin(offset, bytes, start, end);
-    const loggedMs = timeMs >= 0 && timeMs <= LATEST_MS ? timeMs : NaN;
-    if (parsed.kind === "tick") return this.#tick(loggedMs);
-    const arrival = this.#noteArrival(parsed.receivedMs, loggedMs);
+    const clocks = this.#clocks;
+    clocks.loggedMs = timeMs >= 0 && timeMs <= LATEST_MS ? timeMs : NaN;
+    clocks.replayStartMs = replayStartMs;
+    if (parsed.kind === "tick") return this.#tick();
+    if (parsed.kind === "retire") return this.#retire();
+    const arrival = this.#arrival;
+    findArrival(arrival, parsed.receivedMs, clocks, this);
     const reason = parsed.kind === "reading"
       ? findFault(parsed, arrival, this.options)
       : parsed.reason;
@@ -86,24 +112,34 @@ export class Processor {
       : parsed.meterId === null
       ? -1
       : this.meters.find(parsed.meterId);
-    this.#noteClock(reason === null ? parsed.receivedMs : NaN, loggedMs);
+    this.#noteClock(reason === null ? parsed.receivedMs : NaN);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
-    if (reason !== null) return this.#reject(reason, i, arrival);
-    const id = i < 0 ? parsed.meterId ?? "" : "";
-    this.#fold(i, id, parsed.timestampMs, parsed.consumptionKwh);
+    if (reason !== null) return this.#reject(reason, i);
+    if (!Number.isNaN(parsed.laterMs)) this.#chooseInstant(i);
+    this.#fold(i, i < 0 ? parsed.meterId ?? "" : "", parsed);
   }
 
   /** Folds a reading that is already taken apart and known to be usable. */
   reading({ meterId, timestampMs, consumptionKwh, offset }: UsableReading): void {
     this.#begin(offset, NO_BYTES, 0, 0);
-    const i = this.meters.find(meterId);
-    this.#fold(i, meterId, timestampMs, consumptionKwh);
+    const parsed = this.#parsed;
+    parsed.meterId = meterId;
+    parsed.timestampMs = timestampMs;
+    parsed.consumptionKwh = consumptionKwh;
+    parsed.saidIntervalMs = parsed.skippedIntervals = 0;
+    parsed.source = null;
+    this.#fold(this.meters.find(meterId), meterId, parsed);
   }
 
   /** Takes what was said since the last call, with the counts of this commit as metrics. */
   takeOutputs(): Outputs {
     const { outputs } = this.#step;
-    this.#count(outputs);
+    countCommit(outputs, this.state, {
+      before: this.#ledgerBefore,
+      watermarkMs: this.watermarkMs,
+      rejectedByReason: this.#rejectedByReason,
+      gapsDetected: this.#step.gapsDetected,
+    });
     this.#step.outputs = emptyOutputs();
     this.#step.gapsDetected = 0;
     this.#rejectedByReason = new Map();
@@ -115,7 +151,7 @@ export class Processor {
   /** Sets a restored meter's timer. */
   resume(i: number): void {
     this.#step.offset = Math.max(0, this.state.nextOffset - 1);
-    judgeMeter(this.#step, i, this.#watermarkOf(i));
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
   }
 
   #begin(offset: number, bytes: Uint8Array, start: number, end: number): void {
@@ -127,128 +163,155 @@ export class Processor {
     this.state.ledger.raw++;
   }
 
-  /** Finds the clock that a reading is judged by, and whether its own can be believed. */
-  #noteArrival(receivedMs: number, loggedMs: number): Arrival {
-    const arrival = this.#arrival;
-    const isSaid = !Number.isNaN(receivedMs);
-    arrival.aheadMs = isSaid ? receivedMs - this.#latestClock(loggedMs) : NaN;
-    if (isSaid && !isUnbelievable(arrival, this.options)) arrival.arrivedMs = receivedMs;
-    else if (this.state.replaying) arrival.arrivedMs = this.state.tickMaxMs;
-    else arrival.arrivedMs = this.#wallClock(loggedMs);
-    return arrival;
-  }
-
-  /** The time of the log, or else of the replay's start; NaN: neither is known. */
-  #wallClock(loggedMs: number): number {
-    return Number.isNaN(loggedMs) ? this.options.nowMs ?? NaN : loggedMs;
-  }
-
-  /**
-   * What a `received_at` is held against: the later of the log's time and the replay's start; where
-   * neither is known, the ticks of a replay. NaN: nothing tells the time.
-   */
-  #latestClock(loggedMs: number): number {
-    const { nowMs } = this.options;
-    const clockMs = nowMs === null || loggedMs > nowMs ? loggedMs : nowMs;
-    return Number.isNaN(clockMs) && this.state.replaying ? this.state.tickMaxMs : clockMs;
-  }
-
   /** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
-  #noteClock(receivedMs: number, loggedMs: number): void {
+  #noteClock(receivedMs: number): void {
     const { state } = this;
+    const { loggedMs, replayStartMs } = this.#clocks;
     if (receivedMs > state.clockMs) state.clockMs = receivedMs;
-    if (!state.replaying && loggedMs > state.clockMs) state.clockMs = loggedMs;
+    if (Number.isNaN(replayStartMs) && loggedMs > state.clockMs) state.clockMs = loggedMs;
   }
 
-  /**
-   * The watermark that judges a meter's silence. By meter, ticks before its history say nothing of
-   * it: they may be those of another replay, of newer readings.
-   */
-  #watermarkOf(i: number): number {
-    const { state, meters, options } = this;
-    if (!this.#byMeter) {
-      return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
-    }
-    const tickMs = meters.serial[i] < state.tickSerial ? state.tickMaxMs : -Infinity;
-    return Math.max(meters.maxMs[i], tickMs) - options.outOfOrdernessMs;
-  }
-
-  /** The watermark that judges the lateness of a meter's next reading; i < 0: a new meter's. */
-  #latenessWatermarkOf(i: number): number {
-    const { state, options } = this;
-    if (this.#byMeter) return i < 0 ? -Infinity : this.meters.maxMs[i] - options.outOfOrdernessMs;
-    return Math.max(state.readingMaxMs, state.tickMaxMs) - options.outOfOrdernessMs;
+  /** Of a local time that comes twice, takes the earlier instant that is in time for a free slot. */
+  #chooseInstant(i: number): void {
+    const parsed = this.#parsed;
+    const watermarkMs = latenessWatermarkMs(this, i);
+    const fits = (atMs: number): boolean =>
+      !(watermarkMs - atMs > this.options.allowedLatenessMs) &&
+      (i < 0 || isFree(this.#step, i, atMs));
+    if (!fits(parsed.timestampMs) && fits(parsed.laterMs)) parsed.timestampMs = parsed.laterMs;
   }
 
   /** One usable reading: too late, duplicate, or accepted; then everything due is judged. */
-  #fold(known: number, id: string, timestampMs: number, value: number): void {
-    const { state, options, meters } = this;
-    const step = this.#step;
-    const latenessMs = this.#latenessWatermarkOf(known);
+  #fold(known: number, id: string, reading: Reading): void {
+    const { options, meters } = this;
+    const { timestampMs } = reading;
+    const latenessMs = latenessWatermarkMs(this, known);
     const delayMs = timestampMs >= latenessMs ? 0 : latenessMs - timestampMs;
     if (delayMs > options.allowedLatenessMs) {
-      state.ledger.too_late++;
-      const meterId = known < 0 ? id : meters.idOf(known);
-      step.outputs.late.push({
-        offset: step.offset,
-        meterId,
-        timestampMs,
-        consumptionKwh: value,
-        delayMs,
-      });
-      return;
+      if (known >= 0) noteUntaken(meters, known, timestampMs);
+      return this.#late(known < 0 ? id : meters.idOf(known), reading, delayMs);
     }
-    let i = known;
-    let meterId = i < 0 ? id : meters.idOf(i);
+    if (known < 0) return this.#foldFirst(id, reading, delayMs);
+    const beforeMs = meters.forwardMs(known);
+    const isNext = timestampMs > beforeMs && meters.hasAside[known] === 0 &&
+      timestampMs - beforeMs === meters.intervalMs[known];
+    if (!isNext) noteStep(meters, known, beforeMs, timestampMs);
+    const step = this.#step;
+    const alerts = step.outputs.gaps.length;
+    const watermarkMs = this.#byMeter ? silenceWatermarkMs(this, known) : latenessMs;
     const movedMs = timestampMs - options.outOfOrdernessMs;
-    if (i >= 0) {
-      const silenceMs = this.#watermarkOf(i);
-      const judgedMs = movedMs > silenceMs ? movedMs : silenceMs;
-      if (judgedMs >= meters.lastMs[i] + options.stateTtlMs) {
-        judgeMeter(step, i, judgedMs);
-        i = -1;
-      }
+    const clockMs = movedMs > watermarkMs ? movedMs : watermarkMs;
+    if (clockMs >= meters.timers.dueMs(known)) {
+      const meterId = meters.idOf(known);
+      const hasLeft = advance(step, known, clockMs, clockMs);
+      if (hasLeft) return this.#foldFirst(meterId, reading, delayMs);
     }
-    if (i < 0) {
-      i = beginMeter(step, meterId, timestampMs, value);
-      meterId = meters.idOf(i);
+    if (isNext && isUndisturbed(meters, known, reading)) {
+      takeNext(step, known, reading.consumptionKwh);
+      this.#accept(known, reading, delayMs, null);
+      judgeMeter(step, known, silenceWatermarkMs(this, known));
     } else {
-      const taking = takeReading(step, i, timestampMs, value, this.#watermarkOf(i));
-      if (taking.disposition === "duplicate") {
-        return this.#duplicate(i, timestampMs, value, taking.takenBy);
-      }
+      const taking = takeReading(step, known, reading, watermarkMs);
+      this.#settle(known, reading, taking, { delayMs, beforeMs });
     }
+    if (step.outputs.gaps.length - alerts > 1) keepLastAlerts(step, alerts);
+    if (!this.#byMeter) this.#judgeDue();
+  }
+
+  /** The first reading of a history. */
+  #foldFirst(id: string, reading: Reading, delayMs: number): void {
+    const { meters, options } = this;
+    if (meters.count >= options.metersMax) {
+      this.#parsed.detail = `more than ${options.metersMax} meters in this partition`;
+      return this.#reject("TOO_MANY_METERS", -1);
+    }
+    const i = beginMeter(this.#step, id, reading);
+    this.#accept(i, reading, delayMs, null);
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
+    if (!this.#byMeter) this.#judgeDue();
+  }
+
+  /** What follows from a reading that was taken, or not, other than as the next of its series. */
+  #settle(
+    i: number,
+    reading: Reading,
+    taking: Taking,
+    { delayMs, beforeMs }: {
+      readonly delayMs: number;
+      /** The latest reading before it, whatever became of that. */
+      readonly beforeMs: number;
+    },
+  ): void {
+    const { meters } = this;
+    const step = this.#step;
+    const { timestampMs } = reading;
+    const { disposition } = taking;
+    const isTaken = disposition !== "duplicate" && disposition !== "forgotten";
+    const maxMs = meters.clocks.get(i)?.maxMs ?? beforeMs;
+    const clocks = {
+      maxMs: isTaken ? Math.max(maxMs, timestampMs) : maxMs,
+      forwardMs: disposition === "begun" ? timestampMs : Math.max(beforeMs, timestampMs),
+    };
+    meters.setClocks(i, clocks);
+    let holderKwh = reading.consumptionKwh;
+    if (disposition === "duplicate") {
+      holderKwh = taking.heldKwh;
+      this.#duplicate(i, taking);
+    } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
+    else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
+    const watermarkMs = silenceWatermarkMs(this, i);
+    // A repeat, too, may say the interval, and so lay out the slots of its meter.
+    if (isTaken || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
+    if (disposition === "forgotten") return;
+    if (followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
+      meters.setClocks(i, clocks);
+      judgeMeter(step, i, watermarkMs);
+    }
+  }
+
+  #accept(
+    i: number,
+    { timestampMs, consumptionKwh }: Reading,
+    delayMs: number,
+    revisesKwh: number | null,
+  ): void {
+    const { state } = this;
+    const step = this.#step;
     if (delayMs === 0) state.ledger.ok++;
     else state.ledger.late++;
-    const reading: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
+    const accepted: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
       offset: step.offset,
-      meterId,
+      meterId: this.meters.idOf(i),
       timestampMs,
-      consumptionKwh: value,
+      consumptionKwh,
       status: delayMs === 0 ? "OK" : "LATE",
       flags: NO_FLAGS,
       delayMs,
     };
-    reading.flags = flagReading(this, i, reading, step.placing);
-    step.outputs.validated.push(reading);
+    accepted.flags = flagReading(this, i, accepted, step.placing);
+    if (revisesKwh !== null) {
+      accepted.flags = [...accepted.flags, "REVISES"];
+      accepted.revisesKwh = revisesKwh;
+    }
+    step.outputs.validated.push(accepted);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
-    judgeMeter(step, i, this.#watermarkOf(i));
-    if (!this.#byMeter) this.#judgeDue();
   }
 
-  #tick(loggedMs: number): void {
-    const { state, options } = this;
+  /** Behind the allowed lateness, or its slot is older than what is remembered. */
+  #late(meterId: string, { timestampMs, consumptionKwh }: Reading, delayMs: number): void {
+    const { offset, outputs } = this.#step;
+    this.state.ledger.too_late++;
+    outputs.late.push({ offset, meterId, timestampMs, consumptionKwh, delayMs });
+  }
+
+  #tick(): void {
+    const { state } = this;
     const { timestampMs, final } = this.#parsed;
-    const arrival = this.#arrival;
-    const arrivedMs = arrival.arrivedMs = this.#wallClock(loggedMs);
-    arrival.aheadMs = NaN;
-    if (timestampMs - arrivedMs > options.maxFutureMs) {
-      this.#parsed.detail = `a tick ${(timestampMs - arrivedMs) / 1000} s ahead of its arrival`;
-      return this.#reject("FUTURE", -1, arrival);
-    }
+    if (this.#rejectsControl("a tick")) return;
     state.ledger.tick++;
-    // The last tick ends a replay: what comes after it is live again.
-    state.replaying = !final && !(Math.abs(timestampMs - loggedMs) <= options.maxFutureMs);
+    const { replayStartMs } = this.#clocks;
+    state.replaying = !Number.isNaN(replayStartMs) && !final;
+    noteReplayTick(state, replayStartMs, timestampMs);
     if (timestampMs > state.clockMs) state.clockMs = timestampMs;
     if (timestampMs > state.tickMaxMs) {
       state.tickMaxMs = timestampMs;
@@ -257,10 +320,34 @@ export class Processor {
     }
     if (final) {
       const step = this.#step;
-      for (const i of this.#bySerial([...this.meters.indexes()])) {
-        announceOpenGap(step, i, this.#watermarkOf(i));
+      for (const i of bySerial(this.meters, [...this.meters.indexes()])) {
+        announceOpenGap(step, i, silenceWatermarkMs(this, i));
       }
     }
+  }
+
+  /** A meter has left: its history ends at the watermark, which this record does not move. */
+  #retire(): void {
+    const { meterId, timestampMs } = this.#parsed;
+    if (this.#rejectsControl("a retirement") || meterId === null) return;
+    this.state.ledger.tick++;
+    const step = this.#step;
+    const i = this.meters.find(meterId);
+    if (i >= 0) {
+      const watermarkMs = silenceWatermarkMs(this, i);
+      endHistory(step, i, { clockMs: watermarkMs, watermarkMs });
+    }
+    sayOfMeter(step, { metricType: "meter_retired", meterId, timestampMs, value: 1, tags: {} });
+  }
+
+  /** Rejects a control record whose own time cannot be; false: it can. */
+  #rejectsControl(what: string): boolean {
+    const arrival = this.#arrival;
+    arrival.arrivedMs = latestClockMs(this.#clocks, this.options);
+    arrival.aheadMs = NaN;
+    const fault = findControlFault(what, this.#parsed, arrival, this.options);
+    if (fault !== null) this.#reject(fault, -1);
+    return fault !== null;
   }
 
   /** Judges every meter whose timer is due at the partition's clock, oldest meter first. */
@@ -269,102 +356,45 @@ export class Processor {
     const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
     const clockMs = maxMs - options.outOfOrdernessMs;
     if (!meters.timers.mayBeDue(clockMs)) return;
-    const due = this.#due;
-    due.length = 0;
-    meters.timers.take(clockMs, due);
-    for (const i of this.#bySerial(due)) judgeMeter(this.#step, i, this.#watermarkOf(i));
-  }
-
-  #bySerial(indexes: number[]): number[] {
-    const { serial } = this.meters;
-    let sorted = true;
-    for (let d = 1; d < indexes.length && sorted; d++) {
-      sorted = serial[indexes[d - 1]] < serial[indexes[d]];
+    for (const i of takeDue(meters, clockMs, this.#due)) {
+      judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
     }
-    return sorted ? indexes : indexes.sort((a, b) => serial[a] - serial[b]);
   }
 
-  #duplicate(i: number, timestampMs: number, value: number, takenBy: number): void {
+  #kept(): Kept {
+    return keepBytes(this.#bytes, this.#start, this.#end, this.options.rejectedRawBytesMax);
+  }
+
+  #duplicate(i: number, taken: { readonly heldKwh: number; readonly slotMs: number }): void {
+    const { offset, outputs } = this.#step;
     this.state.ledger.duplicate++;
-    const same = takenBy === value;
-    const { raw, note } = this.#keptRaw();
-    const detail = same ? "its interval is taken" : `its interval is taken by ${takenBy}`;
-    this.#step.outputs.rejected.push({
-      offset: this.#step.offset,
-      reason: same ? "DUPLICATE" : "CONFLICT",
-      detail: detail + note,
-      raw,
-      meterId: this.meters.idOf(i),
-      timestampMs,
-      consumptionKwh: value,
-      atMs: timestampMs,
-    });
+    const place = { offset, meterId: this.meters.idOf(i), kept: this.#kept() };
+    outputs.rejected.push(duplicateOf(this.#parsed, taken, place));
   }
 
-  #reject(reason: RejectReason, i: number, arrival: Arrival): void {
-    const { state, options } = this;
-    const { arrivedMs } = arrival;
+  #reject(reason: RejectReason, i: number): void {
+    const { state, options, meters } = this;
+    const { arrivedMs } = this.#arrival;
     const parsed = this.#parsed;
-    const { timestampMs, consumptionKwh } = parsed;
+    const { timestampMs } = parsed;
     state.ledger.rejected++;
     this.#rejectedByReason.set(reason, (this.#rejectedByReason.get(reason) ?? 0) + 1);
-    const future = timestampMs > arrivedMs + options.maxFutureMs;
-    const isCredible = !future && !isUnbelievable(arrival, options);
-    if (i >= 0 && isCredible && isOfItsSlot(reason, parsed.valueMissing)) {
-      const latenessMs = this.#latenessWatermarkOf(i);
+    const isFuture = timestampMs > arrivedMs + options.maxFutureMs;
+    const isInTime = !isFuture && timestampMs >= options.minTimestampMs;
+    if (i >= 0 && isInTime && !isUnbelievable(this.#arrival, options)) {
+      noteUntaken(meters, i, timestampMs);
+      const latenessMs = latenessWatermarkMs(this, i);
       if (!(latenessMs - timestampMs > options.allowedLatenessMs)) {
         markUnusable(this.#step, i, timestampMs);
-        judgeMeter(this.#step, i, this.#watermarkOf(i));
+        judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
       }
     }
-    const { raw, note } = this.#keptRaw();
-    const atMs = Number.isNaN(timestampMs) || future ? arrivedMs : timestampMs;
-    this.#step.outputs.rejected.push({
+    const atMs = isInTime || Number.isNaN(arrivedMs) ? timestampMs : arrivedMs;
+    this.#step.outputs.rejected.push(rejectedOf(parsed, reason, {
       offset: this.#step.offset,
-      reason,
-      detail: parsed.detail + note,
-      raw,
-      meterId: i >= 0 ? this.meters.idOf(i) : parsed.meterId,
-      timestampMs: Number.isNaN(timestampMs) ? null : timestampMs,
-      consumptionKwh: Number.isNaN(consumptionKwh) ? null : consumptionKwh,
+      meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
+      kept: this.#kept(),
       atMs: Number.isNaN(atMs) ? 0 : atMs,
-    });
-  }
-
-  /** As much of the raw record as is kept of a rejected one, and a note where it is cut. */
-  #keptRaw(): { raw: Uint8Array; note: string } {
-    const bytesMax = this.options.rejectedRawBytesMax;
-    const cutEnd = cutBetweenCharacters(this.#bytes, this.#start, this.#end, bytesMax);
-    return {
-      raw: this.#bytes.slice(this.#start, cutEnd),
-      note: cutNote(this.#start, cutEnd, this.#end),
-    };
-  }
-
-  /** The counts of this commit, at the watermark. */
-  #count(outputs: Outputs): void {
-    const { ledger, clockMs } = this.state;
-    const watermarkMs = this.watermarkMs;
-    const add = (metricType: string, value: number, tags: Record<string, string> = {}) =>
-      outputs.metrics.push({
-        offset: this.state.nextOffset,
-        metricType,
-        meterId: null,
-        timestampMs: watermarkMs ?? 0,
-        value,
-        tags,
-      });
-    const before = this.#ledgerBefore;
-    if (ledger.raw === before.raw) return;
-    const since = Object.fromEntries(DISPOSITIONS.map((d) => [d, ledger[d] - before[d]]));
-    if (since.ok > 0) add("event_processed", since.ok, { status: "OK" });
-    if (since.late > 0) add("event_processed", since.late, { status: "LATE" });
-    if (since.too_late > 0) add("too_late_event", since.too_late);
-    if (since.duplicate > 0) add("duplicate_event", since.duplicate);
-    for (const [error, value] of this.#rejectedByReason) add("invalid_event", value, { error });
-    if (this.#step.gapsDetected > 0) add("gap_detected", this.#step.gapsDetected);
-    if (watermarkMs !== null && clockMs > -Infinity) {
-      add("watermark_lag_seconds", Math.max(0, clockMs - watermarkMs) / 1000);
-    }
+    }));
   }
 }

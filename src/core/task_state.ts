@@ -9,8 +9,10 @@ export type TaskState = {
   tickMaxMs: number;
   /** The serial of the next meter when `tickMaxMs` was reached: later meters it does not judge. */
   tickSerial: number;
-  /** A replay is under way: its ticks are the clock, not the records' own times. */
+  /** The latest tick was written by a replay, which has not ended. */
   replaying: boolean;
+  /** The latest tick of each replay, by the replay's start: the clock of that replay's records. */
+  readonly replayTicks: Map<number, number>;
   /** The latest arrival known, of whatever kind. */
   clockMs: number;
   ledger: Ledger;
@@ -33,6 +35,7 @@ export function initialTaskState(): TaskState {
     tickMaxMs: -Infinity,
     tickSerial: 0,
     replaying: false,
+    replayTicks: new Map(),
     clockMs: -Infinity,
     ledger: emptyLedger(),
   };

@@ -1,19 +1,20 @@
-/** Where at most `bytesMax` bytes end without cutting a UTF-8 character. */
-export function cutBetweenCharacters(
+/**
+ * A copy of at most `bytesMax` bytes, that cuts no UTF-8 character, and what is to be said of it
+ * where it is not all.
+ */
+export function keepBytes(
   bytes: Uint8Array,
   start: number,
   end: number,
   bytesMax: number,
-): number {
-  if (end - start <= bytesMax) return end;
-  let cut = start + bytesMax;
-  for (let back = 0; back < 3 && (bytes[cut] & 0xc0) === 0x80; back++) cut--;
-  return cut;
-}
-
-/** What a detail says of bytes that were cut. */
-export function cutNote(start: number, cutEnd: number, end: number): string {
-  return cutEnd === end ? "" : ` (first ${cutEnd - start} of ${end - start} bytes kept)`;
+): { readonly raw: Uint8Array; readonly note: string } {
+  let cut = end;
+  if (end - start > bytesMax) {
+    cut = start + bytesMax;
+    for (let back = 0; back < 3 && (bytes[cut] & 0xc0) === 0x80; back++) cut--;
+  }
+  const note = cut === end ? "" : ` (first ${cut - start} of ${end - start} bytes kept)`;
+  return { raw: bytes.slice(start, cut), note };
 }
 
 /** Bytes that are known to be ASCII, as text. */

@@ -1,4 +1,4 @@
-import { localToUtcMs, type Zone } from "./zone.ts";
+import { laterInstantMs, localToUtcMs, type Zone } from "./zone.ts";
 
 /**
  * Timestamps as text. Everything is epoch milliseconds inside; NaN is "no timestamp", so that a bad
@@ -28,13 +28,23 @@ const UPPER_Z = 0x5a;
 const LOWER_T = 0x74;
 const LOWER_Z = 0x7a;
 
+/** What is special about a local time where its zone puts the clock: filled in by the parser. */
+export type LocalNote = {
+  /** The later of its two instants; NaN: it has one. */
+  laterMs: number;
+  /** The clock is put forward over it: it is no time at all. */
+  isSkipped: boolean;
+};
+
 /**
  * Reads a timestamp: `YYYY-MM-DD` (midnight in the zone), or a date, one of `T`, `t` or a space,
- * `HH:MM[:SS[.fraction]]` (or with a comma, as ISO 8601 has it), and an offset `Z`, `±HH:MM`, `±HHMM` or `±HH`; without one it is in
- * `zone`. 9 to 13 digits are an epoch. Surrounding spaces are dropped, fractions cut to
- * milliseconds. Anything else is NaN: slashes and month names are never guessed at.
+ * `HH:MM[:SS[.fraction]]` (or with a comma, as ISO 8601 has it), and an offset `Z`, `±HH:MM`, `±HHMM`
+ * or `±HH`; without one it is in `zone`. `24:00` is the next midnight. 9 to 13 digits are an epoch.
+ * Surrounding spaces are dropped, fractions cut to milliseconds. Anything else is NaN: slashes and
+ * month names are never guessed at. So is a local time that its zone skips; of one that comes twice
+ * the answer is the earlier instant. `note`, where there is one, says so.
  */
-export function parseTimestamp(text: string, zone: Zone): number {
+export function parseTimestamp(text: string, zone: Zone, note?: LocalNote): number {
   const length = text.length;
   const bytes = length <= scratch.length ? scratch : new Uint8Array(length);
   for (let i = 0; i < length; i++) {
@@ -42,7 +52,7 @@ export function parseTimestamp(text: string, zone: Zone): number {
     if (code > 127) return NaN;
     bytes[i] = code;
   }
-  return parseTimestampBytes(bytes, 0, length, zone);
+  return parseTimestampBytes(bytes, 0, length, zone, note);
 }
 
 const scratch = new Uint8Array(64);
@@ -53,6 +63,7 @@ export function parseTimestampBytes(
   start: number,
   end: number,
   zone: Zone,
+  note?: LocalNote,
 ): number {
   while (start < end && bytes[start] === SPACE) start++;
   while (end > start && bytes[end - 1] === SPACE) end--;
@@ -66,24 +77,39 @@ export function parseTimestampBytes(
   if (length < 16 || bytes[start + 13] !== COLON) return NaN;
   const hour = twoDigits(bytes, start + 11);
   const minute = twoDigits(bytes, start + 14);
-  if (hour < 0 || hour > 23 || minute < 0 || minute > 59) return NaN;
+  if (hour < 0 || hour > 24 || minute < 0 || minute > 59) return NaN;
   let localMs = dayMs + (hour * 60 + minute) * MINUTE_MS;
   let at = start + 16;
+  let isWhole = minute === 0;
   if (at < end && bytes[at] === COLON) {
     if (at + 3 > end) return NaN;
     const second = twoDigits(bytes, at + 1);
     if (second < 0 || second > 59) return NaN;
     localMs += second * 1000;
+    isWhole &&= second === 0;
     at += 3;
     if (at < end && (bytes[at] === DOT || bytes[at] === COMMA)) {
       const fractionEnd = digitsEnd(bytes, at + 1, end);
       if (fractionEnd === at + 1) return NaN;
       localMs += fractionMs(bytes, at + 1, fractionEnd);
+      isWhole &&= hour < 24 || isAllZeros(bytes, at + 1, fractionEnd);
       at = fractionEnd;
     }
   }
-  if (at === end) return within(localToUtcMs(zone, localMs));
+  if (hour === 24 && !isWhole) return NaN;
+  if (at === end) return within(instantOf(zone, localMs, note));
   return within(localMs - parseOffset(bytes, at, end));
+}
+
+/** The instant of a local time, the earlier of two; NaN: its zone skips it. */
+function instantOf(zone: Zone, localMs: number, note: LocalNote | undefined): number {
+  if (zone.localBoundsMs.length === 0) return localToUtcMs(zone, localMs);
+  const laterMs = laterInstantMs(zone, localMs);
+  if (note !== undefined) {
+    note.isSkipped = laterMs === Infinity;
+    note.laterMs = laterMs === Infinity ? NaN : laterMs;
+  }
+  return laterMs === Infinity ? NaN : localToUtcMs(zone, localMs);
 }
 
 /** NaN unless the year has four digits in UTC too, so that every timestamp can be written back. */
@@ -137,6 +163,11 @@ function daysFromCivil(year: number, month: number, day: number): number {
 function digitsEnd(bytes: Uint8Array, at: number, end: number): number {
   while (at < end && bytes[at] >= ZERO && bytes[at] <= ZERO + 9) at++;
   return at;
+}
+
+function isAllZeros(bytes: Uint8Array, at: number, end: number): boolean {
+  while (at < end && bytes[at] === ZERO) at++;
+  return at === end;
 }
 
 function fractionMs(bytes: Uint8Array, at: number, end: number): number {

@@ -44,6 +44,11 @@ export class Timers {
     this.#link(i, bucket);
   }
 
+  /** When meter i is due, as it was set last. */
+  dueMs(i: number): number {
+    return this.#dueMs[i];
+  }
+
   clear(i: number): void {
     if (this.#bucket[i] !== NONE) this.#unlink(i);
   }

@@ -132,3 +132,45 @@ export function localToUtcMs(zone: Zone, localMs: number): number {
   zone.lastHit = low;
   return localMs - zone.offsetsMs[low];
 }
+
+/**
+ * The later instant of a local time that comes twice, where a clock is put back. NaN: it comes once;
+ * Infinity: never, for the clock is put forward over it.
+ */
+export function laterInstantMs(zone: Zone, localMs: number): number {
+  const { localBoundsMs, offsetsMs } = zone;
+  if (localBoundsMs.length === 0 || Number.isNaN(localMs)) return NaN;
+  localToUtcMs(zone, localMs);
+  const hit = zone.lastHit;
+  const putForwardMs = offsetsMs[hit + 1] - offsetsMs[hit];
+  if (!(localMs >= localBoundsMs[hit] - Math.abs(putForwardMs))) return NaN;
+  return putForwardMs > 0 ? Infinity : localMs - offsetsMs[hit + 1];
+}
+
+/** The local time of an instant, given as if it were UTC. */
+export function utcToLocalMs(zone: Zone, utcMs: number): number {
+  return utcMs + zone.offsetsMs[offsetIndex(zone, utcMs)];
+}
+
+/** When the offset next changes after an instant; Infinity: it does not any more. */
+export function nextTransitionMs(zone: Zone, utcMs: number): number {
+  const index = offsetIndex(zone, utcMs);
+  return index < zone.localBoundsMs.length ? transitionMs(zone, index) : Infinity;
+}
+
+/** Which of the zone's offsets holds at an instant. */
+function offsetIndex(zone: Zone, utcMs: number): number {
+  let low = 0;
+  let high = zone.localBoundsMs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (transitionMs(zone, middle) <= utcMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The instant at which the offset of a zone changes for the `index`-th time. */
+function transitionMs({ localBoundsMs, offsetsMs }: Zone, index: number): number {
+  return localBoundsMs[index] - Math.max(offsetsMs[index], offsetsMs[index + 1]);
+}

@@ -75,7 +75,7 @@ class Player {
   readonly #options: PipelineOptions;
   /** The offset that each partition's next record has in its log. */
   readonly #offsets: number[];
-  /** The record being folded; its log keeps no times. */
+  /** The record being folded; its log keeps no times but the play's start. */
   readonly #record = newRawRecord();
   #streamRecords = 0;
   #recordsFolded = 0;
@@ -93,6 +93,7 @@ class Player {
     this.#store = store;
     this.#options = options;
     this.#offsets = [...options.baseOffsets];
+    this.#record.replayStartMs = tasks[0]?.processor.options.nowMs ?? NaN;
     this.#pace = new Pace(options);
     this.#committedAtMs = options.clock.nowMs();
   }

@@ -1,5 +1,5 @@
-import { CSV_FIELDS, type CsvColumns, type CsvLayout, parseCsvHeader } from "./csv_header.ts";
-import { ReadError } from "./read_error.ts";
+import { countLines, isRepeatedHeader, readHeader } from "./csv_head.ts";
+import { CSV_FIELDS, type CsvColumns, type CsvLayout } from "./csv_header.ts";
 
 /** A longer record is cut: one broken quote must swallow neither the file nor the memory. */
 export const RECORD_BYTES_MAX = 1 << 20;
@@ -7,6 +7,8 @@ export const RECORD_BYTES_MAX = 1 << 20;
 /** Positions a row takes in `CsvRows.cells`: start and end of each of the four CSV_FIELDS. */
 export const CELLS_STRIDE = 8;
 const VALUE_FIELD = CSV_FIELDS.indexOf("value");
+/** Where in a row's cells its time begins. */
+const TIME_AT = 2 * CSV_FIELDS.indexOf("time");
 
 /**
  * Rows as ranges of `CsvReader.bytes`, valid until the reader is next given bytes.
@@ -18,6 +20,8 @@ export type CsvRows = {
   count: number;
   readonly cells: Int32Array;
   readonly isCut: Uint8Array;
+  /** The line each row begins in; the header is line 1. */
+  readonly lines: Int32Array;
 };
 
 /** Room for `rowsMax` rows. */
@@ -26,6 +30,7 @@ export function newCsvRows(rowsMax: number): CsvRows {
     count: 0,
     cells: new Int32Array(rowsMax * CELLS_STRIDE),
     isCut: new Uint8Array(rowsMax),
+    lines: new Int32Array(rowsMax),
   };
 }
 
@@ -51,6 +56,10 @@ export type CsvReader = {
   isEnded: boolean;
   /** The rest of a cut line is being passed over. */
   isSkipping: boolean;
+  /** The line at `start`, from 1 on. */
+  line: number;
+  /** Rows passed over because they are the header once more, as in files put end to end. */
+  repeatedHeaders: number;
 };
 
 const TAB = 0x09;
@@ -78,6 +87,8 @@ export function newCsvReader(options: CsvReaderOptions): CsvReader {
     end: 0,
     isEnded: false,
     isSkipping: false,
+    line: 1,
+    repeatedHeaders: 0,
   };
 }
 
@@ -113,7 +124,10 @@ export function bytesAdded(reader: CsvReader, count: number | null): void {
  */
 export function readRows(reader: CsvReader, rows: CsvRows): number {
   rows.count = 0;
-  if (reader.layout === null && !readHeader(reader)) return 0;
+  if (reader.layout === null) {
+    if (!readHeader(reader)) return 0;
+    reader.kinds[reader.layout!.delimiter] = IS_DELIMITER;
+  }
   if (reader.isSkipping && !skipLine(reader)) return 0;
   while (scanPlainRows(reader, rows) && scanOddRow(reader, rows));
   return rows.count;
@@ -125,12 +139,13 @@ export function readRows(reader: CsvReader, rows: CsvRows): number {
  */
 function scanPlainRows(reader: CsvReader, rows: CsvRows): boolean {
   const { bytes, end, kinds, recordBytesMax } = reader;
-  const { cells, isCut } = rows;
-  const fieldOfColumn = reader.layout!.fieldOfColumn;
+  const { cells, isCut, lines } = rows;
+  const { fieldOfColumn, timeNameByte } = reader.layout!;
   const columnCount = fieldOfColumn.length;
   const rowsMax = isCut.length;
   let rowStart = reader.start;
   let count = rows.count;
+  let line = reader.line;
   let isOdd = false;
   while (count < rowsMax) {
     const base = count * CELLS_STRIDE;
@@ -154,9 +169,16 @@ function scanPlainRows(reader: CsvReader, rows: CsvRows): boolean {
       break;
     }
     if (column >= columnCount) takeSurplus(reader, surplusStart, position, cells, base);
-    if (column > 0 || !isBlank(bytes, rowStart, position)) isCut[count++] = 0;
+    const isRow = column > 0 || !isBlank(bytes, rowStart, position);
+    const mayBeHeader = bytes[cells[base + TIME_AT]] === timeNameByte;
+    if (isRow && !(mayBeHeader && isRepeatedHeader(reader, rows, base))) {
+      lines[count] = line;
+      isCut[count++] = 0;
+    }
     rowStart = position + 1;
+    line++;
   }
+  reader.line = line;
   reader.start = rowStart;
   rows.count = count;
   return isOdd;
@@ -226,13 +248,18 @@ function scanOddRow(reader: CsvReader, rows: CsvRows): boolean {
     if (end - start <= reader.recordBytesMax && !reader.isEnded) return false;
     return cutRow(reader, rows);
   }
+  const line = reader.line;
   reader.start = Math.min(rowEnd + 1, end);
+  reader.line += countLines(bytes, start, reader.start);
   if (isBlank(bytes, start, rowEnd) && !bytes.subarray(start, rowEnd).includes(delimiter)) {
     return true;
   }
   const base = rows.count * CELLS_STRIDE;
   rows.cells.fill(0, base, base + CELLS_STRIDE);
   splitRow(reader, start, rowEnd, rows.cells, base);
+  const mayBeHeader = bytes[rows.cells[base + TIME_AT]] === reader.layout!.timeNameByte;
+  if (mayBeHeader && isRepeatedHeader(reader, rows, base)) return true;
+  rows.lines[rows.count] = line;
   rows.isCut[rows.count++] = 0;
   return true;
 }
@@ -322,7 +349,11 @@ function cutRow(reader: CsvReader, rows: CsvRows): boolean {
   const base = rows.count * CELLS_STRIDE;
   rows.cells.fill(0, base, base + CELLS_STRIDE);
   setCell(bytes, start, lineEnd, rows.cells, base);
-  if (rows.cells[base] < rows.cells[base + 1]) rows.isCut[rows.count++] = 1;
+  if (rows.cells[base] < rows.cells[base + 1]) {
+    rows.lines[rows.count] = reader.line;
+    rows.isCut[rows.count++] = 1;
+  }
+  if (isLineEnd) reader.line++;
   if (isLineEnd || lineEnd === end && reader.isEnded) return true;
   reader.isSkipping = true;
   return skipLine(reader);
@@ -333,59 +364,6 @@ function skipLine(reader: CsvReader): boolean {
   const lineEnd = reader.bytes.subarray(0, reader.end).indexOf(LF, reader.start);
   reader.start = lineEnd < 0 ? reader.end : lineEnd + 1;
   reader.isSkipping = lineEnd < 0;
+  if (lineEnd >= 0) reader.line++;
   return lineEnd >= 0;
-}
-
-/** Reads the header line; false when more bytes are needed. */
-function readHeader(reader: CsvReader): boolean {
-  const { file, columns } = reader.options;
-  for (;;) {
-    const unread = reader.bytes.subarray(reader.start, reader.end);
-    const isTooLong = unread.length > reader.recordBytesMax;
-    let end = headerEnd(unread.subarray(0, reader.recordBytesMax + 1));
-    if (end < 0 && !reader.isEnded && !isTooLong) return false;
-    // A quote that never closes: the first line, whatever it holds.
-    if (end < 0) end = unread.indexOf(LF);
-    if (end < 0) end = unread.length;
-    if (end === 0 && unread.length === 0) throw new ReadError(`Cannot read "${file}": it is empty`);
-    if (end > reader.recordBytesMax) throw unusableHeader(reader, unread);
-    reader.start += Math.min(end + 1, unread.length);
-    // The decoder drops a byte order mark.
-    const text = new TextDecoder().decode(unread.subarray(0, end));
-    if (text.trim() === "") continue;
-    if (text.includes("\0")) throw binaryFile(file);
-    try {
-      reader.layout = parseCsvHeader(text, file, columns);
-    } catch (error) {
-      throw error instanceof ReadError && unread.includes(0) ? binaryFile(file) : error;
-    }
-    reader.kinds[reader.layout.delimiter] = IS_DELIMITER;
-    return true;
-  }
-}
-
-/** The first line end outside quotes; -1: none. */
-function headerEnd(bytes: Uint8Array): number {
-  let isQuoted = false;
-  for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i] === QUOTE) isQuoted = !isQuoted;
-    else if (bytes[i] === LF && !isQuoted) return i;
-  }
-  return -1;
-}
-
-function unusableHeader(reader: CsvReader, unread: Uint8Array): ReadError {
-  const { file } = reader.options;
-  if (unread.includes(0)) return binaryFile(file);
-  return new ReadError(
-    `Cannot read "${file}": its first line is longer than ${reader.recordBytesMax} bytes`,
-    "the first line must name the columns",
-  );
-}
-
-function binaryFile(file: string): ReadError {
-  return new ReadError(
-    `Cannot read "${file}": it is a binary file, not CSV`,
-    "unpack it first, or save it as CSV in UTF-8",
-  );
 }

@@ -14,6 +14,8 @@ export type CsvLayout = {
   /** Column index → index into CSV_FIELDS, or -1. */
   readonly fieldOfColumn: Int8Array;
   readonly names: readonly string[];
+  /** What the name of the time column begins with: few rows begin their time so, a header does. */
+  readonly timeNameByte: number;
 };
 
 /** Names a column is known by, the best first; upper and lower case are the same. */
@@ -43,7 +45,8 @@ export function parseCsvHeader(text: string, file: string, columns: CsvColumns =
     if (missingFields(names, columns).length > 0) continue;
     const fieldOfColumn = new Int8Array(names.length).fill(-1);
     found.forEach((column, field) => column >= 0 && (fieldOfColumn[column] = field));
-    return { delimiter: delimiter.charCodeAt(0), fieldOfColumn, names };
+    const [timeNameByte] = new TextEncoder().encode(names[found[1]]);
+    return { delimiter: delimiter.charCodeAt(0), fieldOfColumn, names, timeNameByte };
   }
   throw missingColumn(layouts[0].names, file, columns);
 }

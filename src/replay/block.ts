@@ -15,6 +15,8 @@ export type RecordBlock = {
   eventsMs: Float64Array;
   /** Index of the file, the second key. */
   files: Int32Array;
+  /** Index of the series; below 0: none that is known. */
+  series: Int32Array;
   partitions: Int16Array;
   flags: Uint8Array;
 };
@@ -23,8 +25,10 @@ export type RecordBlock = {
 export const IS_JSON = 1;
 /** `keysMs` is the file's own `received_at`. */
 export const HAS_RECEIVED = 2;
-/** A meter, a timestamp and a number are there. */
+/** Nothing is wrong with it that the core would reject it for. */
 export const IS_USABLE = 4;
+/** Its time is good, whatever its value is. */
+export const IS_TIMELY = 8;
 
 /** A block is handed on at this size: small, since a merge holds one for each of its sources. */
 export const BLOCK_RECORDS_MAX = 1024;
@@ -45,6 +49,7 @@ export function newBlock(recordsMax: number, bytesMax: number): RecordBlock {
     keysMs: new Float64Array(recordsMax),
     eventsMs: new Float64Array(recordsMax),
     files: new Int32Array(recordsMax),
+    series: new Int32Array(recordsMax),
     partitions: new Int16Array(recordsMax),
     flags: new Uint8Array(recordsMax),
   };
@@ -74,6 +79,7 @@ export function reserve(block: RecordBlock, bytesMax: number): void {
   larger.keysMs.set(block.keysMs);
   larger.eventsMs.set(block.eventsMs);
   larger.files.set(block.files);
+  larger.series.set(block.series);
   larger.partitions.set(block.partitions);
   larger.flags.set(block.flags);
   Object.assign(block, larger, { bytes: block.bytes, count: block.count });
@@ -91,6 +97,7 @@ export function copyRecord(from: RecordBlock, i: number, to: RecordBlock): void 
   to.keysMs[n] = from.keysMs[i];
   to.eventsMs[n] = from.eventsMs[i];
   to.files[n] = from.files[i];
+  to.series[n] = from.series[i];
   to.partitions[n] = from.partitions[i];
   to.flags[n] = from.flags[i];
   to.count = n + 1;

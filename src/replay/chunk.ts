@@ -4,8 +4,10 @@ import {
   writeReceivedAt,
   writeTick,
 } from "../core/wire/raw_record.ts";
+import { SAYINGS_BYTES_MAX, writeSayings } from "../core/wire/file_fields.ts";
 import { copyBytes, HAS_RECEIVED, IS_JSON } from "./block.ts";
 import type { ReplayChunk } from "./records.ts";
+import type { Sayings } from "./sayings.ts";
 
 /** A chunk is full at any of these. Content alone decides, so that every replay is cut alike. */
 const CHUNK_RECORDS_MAX = 8192;
@@ -14,7 +16,7 @@ const CHUNK_BYTES_MAX = 1 << 20;
 const CHUNK_ROWS_MAX = 4 * CHUNK_RECORDS_MAX;
 const FIRST_CHUNK_BYTES = 1 << 16;
 /** What may stand behind a record's own bytes, its last brace included. */
-const TAIL_BYTES_MAX = RECEIVED_BYTES_MAX + 1;
+const TAIL_BYTES_MAX = RECEIVED_BYTES_MAX + SAYINGS_BYTES_MAX + 1;
 
 /** A chunk being filled. */
 export type ChunkBuilder = {
@@ -90,19 +92,32 @@ export function addRaw(
   finish(chunk, chunk.length + end - start, partition);
 }
 
-/** Adds a record of a block: JSON gets its `received_at`, where it has one, and its last brace. */
+/** What is added of a record besides its own bytes. */
+export type RecordTail = {
+  readonly partition: number;
+  readonly flags: number;
+  readonly arrivalMs: number;
+  readonly sayings: Readonly<Sayings>;
+};
+
+/**
+ * Adds a record of a block: JSON gets its `received_at`, where it has one, what it says of its
+ * series, and its last brace.
+ */
 export function addRecord(
   chunk: ChunkBuilder,
   bytes: Uint8Array,
   start: number,
   end: number,
-  record: { readonly partition: number; readonly flags: number; readonly arrivalMs: number },
+  record: RecordTail,
 ): void {
   reserve(chunk, end - start);
   const to = chunk.bytes;
   copyBytes(bytes, start, to, chunk.length, end - start);
   let at = chunk.length + end - start;
   if ((record.flags & HAS_RECEIVED) !== 0) at = writeReceivedAt(record.arrivalMs, to, at);
+  const { minutes, skipped } = record.sayings;
+  if (minutes !== 0 || skipped !== 0) at = writeSayings(minutes, skipped, to, at);
   if ((record.flags & IS_JSON) !== 0) to[at++] = CLOSE;
   finish(chunk, at, record.partition);
 }

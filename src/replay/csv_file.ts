@@ -1,6 +1,5 @@
 import {
   bytesAdded,
-  CELLS_STRIDE,
   type CsvReader,
   type CsvRows,
   newCsvReader,
@@ -10,8 +9,6 @@ import {
 } from "../formats/csv.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { InputFile, ReplayFiles } from "./files.ts";
-import { parseTimestampBytes } from "../core/time.ts";
-import type { Zone } from "../core/zone.ts";
 import { BLOCK_RECORDS_MAX, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import {
   type FileReading,
@@ -20,7 +17,8 @@ import {
   PIECE_BYTES,
   takePiece,
 } from "./file_stamp.ts";
-import { appendRow, arrivalMs, type RowPlace } from "./row_record.ts";
+import { firstPlace, placeRow, type RowReading } from "./row_place.ts";
+import { appendRow, type MeterPartitions } from "./row_record.ts";
 
 /** A CSV file being read, a batch of rows at a time. */
 export type CsvFile = {
@@ -33,7 +31,6 @@ export type CsvFile = {
 
 export type CsvFileOptions = {
   readonly files: ReplayFiles;
-  readonly zone: Zone;
   readonly columns?: CsvColumns;
   readonly recordBytesMax?: number;
   /** What the file was seen to be, and must still be. */
@@ -83,37 +80,23 @@ export function readPiece(
   return length === 0 ? null : length;
 }
 
-/** A row's times into `place`; `place.keyMs` holds the key of the row before it. */
-export function placeRow(csv: CsvFile, row: number, zone: Zone, place: RowPlace): void {
-  const { cells } = csv.rows;
-  const { bytes } = csv.reader;
-  const base = row * CELLS_STRIDE;
-  const hasReceived = cells[base + 7] > 0;
-  place.eventMs = parseTimestampBytes(bytes, cells[base + 2], cells[base + 3], zone);
-  place.receivedMs = hasReceived
-    ? parseTimestampBytes(bytes, cells[base + 6], cells[base + 7], zone)
-    : NaN;
-  place.keyMs = arrivalMs(place.eventMs, place.receivedMs, place.keyMs);
-}
-
-/** A file's place before its first row. */
-export function firstPlace(file: number, partitions: number): RowPlace {
-  return { file, partitions, eventMs: NaN, receivedMs: NaN, keyMs: -Infinity };
-}
-
 export type CsvSourceOptions = CsvFileOptions & {
   readonly path: string;
   /** The file's index among all. */
   readonly fileIndex: number;
-  readonly partitions: number;
+  readonly reading: RowReading;
+  /** Its rows that are of the second of two equal hours. */
+  readonly laterRows: Int32Array;
+  /** Which partition a meter is of. */
+  readonly meters: MeterPartitions;
 };
 
 /** A file's rows as records, in the order they stand in. */
 export function csvSource(options: CsvSourceOptions): RecordSource {
-  const { path, zone } = options;
+  const { path, reading, meters } = options;
   let csv: CsvFile | null = null;
   let isClosed = false;
-  const place = firstPlace(options.fileIndex, options.partitions);
+  const place = firstPlace(options.fileIndex, options.laterRows);
   const block: RecordBlock = newBlock(BLOCK_RECORDS_MAX, PIECE_BYTES);
   const close = () => {
     if (!isClosed) csv?.file.close();
@@ -129,8 +112,8 @@ export function csvSource(options: CsvSourceOptions): RecordSource {
     }
     block.count = 0;
     for (let row = 0; row < count; row++) {
-      placeRow(csv, row, zone, place);
-      appendRow(block, csv.reader.bytes, csv.rows, row, place);
+      placeRow(csv.reader, csv.rows, row, place, reading);
+      appendRow(block, csv, row, place, meters);
     }
     return block;
   };

@@ -3,6 +3,8 @@ export type DelayedRecord = {
   readonly arrivalMs: number;
   readonly bytes: Uint8Array;
   readonly partition: number;
+  readonly series: number;
+  readonly eventMs: number;
   readonly flags: number;
   readonly isDuplicate: boolean;
   /** Order of departure, which decides between equal arrivals. */

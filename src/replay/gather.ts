@@ -1,8 +1,9 @@
 import { blockLength, copyRecord, newBlock, type RecordBlock, type RecordSource } from "./block.ts";
 import { csvSource } from "./csv_file.ts";
 import type { ReplayFiles } from "./files.ts";
-import { mergeSources } from "./merge.ts";
+import { mergeCursor, mergeSources, type RecordCursor } from "./merge.ts";
 import type { FileInspection, Inspection, ReplayOptions } from "./records.ts";
+import { meterPartitions } from "./row_record.ts";
 import { runSource, writeRun } from "./run_file.ts";
 import { sortedSource } from "./sort.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
@@ -40,7 +41,7 @@ export function spillDirectory(parent: string, files: ReplayFiles): SpillDirecto
 }
 
 /**
- * All rows of the inspected files as one source, in order of arrival, then file, then row.
+ * All rows of the inspected files as one stream, in order of arrival, then file, then row.
  *
  * Files in order are streamed. The others are sorted in memory, `sortBytesMax` at a time; all but
  * the last of these runs go to `directory`.
@@ -49,9 +50,16 @@ export async function gatherRecords(
   inspection: Inspection,
   options: ReplayOptions,
   directory: SpillDirectory,
-): Promise<RecordSource> {
-  const open = (file: FileInspection, fileIndex: number): RecordSource =>
-    csvSource({ ...options, path: file.path, fileIndex, expected: file.stamp });
+): Promise<RecordCursor> {
+  const { whole: { table, laterRows } } = inspection;
+  const { zone, nowMs, judging } = options;
+  const shared = {
+    ...options,
+    reading: { zone, nowMs, judging, series: table, addsSeries: false },
+    meters: meterPartitions(table, options.partitions),
+  };
+  const open = ({ path, stamp }: FileInspection, fileIndex: number): RecordSource =>
+    csvSource({ ...shared, path, fileIndex, laterRows: laterRows[fileIndex], expected: stamp });
   const inputs: OpenSource[] = [];
   const unordered: OpenSource[] = [];
   inspection.files.forEach((file, index) => {
@@ -60,7 +68,7 @@ export async function gatherRecords(
   // Runs come last, in the order of their rows: among equal keys the merge goes by file first, and
   // a file is either streamed or in runs.
   inputs.push(...await sortIntoRuns(unordered, options, directory));
-  return mergeSources((await reduceInputs(inputs, options, directory)).map((open) => open()));
+  return mergeCursor((await reduceInputs(inputs, options, directory)).map((open) => open()));
 }
 
 async function sortIntoRuns(

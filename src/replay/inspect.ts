@@ -1,30 +1,55 @@
 import { CELLS_STRIDE } from "../formats/csv.ts";
-import { type CsvFile, firstPlace, nextRows, openCsvFile, placeRow } from "./csv_file.ts";
+import { type CsvFile, nextRows, openCsvFile } from "./csv_file.ts";
+import { type Direction, type DoubledRow, resolveDoubledRows } from "./doubled_hour.ts";
 import { stampOf } from "./file_stamp.ts";
 import type { FileInspection, Inspection, Problem, ReplayOptions } from "./records.ts";
+import {
+  FAULT,
+  type Fault,
+  firstPlace,
+  placeRow,
+  type RowPlace,
+  type RowReading,
+} from "./row_place.ts";
+import { newSeriesTable } from "./series_table.ts";
+import { newTimeLog, noteTime, type TimeLog } from "./time_log.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
-import { IS_FINITE, numberKind } from "./value.ts";
+import { warningsOf } from "./warnings.ts";
+import { learnWhole } from "./whole_series.ts";
 
 export type InspectOptions = Pick<
   ReplayOptions,
-  "files" | "zone" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+  "files" | "zone" | "judging" | "nowMs" | "columns" | "recordBytesMax" | "signal"
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;
-
-const CUT = "too long, or with a quote that never closes";
-const NO_METER = "no meter";
-const BAD_TIMESTAMP = "no usable timestamp";
-const FUTURE = "dated after now";
-const BAD_VALUE = "no usable value";
-const FUTURE_ARRIVAL = "received after now";
 const BAD_RECEIVED = "no usable received_at";
+
+/** What a fault is called, and the field it is shown by. */
+const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: readonly [string, number] } = {
+  [FAULT.cut]: ["too long, or with a quote that never closes", 0],
+  [FAULT.noMeter]: ["no meter", 1],
+  [FAULT.badMeter]: ["no usable meter id", 0],
+  [FAULT.badTimestamp]: ["no usable timestamp", 1],
+  [FAULT.skippedTime]: ["a local time that its zone skips", 1],
+  [FAULT.badValue]: ["no usable value", 2],
+  [FAULT.negative]: ["a negative value", 2],
+  [FAULT.tooLarge]: ["a value over validation.max_kwh", 2],
+  [FAULT.tooOld]: ["dated before validation.min_timestamp", 1],
+  [FAULT.future]: ["dated after now", 1],
+  [FAULT.futureArrival]: ["received after now", 3],
+};
 
 /** What all files together have shown so far. */
 type Findings = {
   firstEventMs: number;
   lastEventMs: number;
+  /** Where the first time without an offset stands. */
+  noOffset: string | null;
   readonly problems: Map<string, Problem>;
+  readonly log: TimeLog;
+  readonly doubled: DoubledRow[];
+  readonly directions: Direction[];
 };
 
 /**
@@ -37,21 +62,32 @@ export async function inspectFiles(
   paths: readonly string[],
   options: InspectOptions,
 ): Promise<Inspection> {
+  const { zone, nowMs, judging } = options;
   const findings: Findings = {
     firstEventMs: Infinity,
     lastEventMs: -Infinity,
+    noOffset: null,
     problems: new Map(),
+    log: newTimeLog(),
+    doubled: [],
+    directions: [],
   };
-  const files: FileInspection[] = [];
-  for (const path of paths) {
+  const series = newSeriesTable();
+  const reading = { zone, nowMs, judging, series, addsSeries: true };
+  const seen: FileInspection[] = [];
+  for (const [index, path] of paths.entries()) {
     const csv = openCsvFile(path, options);
     try {
-      files.push(await inspectFile(csv, options, findings));
+      seen.push(await inspectFile(csv, index, { reading, findings, signal: options.signal }));
     } finally {
       csv.file.close();
     }
   }
-  const { firstEventMs, lastEventMs, problems } = findings;
+  const { firstEventMs, lastEventMs, problems, log } = findings;
+  const hours = resolveDoubledRows(findings.doubled, findings.directions, zone);
+  noteDoubled(findings, hours.laterRows, options);
+  const learned = learnWhole(series, log, hours, { judging, zone });
+  const files = seen.map((file, f) => hours.isDisordered[f] ? { ...file, isOrdered: false } : file);
   return {
     files,
     rows: files.reduce((sum, file) => sum + file.rows, 0),
@@ -59,86 +95,193 @@ export async function inspectFiles(
     firstEventTimeMs: firstEventMs === Infinity ? null : firstEventMs,
     lastEventTimeMs: lastEventMs === -Infinity ? null : lastEventMs,
     isOrdered: files.every((file) => file.isOrdered),
-    futureRows: problems.get(FUTURE)?.rows ?? 0,
-    unusableTimestampRows: problems.get(BAD_TIMESTAMP)?.rows ?? 0,
+    futureRows: rowsOf(findings, FAULT.future),
+    unusableTimestampRows: rowsOf(findings, FAULT.badTimestamp) +
+      rowsOf(findings, FAULT.skippedTime),
     problems: [...problems.values()],
+    warnings: warningsOf({
+      table: series,
+      series: learned.findings,
+      hours,
+      judging,
+      zone,
+      noOffset: findings.noOffset,
+      tooOld: problems.get(PROBLEMS[FAULT.tooOld][0]) ?? null,
+    }),
+    whole: learned.whole,
   };
+}
+
+function rowsOf({ problems }: Findings, fault: Exclude<Fault, 0>): number {
+  return problems.get(PROBLEMS[fault][0])?.rows ?? 0;
 }
 
 async function inspectFile(
   csv: CsvFile,
-  options: InspectOptions,
-  findings: Findings,
+  index: number,
+  { reading, findings, signal }: {
+    readonly reading: RowReading;
+    readonly findings: Findings;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<FileInspection> {
-  const { zone, nowMs } = options;
-  const place = firstPlace(0, 1);
-  let rows = 0;
-  let isOrdered = true;
+  const place = firstPlace(index);
+  const order: Order = { isOrdered: true, forward: 0, backward: 0, lastDoubled: null };
   let blocks = 0;
   for (let count = nextRows(csv); count > 0; count = nextRows(csv)) {
     for (let row = 0; row < count; row++) {
       const previousKeyMs = place.keyMs;
-      placeRow(csv, row, zone, place);
-      if (place.keyMs < previousKeyMs) isOrdered = false;
-      const { eventMs } = place;
-      if (eventMs <= nowMs) {
-        if (eventMs < findings.firstEventMs) findings.firstEventMs = eventMs;
-        if (eventMs > findings.lastEventMs) findings.lastEventMs = eventMs;
+      placeRow(csv.reader, csv.rows, row, place, reading);
+      const isDoubled = place.laterMs === place.laterMs && place.isTimely && place.series >= 0;
+      if (isDoubled) noteDoubledRow(place, previousKeyMs, findings, order);
+      else {
+        if (place.hasKey) noteOrder(place.keyMs, previousKeyMs, order);
+        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings.log, order);
+        noteSpan(place.eventMs, findings, reading);
       }
-      const problem = problemOf(csv, row, eventMs, place.receivedMs, nowMs);
-      if (problem !== null) note(problem, csv, row, rows + row + 1, findings);
+      noteRow(csv, row, place, findings);
     }
-    rows += count;
-    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(options.signal);
+    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
   }
+  findings.directions.push(directionOf(order));
+  const { path, reader: { repeatedHeaders } } = csv;
   const stamp = stampOf(csv.reading);
-  return { path: csv.path, sizeBytes: stamp.sizeBytes, rows, isOrdered, stamp };
+  const { sizeBytes } = stamp;
+  const rows = place.row + 1;
+  return { path, sizeBytes, rows, isOrdered: order.isOrdered, repeatedHeaders, stamp };
 }
 
-/** The first thing wrong with a row; null: nothing is. */
-function problemOf(
-  csv: CsvFile,
-  row: number,
-  eventMs: number,
-  receivedMs: number,
-  nowMs: number,
-): string | null {
-  const { cells, isCut } = csv.rows;
-  const base = row * CELLS_STRIDE;
-  if (isCut[row] === 1) return CUT;
-  if (cells[base + 1] === 0) return NO_METER;
-  if (eventMs !== eventMs) return BAD_TIMESTAMP;
-  if (eventMs > nowMs) return FUTURE;
-  if (receivedMs > nowMs) return FUTURE_ARRIVAL;
-  const kind = numberKind(csv.reader.bytes, cells[base + 4], cells[base + 5]);
-  if ((kind & IS_FINITE) === 0) return BAD_VALUE;
-  return cells[base + 7] > 0 && receivedMs !== receivedMs ? BAD_RECEIVED : null;
-}
-
-/** The field a problem is shown by. */
-const FIELD_OF_PROBLEM: Readonly<Record<string, number>> = {
-  [CUT]: 0,
-  [NO_METER]: 1,
-  [BAD_TIMESTAMP]: 1,
-  [FUTURE]: 1,
-  [FUTURE_ARRIVAL]: 3,
-  [BAD_VALUE]: 2,
-  [BAD_RECEIVED]: 3,
+/** In which order the rows of a file stand. */
+type Order = {
+  isOrdered: boolean;
+  /** Steps of its series to a later time, and to an earlier one. */
+  forward: number;
+  backward: number;
+  /** The row before, if its time comes twice and it is ordered by that. */
+  lastDoubled: DoubledRow | null;
 };
 
-function note(
-  problem: string,
+function noteOrder(keyMs: number, previousKeyMs: number, order: Order): void {
+  if (order.lastDoubled !== null) {
+    order.lastDoubled.afterMs = keyMs;
+    order.lastDoubled = null;
+  } else if (keyMs < previousKeyMs) order.isOrdered = false;
+}
+
+/** Holds a time that comes twice until the order of its series' rows is known. */
+function noteDoubledRow(
+  place: RowPlace,
+  previousKeyMs: number,
+  { log, doubled }: Findings,
+  order: Order,
+): void {
+  const { file, series, row, earlierMs, laterMs, fault } = place;
+  const isOrderedBy = place.receivedMs !== place.receivedMs;
+  const before = order.lastDoubled;
+  if (!isOrderedBy) noteOrder(place.keyMs, previousKeyMs, order);
+  const one = {
+    file,
+    series,
+    row,
+    stretch: log.totals[series] ?? 0,
+    earlierMs,
+    laterMs,
+    kwh: fault === FAULT.none ? place.kwh : NaN,
+    isOrderedBy,
+    beforeMs: before === null ? previousKeyMs : NaN,
+    afterMs: NaN,
+  };
+  doubled.push(one);
+  if (isOrderedBy) order.lastDoubled = one;
+}
+
+function noteSeriesTime({ series, eventMs, fault }: RowPlace, log: TimeLog, order: Order): void {
+  const stepMs = eventMs - log.lastMs[series];
+  if (stepMs > 0) order.forward++;
+  else if (stepMs < 0) order.backward++;
+  noteTime(log, series, eventMs, fault === FAULT.none ? 0 : 1);
+}
+
+/** From this share of steps of one direction on, the file has it. */
+const DIRECTION_SHARE = 0.9;
+
+function directionOf({ forward, backward }: { forward: number; backward: number }): Direction {
+  const least = DIRECTION_SHARE * (forward + backward);
+  if (forward >= least) return 1;
+  return backward >= least ? -1 : 0;
+}
+
+/** Notes the times that were held, now that it is known which they are. */
+function noteDoubled(
+  findings: Findings,
+  laterRows: readonly Int32Array[],
+  options: InspectOptions,
+): void {
+  const isLater = laterRows.map((rows) => new Set(rows));
+  for (const { file, series, row, earlierMs, laterMs, kwh } of findings.doubled) {
+    const ms = isLater[file].has(row) ? laterMs : earlierMs;
+    noteSpan(ms, findings, options);
+    noteTime(findings.log, series, ms, kwh === kwh ? 0 : 1);
+  }
+}
+
+/** Notes an event time of our days. */
+function noteSpan(
+  eventMs: number,
+  findings: Findings,
+  { nowMs, judging }: Pick<RowReading, "nowMs" | "judging">,
+): void {
+  if (!(eventMs <= nowMs && eventMs >= judging.minTimestampMs)) return;
+  if (eventMs < findings.firstEventMs) findings.firstEventMs = eventMs;
+  if (eventMs > findings.lastEventMs) findings.lastEventMs = eventMs;
+}
+
+function noteRow(
   csv: CsvFile,
   row: number,
-  rowNumber: number,
+  place: RowPlace,
   findings: Findings,
+): void {
+  const { eventMs, fault } = place;
+  const { cells } = csv.rows;
+  const base = row * CELLS_STRIDE;
+  if (findings.noOffset === null && eventMs === eventMs) {
+    const isLocal = hasNoOffset(csv.reader.bytes, cells[base + 2], cells[base + 3]);
+    if (isLocal) findings.noOffset = `${csv.path}:${csv.rows.lines[row]}`;
+  }
+  if (fault !== FAULT.none) {
+    const [problem, field] = PROBLEMS[fault];
+    noteProblem(problem, field, { csv, row, findings });
+  } else if (cells[base + 7] > 0 && place.receivedMs !== place.receivedMs) {
+    noteProblem(BAD_RECEIVED, 3, { csv, row, findings });
+  }
+}
+
+/** Whether a readable timestamp is a date, with or without a time, and says no offset. */
+function hasNoOffset(bytes: Uint8Array, start: number, end: number): boolean {
+  if (bytes[start + 4] !== 0x2d) return false;
+  for (let at = start + 10; at < end; at++) {
+    const byte = bytes[at] | 0x20;
+    if (byte === 0x7a || bytes[at] === 0x2b || bytes[at] === 0x2d) return false;
+  }
+  return true;
+}
+
+function noteProblem(
+  problem: string,
+  field: number,
+  { csv, row, findings }: {
+    readonly csv: CsvFile;
+    readonly row: number;
+    readonly findings: Findings;
+  },
 ): void {
   const known = findings.problems.get(problem);
   if (known !== undefined) {
     known.rows++;
     return;
   }
-  const at = row * CELLS_STRIDE + 2 * FIELD_OF_PROBLEM[problem];
+  const at = row * CELLS_STRIDE + 2 * field;
   const start = csv.rows.cells[at];
   const end = Math.min(csv.rows.cells[at + 1], start + 4 * EXAMPLE_LENGTH_MAX);
   const text = new TextDecoder().decode(csv.reader.bytes.subarray(start, end));
@@ -146,7 +289,8 @@ function note(
     problem,
     rows: 1,
     file: csv.path,
-    row: rowNumber,
+    line: csv.rows.lines[row],
     example: text.slice(0, EXAMPLE_LENGTH_MAX),
+    isWarned: problem === PROBLEMS[FAULT.tooOld][0],
   });
 }

@@ -8,6 +8,15 @@ import {
   type RecordSource,
 } from "./block.ts";
 
+/** A place in a stream of records: `block`'s record `index`, valid until it is advanced. */
+export type RecordCursor = {
+  /** Null: the stream has ended. */
+  block: RecordBlock | null;
+  index: number;
+  advance(): void;
+  close(): void;
+};
+
 /** What the merge knows of its inputs: one head record each, and a heap of the inputs by it. */
 type Merge = {
   readonly sources: readonly RecordSource[];
@@ -20,11 +29,12 @@ type Merge = {
 };
 
 /**
- * Merges sources, each in order, into one in order of (key, file, place among the sources): equal
- * keys of one file stay in the file's order, if its sources are given in that order.
+ * Walks sources, each in order, as one in order of (key, file, place among the sources): equal keys
+ * of one file stay in the file's order, if its sources are given in that order. It reads at once.
+ *
+ * @throws {ReadError} when a source cannot be read; all are closed then.
  */
-export function mergeSources(sources: readonly RecordSource[]): RecordSource {
-  if (sources.length === 1) return sources[0];
+export function mergeCursor(sources: readonly RecordSource[]): RecordCursor {
   const merge: Merge = {
     sources,
     blocks: sources.map(() => null),
@@ -32,28 +42,52 @@ export function mergeSources(sources: readonly RecordSource[]): RecordSource {
     keysMs: new Float64Array(sources.length),
     files: new Int32Array(sources.length),
     heap: new Int32Array(sources.length),
-    size: -1,
+    size: 0,
   };
-  const out = newBlock(BLOCK_RECORDS_MAX, BLOCK_BYTES_MAX);
-  return {
-    next: () => nextMerged(merge, out),
+  const cursor: RecordCursor = {
+    block: null,
+    index: 0,
+    advance: () => {
+      const { heap } = merge;
+      const input = heap[0];
+      merge.indices[input]++;
+      if (!loadHead(merge, input)) heap[0] = heap[--merge.size];
+      siftDown(merge, 0);
+      showHead(merge, cursor);
+    },
     close: () => sources.forEach((source) => source.close()),
   };
+  try {
+    buildHeap(merge);
+  } catch (error) {
+    cursor.close();
+    throw error;
+  }
+  showHead(merge, cursor);
+  return cursor;
 }
 
-function nextMerged(merge: Merge, out: RecordBlock): RecordBlock | null {
-  if (merge.size < 0) buildHeap(merge);
-  const { heap, blocks, indices } = merge;
-  out.count = 0;
-  while (merge.size > 0 && out.count < BLOCK_RECORDS_MAX) {
-    const input = heap[0];
-    copyRecord(blocks[input]!, indices[input], out);
-    indices[input]++;
-    if (!loadHead(merge, input)) heap[0] = heap[--merge.size];
-    siftDown(merge, 0);
-    if (blockLength(out) >= BLOCK_BYTES_MAX) break;
-  }
-  return out.count === 0 ? null : out;
+function showHead({ heap, size, blocks, indices }: Merge, cursor: RecordCursor): void {
+  cursor.block = size > 0 ? blocks[heap[0]] : null;
+  cursor.index = size > 0 ? indices[heap[0]] : 0;
+}
+
+/** The same as a source, for what is merged to be spilled. */
+export function mergeSources(sources: readonly RecordSource[]): RecordSource {
+  if (sources.length === 1) return sources[0];
+  let cursor: RecordCursor | null = null;
+  const out = newBlock(BLOCK_RECORDS_MAX, BLOCK_BYTES_MAX);
+  const next = (): RecordBlock | null => {
+    cursor ??= mergeCursor(sources);
+    out.count = 0;
+    while (cursor.block !== null && out.count < BLOCK_RECORDS_MAX) {
+      copyRecord(cursor.block, cursor.index, out);
+      cursor.advance();
+      if (blockLength(out) >= BLOCK_BYTES_MAX) break;
+    }
+    return out.count === 0 ? null : out;
+  };
+  return { next, close: () => sources.forEach((source) => source.close()) };
 }
 
 function buildHeap(merge: Merge): void {

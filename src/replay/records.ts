@@ -1,7 +1,9 @@
+import type { ProcessorOptions } from "../core/options.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { Zone } from "../core/zone.ts";
 import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
+import type { WholeSeries } from "./whole_series.ts";
 
 /**
  * Raw records in arrival order. Record i is `bytes[ends[i-1]..ends[i])`; every count is this
@@ -25,12 +27,26 @@ export type ReplayChunk = {
   readonly duplicates: number;
 };
 
+/** What readings will be judged by, as far as a replay looks at that itself. */
+export type ReplayJudging = Pick<
+  ProcessorOptions,
+  | "expectedIntervalMs"
+  | "intervalMsByMeter"
+  | "gapGraceMs"
+  | "allowedLatenessMs"
+  | "minTimestampMs"
+  | "maxFutureMs"
+  | "maxKwh"
+  | "negative"
+>;
+
 /** What a replay is told. Probabilities are from 0 to 1. */
 export type ReplayOptions = {
   readonly files: ReplayFiles;
   readonly partitions: number;
   /** The zone of timestamps written without an offset. */
   readonly zone: Zone;
+  readonly judging: ReplayJudging;
   /** Wall clock of the replay: rows dated later are sent, and move no clock. */
   readonly nowMs: number;
   /** A tick each of these of event time. */
@@ -64,9 +80,28 @@ export type Problem = {
   readonly problem: string;
   rows: number;
   readonly file: string;
-  /** 1: the first row after the header. */
-  readonly row: number;
+  /** Where it begins in the file; the header is line 1. */
+  readonly line: number;
   readonly example: string;
+  /** A warning says the same. */
+  readonly isWarned: boolean;
+};
+
+/** What a person should know of the files before they are played. */
+export type WarningCode =
+  | "interval_mismatch"
+  | "interval_changed"
+  | "unjudged"
+  | "no_offset"
+  | "clock_artefact"
+  | "too_old_rows"
+  | "look_alike_ids";
+
+/** One of these, said in one line; `meters`: the first of those that it is about. */
+export type InspectionWarning = {
+  readonly code: WarningCode;
+  readonly text: string;
+  readonly meters?: readonly string[];
 };
 
 /** What one pass over a file found. */
@@ -76,6 +111,8 @@ export type FileInspection = {
   readonly rows: number;
   /** Its rows arrive in the order they stand in. */
   readonly isOrdered: boolean;
+  /** Rows passed over because they are the header once more. */
+  readonly repeatedHeaders: number;
   /** By which the replay knows that it plays the same bytes. */
   readonly stamp: FileStamp;
 };
@@ -85,7 +122,7 @@ export type Inspection = {
   readonly files: readonly FileInspection[];
   readonly rows: number;
   readonly sizeBytes: number;
-  /** Over rows not dated after now; null: there is none with a timestamp. */
+  /** Over rows dated neither after now nor before our days; null: there is none with a timestamp. */
   readonly firstEventTimeMs: number | null;
   readonly lastEventTimeMs: number | null;
   /** Every file by itself is in order: nothing will be sorted or spilled. */
@@ -93,4 +130,7 @@ export type Inspection = {
   readonly futureRows: number;
   readonly unusableTimestampRows: number;
   readonly problems: readonly Problem[];
+  readonly warnings: readonly InspectionWarning[];
+  /** What only the whole of the files shows, for the replay to say with the readings. */
+  readonly whole: WholeSeries;
 };

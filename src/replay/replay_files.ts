@@ -1,12 +1,5 @@
 import { LATEST_MS } from "../core/time.ts";
-import {
-  HAS_RECEIVED,
-  IS_JSON,
-  IS_USABLE,
-  type RecordBlock,
-  type RecordSource,
-  startOf,
-} from "./block.ts";
+import { HAS_RECEIVED, IS_JSON, IS_TIMELY, IS_USABLE, startOf } from "./block.ts";
 import { checkReplayOptions } from "./check_options.ts";
 import {
   addRecord,
@@ -18,6 +11,7 @@ import {
 } from "./chunk.ts";
 import { type Defect, defectDrawer } from "../generate/defects.ts";
 import {
+  type DelayedRecord,
   type DelayQueue,
   hasRoom,
   holdRecord,
@@ -26,23 +20,32 @@ import {
   takeDelayed,
 } from "./delay_queue.ts";
 import { gatherRecords, spillDirectory } from "./gather.ts";
+import type { RecordCursor } from "./merge.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
+import {
+  heldUntilMs,
+  newSayingState,
+  type Sayings,
+  type SayingState,
+  takeSayings,
+} from "./sayings.ts";
 import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts";
 
 /** Where a replay stands. */
 type Replay = {
   readonly options: ReplayOptions;
-  readonly source: RecordSource;
+  readonly rows: RecordCursor;
   readonly draw: () => Defect;
   readonly queue: DelayQueue;
   readonly clock: TickClock;
   readonly chunk: ChunkBuilder;
-  block: RecordBlock | null;
-  index: number;
+  readonly saying: SayingState;
+  /** What the record being sent says. */
+  readonly sayings: Sayings;
   /** Rows drawn so far. */
   serial: number;
-  /** Latest event time of a usable row. */
-  lastUsableMs: number;
+  /** Latest event time of a usable row, or of one that only its value makes unusable. */
+  lastTimelyMs: number;
   isDone: boolean;
 };
 
@@ -62,10 +65,10 @@ export async function* replayFiles(
 ): AsyncGenerator<ReplayChunk> {
   checkReplayOptions(options);
   const directory = spillDirectory(options.temporaryDirectory, options.files);
-  let source: RecordSource | null = null;
+  let rows: RecordCursor | null = null;
   try {
-    source = await gatherRecords(inspection, options, directory);
-    const replay = newReplay(source, options);
+    rows = await gatherRecords(inspection, options, directory);
+    const replay = newReplay(rows, inspection, options);
     while (!replay.isDone) {
       options.signal?.throwIfAborted();
       fillChunk(replay);
@@ -74,24 +77,28 @@ export async function* replayFiles(
       }
     }
   } finally {
-    source?.close();
+    rows?.close();
     directory.remove();
   }
 }
 
-function newReplay(source: RecordSource, options: ReplayOptions): Replay {
+function newReplay(
+  rows: RecordCursor,
+  { whole }: Inspection,
+  options: ReplayOptions,
+): Replay {
   const silenceMs = options.stateTtlMs + options.judgedAfterMs + options.tickMs;
   return {
     options,
-    source,
+    rows,
     draw: defectDrawer(options),
     queue: newDelayQueue(),
     clock: newTickClock(options.tickMs, silenceMs),
     chunk: newChunkBuilder(),
-    block: source.next(),
-    index: 0,
+    saying: newSayingState(whole),
+    sayings: { minutes: 0, skipped: 0 },
     serial: 0,
-    lastUsableMs: -Infinity,
+    lastTimelyMs: -Infinity,
     isDone: false,
   };
 }
@@ -102,10 +109,10 @@ function finiteOrNaN(ms: number): number {
 
 /** Adds ticks, delayed records and rows, one each turn, until the chunk is full or all is sent. */
 function fillChunk(replay: Replay): void {
-  const { chunk, queue, clock } = replay;
+  const { chunk, queue, clock, rows } = replay;
   const { nowMs } = replay.options;
   while (!isFull(chunk)) {
-    const rowMs = replay.block === null ? Infinity : replay.block.keysMs[replay.index];
+    const rowMs = rows.block === null ? Infinity : rows.block.keysMs[rows.index];
     const delayedMs = nextDelayedMs(queue);
     const isDelayed = delayedMs <= rowMs;
     if (isDelayed && delayedMs === Infinity) {
@@ -129,38 +136,35 @@ function fillChunk(replay: Replay): void {
 
 /** Takes the next row from the files: sends it, holds it back, or leaves it out. */
 function takeRow(replay: Replay): void {
-  const { chunk, options, queue } = replay;
-  const block = replay.block!;
-  const i = replay.index;
-  const start = startOf(block, i);
-  const end = block.ends[i];
+  const { chunk, options, rows } = replay;
+  const block = rows.block!;
+  const i = rows.index;
   const keyMs = block.keysMs[i];
   const eventMs = block.eventsMs[i];
   const flags = block.flags[i];
-  const partition = block.partitions[i];
   chunk.rowsRead++;
   replay.serial++;
-  const isOfNow = eventMs <= options.nowMs && keyMs <= options.nowMs;
-  if ((flags & IS_USABLE) !== 0 && isOfNow && eventMs > replay.lastUsableMs) {
-    replay.lastUsableMs = eventMs;
-  }
+  if ((flags & IS_TIMELY) !== 0 && eventMs > replay.lastTimelyMs) replay.lastTimelyMs = eventMs;
   const { isGap, delayMs, isDuplicate } = replay.draw();
-  const arrivalMs = keyMs + delayMs;
   if (isGap) chunk.gaps++;
-  else if (delayMs > 0 && mayBeHeld(keyMs, arrivalMs, options) && hasRoom(queue, end - start)) {
-    chunk.delays++;
-    const withReceived = (flags & IS_JSON) !== 0 ? flags | HAS_RECEIVED : flags;
-    const bytes = block.bytes.slice(start, end);
-    const { serial } = replay;
-    holdRecord(queue, { arrivalMs, bytes, partition, flags: withReceived, isDuplicate, serial });
-  } else {
-    const record = { partition, flags, arrivalMs: keyMs };
-    addRecord(chunk, block.bytes, start, end, record);
-    if (isDuplicate) repeat(chunk, block.bytes, start, end, record);
+  else {
+    const isDelayed = delayMs > 0 && mayBeHeld(keyMs, keyMs + delayMs, options);
+    const untilMs = isDelayed ? keyMs + delayMs : waitsUntilMs(replay);
+    if (untilMs === untilMs && hold(replay, untilMs, { isDelayed, isDuplicate })) {
+      if (isDelayed) chunk.delays++;
+    } else {
+      const record = {
+        partition: block.partitions[i],
+        series: block.series[i],
+        eventMs,
+        flags,
+        arrivalMs: keyMs,
+        isDuplicate,
+      };
+      send(replay, block.bytes, startOf(block, i), block.ends[i], record);
+    }
   }
-  if (++replay.index < block.count) return;
-  replay.block = replay.source.next();
-  replay.index = 0;
+  rows.advance();
 }
 
 /** A row is never held back beyond now: the core would not believe that it arrived then. */
@@ -168,28 +172,70 @@ function mayBeHeld(keyMs: number, arrivalMs: number, options: ReplayOptions): bo
   return keyMs !== -Infinity && arrivalMs <= options.nowMs && arrivalMs <= LATEST_MS;
 }
 
-function sendDelayed(replay: Replay): void {
-  const { chunk } = replay;
-  const record = takeDelayed(replay.queue);
-  addRecord(chunk, record.bytes, 0, record.bytes.length, record);
-  if (record.isDuplicate) repeat(chunk, record.bytes, 0, record.bytes.length, record);
+/**
+ * A row off the grid, whose slot a later one on it has, comes right behind that; NaN: it is none.
+ * What says when it arrived came in that order.
+ */
+function waitsUntilMs({ rows: { block, index: i }, saying }: Replay): number {
+  const { flags, series, eventsMs } = block!;
+  if ((flags[i] & (IS_USABLE | HAS_RECEIVED)) !== IS_USABLE) return NaN;
+  return heldUntilMs(saying, series[i], eventsMs[i]) + 1;
 }
 
-function repeat(
-  chunk: ChunkBuilder,
+/** Holds the row at hand back; false where there is no room. */
+function hold(
+  { rows: { block, index }, queue, serial }: Replay,
+  arrivalMs: number,
+  { isDelayed, isDuplicate }: { readonly isDelayed: boolean; readonly isDuplicate: boolean },
+): boolean {
+  const { bytes, ends, partitions, series, eventsMs, flags } = block!;
+  const start = startOf(block!, index);
+  const end = ends[index];
+  if (!hasRoom(queue, end - start)) return false;
+  const saysArrival = isDelayed && (flags[index] & IS_JSON) !== 0;
+  holdRecord(queue, {
+    arrivalMs,
+    bytes: bytes.slice(start, end),
+    partition: partitions[index],
+    series: series[index],
+    eventMs: eventsMs[index],
+    flags: saysArrival ? flags[index] | HAS_RECEIVED : flags[index],
+    isDuplicate,
+    serial,
+  });
+  return true;
+}
+
+function sendDelayed(replay: Replay): void {
+  const record = takeDelayed(replay.queue);
+  send(replay, record.bytes, 0, record.bytes.length, record);
+}
+
+/** Sends a record, with what it is to say of its series; twice where a defect wants that. */
+function send(
+  { chunk, saying, sayings, options }: Replay,
   bytes: Uint8Array,
   start: number,
   end: number,
-  record: { readonly partition: number; readonly flags: number; readonly arrivalMs: number },
+  { partition, series, eventMs, flags, arrivalMs, isDuplicate }: Omit<
+    DelayedRecord,
+    "bytes" | "serial"
+  >,
 ): void {
-  addRecord(chunk, bytes, start, end, record);
+  const isTooLate = arrivalMs - eventMs > options.judging.allowedLatenessMs;
+  if ((flags & IS_USABLE) !== 0) takeSayings(saying, series, { eventMs, isTooLate }, sayings);
+  else sayings.minutes = sayings.skipped = 0;
+  const tail = { partition, flags, arrivalMs, sayings };
+  addRecord(chunk, bytes, start, end, tail);
+  if (!isDuplicate) return;
+  addRecord(chunk, bytes, start, end, tail);
   chunk.duplicates++;
 }
 
 function endStream(replay: Replay): void {
-  const { options, chunk, lastUsableMs } = replay;
+  const { options, chunk, lastTimelyMs } = replay;
   replay.isDone = true;
-  if (options.finalTick && lastUsableMs !== -Infinity) {
-    addTick(chunk, Math.min(lastUsableMs + options.judgedAfterMs, LATEST_MS), true);
+  if (options.finalTick && lastTimelyMs !== -Infinity) {
+    addTick(chunk, Math.min(lastTimelyMs + options.judgedAfterMs, LATEST_MS), true);
   }
 }

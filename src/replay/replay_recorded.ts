@@ -37,7 +37,8 @@ type Recording = {
   readonly parsed: ParsedRecord;
   readonly chunk: ChunkBuilder;
   lastEventMs: number;
-  lastUsableMs: number;
+  /** Of readings that are usable, or that only their value makes unusable. */
+  lastTimelyMs: number;
   /** The last tick of the recording ends it. */
   isFinished: boolean;
 };
@@ -68,7 +69,7 @@ export async function* replayRecorded(
       parsed: newParsedRecord(),
       chunk: newChunkBuilder(),
       lastEventMs: NaN,
-      lastUsableMs: -Infinity,
+      lastTimelyMs: -Infinity,
       isFinished: false,
     };
     const { chunk } = recording;
@@ -78,8 +79,8 @@ export async function* replayRecorded(
       options.signal?.throwIfAborted();
       yield takeChunk(chunk, recording.lastEventMs);
     }
-    if (options.finalTick && !recording.isFinished && recording.lastUsableMs !== -Infinity) {
-      addTick(chunk, recording.lastUsableMs + options.judgedAfterMs, true);
+    if (options.finalTick && !recording.isFinished && recording.lastTimelyMs !== -Infinity) {
+      addTick(chunk, recording.lastTimelyMs + options.judgedAfterMs, true);
     }
     if (chunk.count > 0) yield takeChunk(chunk, recording.lastEventMs);
   } finally {
@@ -89,14 +90,19 @@ export async function* replayRecorded(
 
 function addLine(recording: Recording, bytes: Uint8Array, start: number, end: number): void {
   const { parsed, chunk, options } = recording;
-  const { nowMs, zone, partitions } = options;
+  const { nowMs, zone, partitions, judging } = options;
   parseRecord(bytes, start, end, zone, parsed);
   const isTick = parsed.kind === "tick";
   const { timestampMs } = parsed;
-  // What is dated after now, or claims to arrive then, moves no clock.
-  if (parsed.kind !== "unusable" && timestampMs <= nowMs && !(parsed.receivedMs > nowMs)) {
+  const isFaulty = parsed.kind === "unusable" &&
+    (parsed.reason === "BAD_VALUE" || parsed.valueMissing);
+  // What is dated after now or before our days, or claims to arrive after now, moves no clock.
+  if (
+    (isFaulty || parsed.kind !== "unusable") && timestampMs >= judging.minTimestampMs &&
+    timestampMs <= nowMs && !(parsed.receivedMs > nowMs)
+  ) {
     if (!(timestampMs <= recording.lastEventMs)) recording.lastEventMs = timestampMs;
-    if (!isTick && timestampMs > recording.lastUsableMs) recording.lastUsableMs = timestampMs;
+    if (!isTick && timestampMs > recording.lastTimelyMs) recording.lastTimelyMs = timestampMs;
   }
   if (isTick) recording.isFinished = parsed.final;
   chunk.rowsRead++;

@@ -10,7 +10,7 @@ import type { InputFile, ReplayFiles, SpillFile } from "./files.ts";
  * at a multiple of its width. In the machine's own byte order: a run never leaves the machine.
  */
 const HEAD_BYTES = 8;
-const COLUMN_BYTES = 8 + 8 + 4 + 4 + 2 + 1;
+const COLUMN_BYTES = 8 + 8 + 4 + 4 + 4 + 2 + 1;
 
 /**
  * Writes all of a source's records to a new file at `path`, and closes the source.
@@ -56,6 +56,7 @@ function encodeBlock(block: RecordBlock, buffer: Uint8Array<ArrayBuffer>): void 
   columns.eventsMs.set(block.eventsMs.subarray(0, count));
   columns.ends.set(block.ends.subarray(0, count));
   columns.files.set(block.files.subarray(0, count));
+  columns.series.set(block.series.subarray(0, count));
   columns.partitions.set(block.partitions.subarray(0, count));
   columns.flags.set(block.flags.subarray(0, count));
   columns.bytes.set(block.bytes.subarray(0, length));
@@ -70,7 +71,8 @@ function viewColumns(
   const eventsAt = start + count * 8;
   const endsAt = eventsAt + count * 8;
   const filesAt = endsAt + count * 4;
-  const partitionsAt = filesAt + count * 4;
+  const seriesAt = filesAt + count * 4;
+  const partitionsAt = seriesAt + count * 4;
   const flagsAt = partitionsAt + count * 2;
   return {
     count,
@@ -78,6 +80,7 @@ function viewColumns(
     eventsMs: new Float64Array(buffer, eventsAt, count),
     ends: new Int32Array(buffer, endsAt, count),
     files: new Int32Array(buffer, filesAt, count),
+    series: new Int32Array(buffer, seriesAt, count),
     partitions: new Int16Array(buffer, partitionsAt, count),
     flags: new Uint8Array(buffer, flagsAt, count),
     bytes: new Uint8Array(buffer, flagsAt + count, length),

@@ -21,6 +21,7 @@ import {
   openInput,
   stampFiles,
 } from "./input.ts";
+import { sayFindings } from "./input_findings.ts";
 import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
@@ -87,7 +88,7 @@ export async function playFiles(store: PlayStore, options: PlayOptions): Promise
     return { isFinished: true, readings: 0, seconds: 0 };
   }
   const input = await openInput(named, inputOptions);
-  warn(input, options.isSilent);
+  if (!options.isSilent) sayFindings(input);
   const tasks: Task[] = [];
   for (let partition = 0; partition < partitions; partition++) {
     tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
@@ -252,16 +253,5 @@ async function refuseOtherJudging(store: PlayStore, options: PlayOptions): Promi
       }`,
       `set ${name} to ${before[key]} until it is played to its end, or use ${anotherOf(options)}`,
     );
-  }
-}
-
-/** Tells of rows that will be rejected, before they are. */
-function warn(input: Input, isSilent: boolean): void {
-  const { inspection } = input;
-  if (inspection === null || isSilent) return;
-  if (inspection.rows === 0) say(`warning: ${input.description} has a header and no rows`);
-  for (const { problem, rows, file, row, example } of inspection.problems) {
-    const share = rows === 1 ? "1 row" : `${formatCount(rows)} rows`;
-    say(`note: ${share}: ${problem}, first in ${file}, row ${row}: ${example}`);
   }
 }

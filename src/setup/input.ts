@@ -1,6 +1,6 @@
 import type { Config } from "../settings.ts";
-import { buildZone } from "../core/zone.ts";
 import type { RecordChunk } from "../engine/ports.ts";
+import { processorOptions } from "../judging.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { changedFile, type FileStamp } from "../replay/file_stamp.ts";
 import { denoFiles } from "../adapters/deno/files.ts";
@@ -8,7 +8,7 @@ import { checkUnchanged, stampFile } from "../replay/check_file.ts";
 import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
-import type { Inspection, ReplayOptions } from "../replay/records.ts";
+import type { Inspection, ReplayJudging, ReplayOptions } from "../replay/records.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { attempt } from "../console/output_file.ts";
 
@@ -39,6 +39,8 @@ export type Input = NamedInput & {
   readonly stamps: readonly FileStamp[];
   /** Hash of all their bytes: with the fingerprint, which looks at their edges, what is played. */
   readonly content: string;
+  /** The same with the settings that decide what the records of a file say of its series. */
+  readonly stream: string;
 };
 
 export type InputOptions = {
@@ -112,7 +114,27 @@ export async function openInput(named: NamedInput, options: InputOptions): Promi
   const inspection = isRecorded ? null : await inspectFiles(paths, replayOptions(options));
   const stamps = inspection?.files.map(({ stamp }) => stamp) ??
     await stampFiles(paths, options.signal);
-  return { ...named, inspection, stamps, content: await contentOf(stamps) };
+  const content = await contentOf(stamps);
+  const stream = await streamOf(content, replayOptions(options).judging);
+  return { ...named, inspection, stamps, content, stream };
+}
+
+/** Hash of what is played and of what its records are looked at by, before they are sent. */
+async function streamOf(content: string, judging: ReplayJudging): Promise<string> {
+  const { expectedIntervalMs, intervalMsByMeter, gapGraceMs, negative } = judging;
+  const { minTimestampMs, maxFutureMs, maxKwh } = judging;
+  const meters = [...intervalMsByMeter].sort(([a], [b]) => a < b ? -1 : 1);
+  const { allowedLatenessMs } = judging;
+  const limits = [
+    gapGraceMs,
+    allowedLatenessMs,
+    negative,
+    minTimestampMs,
+    maxFutureMs,
+    maxKwh,
+  ];
+  const text = JSON.stringify([content, expectedIntervalMs, meters, limits]);
+  return (await hashOf(new TextEncoder().encode(text))).slice(0, 16);
 }
 
 /**
@@ -189,10 +211,12 @@ export function breakableRecords(input: Input, options: InputOptions): Breakable
 
 function replayOptions(options: InputOptions): ReplayOptions {
   const { config, defects } = options;
+  const judging = processorOptions(config, 0, options.nowMs);
   return {
     files: denoFiles,
     partitions: options.partitions,
-    zone: buildZone(config.timezone),
+    zone: judging.zone,
+    judging,
     nowMs: options.nowMs,
     tickMs: config["replay.tick_seconds"] * 1000,
     stateTtlMs: config.state_ttl_days * 86_400_000,
@@ -216,6 +240,8 @@ export function judgedAfterMs(config: Config): number {
 }
 
 const EDGE_BYTES = 1 << 16;
+/** Grows whenever the same files become other records: a replay must not go on in them. */
+const STREAM_VERSION = 2;
 
 /** Hash of what decides which records are played: the files' sizes and both their ends, options. */
 async function fingerprint(
@@ -225,7 +251,8 @@ async function fingerprint(
   const { config, defects, partitions, columns } = options;
   const zone = config.timezone;
   const ticks = [config["replay.tick_seconds"], config.state_ttl_days, judgedAfterMs(config)];
-  const text = JSON.stringify({ defects, partitions, columns, zone, ticks });
+  const stream = STREAM_VERSION;
+  const text = JSON.stringify({ stream, defects, partitions, columns, zone, ticks });
   const parts: Uint8Array[] = [new TextEncoder().encode(text)];
   for (const path of paths) parts.push(...await fileEdges(path));
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -195,6 +195,7 @@ export function committedReader(
     isolation: "committed",
     keys,
     origins,
+    replays: true,
     bufferBytesMax: config["kafka.fetch_bytes_max"],
     partitionBytesMax: 1 << 20,
     pollMs: 500,

@@ -43,7 +43,7 @@ export type Claim = {
  */
 export function refuseOtherContent(note: ReplayNote | null, input: Input, claim: Claim): void {
   const before = note?.content ?? null;
-  if (before !== null && before !== input.content) throw otherReplay(input, claim);
+  if (before !== null && before !== input.stream) throw otherReplay(input, claim);
 }
 
 /**

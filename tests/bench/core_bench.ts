@@ -23,7 +23,7 @@ function meterIds(count: number): string[] {
 async function benchObjects(): Promise<void> {
   const ids = meterIds(10_000);
   const readings = 5_000_000;
-  const processor = new Processor(benchOptions());
+  const processor = new Processor({ ...benchOptions(), expectedIntervalMs: SLOT_MS });
   const reading = { meterId: "", timestampMs: START_MS, consumptionKwh: 0.219, offset: 0 };
   let validated = 0;
   const timing = await time(() => {
@@ -44,7 +44,7 @@ async function benchObjects(): Promise<void> {
 async function benchJson(): Promise<void> {
   const ids = meterIds(10_000);
   const slots = 200;
-  const processor = new Processor(benchOptions());
+  const processor = new Processor({ ...benchOptions(), expectedIntervalMs: SLOT_MS });
   const writer = new JsonWriter();
   const raw = newRawRecord();
   const sum = { wallSeconds: 0, cpuSeconds: 0 };
@@ -87,7 +87,7 @@ function rawSlot(ids: readonly string[], slotMs: number): { bytes: Uint8Array; e
 async function benchMillion(): Promise<void> {
   const meters = 1_000_000;
   const before = residentMib();
-  const processor = new Processor(benchOptions());
+  const processor = new Processor({ ...benchOptions(), expectedIntervalMs: SLOT_MS });
   let offset = 0;
   const timing = await time(() => {
     for (let slot = 0; slot < 3; slot++) {
@@ -106,7 +106,7 @@ async function benchMillion(): Promise<void> {
   console.log(`core: state of a million meters${String(stateMib).padStart(26)} MiB  goal 400 MB`);
   const tick = encoder.encode('{"type":"tick","timestamp":"2013-01-01T04:00:00Z"}');
   const silence = await time(() =>
-    processor.record({ bytes: tick, start: 0, end: tick.length, offset, timeMs: NaN })
+    processor.record({ ...newRawRecord(), bytes: tick, end: tick.length, offset })
   );
   const gaps = processor.takeOutputs().gaps.length;
   if (gaps !== meters) throw new Error(`${gaps} gaps for ${meters} silent meters`);

@@ -264,7 +264,8 @@ function logPlayer(folder: string) {
       ...{ group, clock: fleet.clock, signal, onProgress },
       committer: () => client.committer(`${group}-0`),
       batchRecordsMax: 1000,
-      note: formatNote({ nowMs: options.nowMs, content: input.content }),
+      replayStartMs: options.nowMs,
+      note: formatNote({ nowMs: options.nowMs, content: input.stream }),
       commitIntervalMs: 100,
       ratePerSecond: Infinity,
     });

@@ -2,25 +2,24 @@ import assert from "node:assert/strict";
 import { type At, BASE_MS, iso, MINUTE_MS, ms, startHarness } from "./harness.ts";
 
 /** What vouches for a `received_at`, one row a way to know that it is 10:00. */
-const VOUCHERS: [name: string, nowMs: number | null, tick: boolean, recordTime: number][] = [
-  ["the record's own time", null, false, ms("10:00")],
-  ["the replay's start", ms("10:00"), false, NaN],
-  ["the later of the two: the record's time", ms("9:00"), false, ms("10:00")],
-  ["the later of the two: the replay's start", ms("10:00"), false, ms("9:00")],
-  ["the record's own time, during a replay", null, true, ms("10:00")],
-  ["the replay's start, during a replay", ms("10:00"), true, NaN],
+const VOUCHERS: [name: string, nowMs: number | null, replayStart: number, recordTime: number][] = [
+  ["the record's own time", null, NaN, ms("10:00")],
+  ["the wall clock", ms("10:00"), NaN, NaN],
+  ["the record's own time, not the wall clock", ms("99:00"), NaN, ms("10:00")],
+  ["the replay's start", null, ms("10:00"), NaN],
+  ["the later of the two: the record's time", null, ms("9:00"), ms("10:00")],
+  ["the later of the two: the replay's start", null, ms("10:00"), ms("9:00")],
 ];
 
 Deno.test("Processor believes a received_at up to the allowed future of the log or the start", () => {
-  for (const [name, nowMs, tick, recordTime] of VOUCHERS) {
+  for (const [name, nowMs, replayStart, recordTime] of VOUCHERS) {
     for (const negative of ["reject", "flag"] as const) {
       const core = startHarness({ nowMs, negative });
-      if (tick) {
-        core.tick("-999:00", { recordTime });
-        assert.equal(core.processor.state.replaying, true, name);
-      }
-      const say = (meter: string, at: At, received: At, kwh: number | string = 1) =>
-        core.reading(meter, at, kwh, `,"received_at":"${iso(received)}"`, recordTime);
+      if (!Number.isNaN(replayStart)) core.tick("-999:00", { recordTime, replayStart });
+      const say = (meter: string, at: At, received: At, kwh: number | string = 1) => {
+        const rest = `,"received_at":"${iso(received)}"`;
+        return core.reading(meter, at, kwh, rest, recordTime, replayStart);
+      };
       assert.equal(say("M1", "10:00", "11:00"), "OK", name);
       const clockMs = core.processor.state.clockMs;
       assert.equal(say("M1", "10:30", "11:00:00.001"), "FUTURE", `${name}: whatever its timestamp`);
@@ -46,17 +45,35 @@ Deno.test("Processor says of an unbelievable received_at how far ahead it is, an
   assert.equal(far.atMs, ms("10:00"), "the time of the log");
 });
 
-Deno.test("Processor holds a received_at against a replay's ticks where no other clock is known", () => {
+Deno.test("Processor judges the records of a replay by its own ticks, and live ones by the log", () => {
   const core = startHarness();
-  const say = (meter: string, at: At, received: At) =>
-    core.reading(meter, at, 1, `,"received_at":"${iso(received)}"`);
-  core.tick("10:00");
-  assert.equal(say("M1", "10:00", "11:00"), "OK");
-  assert.equal(say("M1", "10:30", "11:00:00.001"), "FUTURE");
-  assert.equal(say("M2", "2099", "2099"), "FUTURE");
-  assert.equal(core.watermark(), "10:00");
-  core.tick("10:01", { final: true });
-  assert.equal(say("M1", "10:30", "14:00"), "OK", "the replay is over, and nothing tells the time");
+  const wall = "9000:00";
+  const live = (meter: string, at: At) => core.reading(meter, at, 1, "", wall);
+  const replayed = (meter: string, at: At, replayStart: At = wall) =>
+    core.reading(meter, at, 1, "", wall, replayStart);
+  assert.equal(replayed("M0", wall), "OK", "no tick of it came yet: its start is the clock");
+  core.processor.state.readingMaxMs = -Infinity;
+  core.tick("0:00", { recordTime: wall, replayStart: wall });
+  assert.equal(core.processor.state.replaying, true);
+  assert.equal(replayed("M1", "1:00"), "OK");
+  assert.equal(replayed("M1", "1:00:00.001"), "FUTURE");
+  core.tick("5:00", { recordTime: wall, replayStart: "9000:01" });
+  assert.equal(replayed("M2", "5:30"), "FUTURE", "the other replay's ticks say nothing of it");
+  assert.equal(replayed("M2", "5:30", "9000:01"), "OK");
+  core.tick("5:15", { final: true, recordTime: wall, replayStart: wall });
+  assert.equal(core.processor.state.replaying, false);
+  assert.equal(live("M3", wall), "OK", "live among them");
+  assert.equal(live("M4", "9001:00:00.001"), "FUTURE");
+});
+
+Deno.test("Processor remembers the ticks of the latest replays alone", () => {
+  const core = startHarness();
+  for (let replay = 0; replay < 100; replay++) {
+    core.tick("0:00", { recordTime: "9000:00", replayStart: ms("9000:00") + replay });
+  }
+  const { replayTicks } = core.processor.state;
+  assert.equal(replayTicks.size, 16);
+  assert.ok(replayTicks.has(ms("9000:00") + 99));
 });
 
 Deno.test("Processor turns no reading too late by one that claims to have arrived in 2099", () => {

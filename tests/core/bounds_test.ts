@@ -1,6 +1,7 @@
 /** Unbounded state survives every test of equality, so its bound is tested here. */
 import assert from "node:assert/strict";
 import { encodeAll, encodeChanges, encodeTask } from "../../src/core/codec.ts";
+import { heldReadings } from "../../src/core/held.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { BASE_MS, DAY_MS, DEFAULTS, HOUR_MS, MINUTE_MS } from "./harness.ts";
@@ -15,10 +16,10 @@ function stateSize(processor: Processor) {
     [...map.values()].reduce((sum, list) => sum + list.length, 0);
   return {
     count: meters.count,
-    capacity: meters.lastMs.length,
+    capacity: meters.serial.length,
     holes: inMaps(meters.holes),
     marks: inMaps(meters.marks),
-    learning: meters.learning.size,
+    learning: [...meters.indexes()].filter((i) => meters.intervalMs[i] === 0).length,
     bytes,
     task: encodeTask(processor).length,
   };
@@ -56,9 +57,10 @@ function churn(changes: Partial<ProcessorOptions>) {
   return { processor, changelogMax };
 }
 
-Deno.test("Processor forgets meters that go silent: a million readings of 200,000 meters", () => {
+Deno.test("Processor forgets meters that have left: a million readings of 200,000 meters", () => {
   for (const expectedIntervalMs of [30 * MINUTE_MS, "auto"] as const) {
-    const { processor, changelogMax } = churn({ expectedIntervalMs });
+    const forgetAfterMs = 7 * DAY_MS;
+    const { processor, changelogMax } = churn({ expectedIntervalMs, forgetAfterMs });
     const { ledger } = processor.state;
     assert.equal(ledger.raw, 1_000_000);
     assert.ok(ledger.ok + ledger.late === ledger.raw, "every reading taken");
@@ -196,8 +198,18 @@ Deno.test("Processor bounds what it learns from", () => {
       reading(processor, "M", BASE_MS + n * HOUR_MS, repeat);
     }
   }
-  const learning = processor.meters.learning.get(processor.meters.find("M"));
-  assert.equal(learning?.timesMs.length, 5);
-  reading(processor, "M", BASE_MS + 5 * HOUR_MS, 0);
-  assert.equal(processor.meters.learning.size, 0);
+  const { meters } = processor;
+  assert.equal(heldReadings(meters, 0).length, 2 * 5);
+  for (let n = 0; n < 5000; n++) {
+    const at = new Date(BASE_MS + 4 * HOUR_MS + n * 1000).toISOString();
+    record(processor, `{"meter_id":"M","timestamp":"${at}","consumption_kwh":null}`);
+  }
+  assert.equal(meters.unusable.get(0)?.length, 1024, "the latest ones");
+  for (let n = 5; n < 48; n++) {
+    // No step is a second time what it was, and none a whole minute.
+    reading(processor, "M", BASE_MS + n * HOUR_MS + n * n * 1001, 0);
+    assert.equal(meters.intervalMs[0] === 0, n < 47, `reading ${n + 1}`);
+    assert.equal(meters.heldMany.size, n >= 8 && n < 47 ? 1 : 0);
+  }
+  assert.equal(meters.unusable.size, 0);
 });

@@ -11,7 +11,8 @@ import {
   encodeTask,
   finishRestore,
 } from "../../src/core/codec.ts";
-import type { Hole } from "../../src/core/meters.ts";
+import { heldReadings } from "../../src/core/held.ts";
+import type { Hole } from "../../src/core/hole.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { DEFAULTS, HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
 
@@ -176,6 +177,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     tickSerial: 4,
     clockMs: ms("10:15"),
     replaying: true,
+    replayTicks: new Map(),
     ledger: { raw: 13, ok: 6, late: 1, too_late: 1, duplicate: 1, rejected: 3, tick: 1 },
   });
   assert.deepEqual(decodeTask(EMPTY_TASK_V1), {
@@ -186,6 +188,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     tickSerial: 0,
     clockMs: -Infinity,
     replaying: false,
+    replayTicks: new Map(),
     ledger: { raw: 0, ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
   });
 });
@@ -194,30 +197,37 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
 function meterOf({ meters }: Processor, id: string) {
   const i = meters.find(id);
   assert.notEqual(i, -1, id);
-  const backs = meters.intervalMs[i] === 0 ? 0 : meters.ringLength(i);
+  const backs = meters.intervalMs[i] === 0 ? 0 : meters.ringLength(i) - 1;
   return {
     serial: meters.serial[i],
-    lastMs: meters.lastMs[i],
-    maxMs: meters.maxMs[i],
+    lastMs: meters.lastMs(i),
+    residuals: [...meters.grids.residuals.subarray(6 * i, 6 * i + 6)],
+    forwardMs: meters.forwardMs(i),
+    maxMs: meters.maxMs(i),
     intervalMs: meters.intervalMs[i],
     ordinal: meters.ordinal[i],
     firstOrdinal: meters.firstOrdinal[i],
     openSent: meters.openSent[i],
-    openIdMs: meters.openIdMs[i],
+    openGap: meters.openGaps.get(i) ?? null,
     values: Array.from({ length: backs }, (_, back) => meters.valueAt(i, meters.ordinal[i] - back)),
     holes: meters.holes.get(i) ?? [],
     marks: meters.marks.get(i) ?? [],
-    learning: meters.learning.get(i) ?? null,
+    learning: meters.intervalMs[i] === 0 ? heldReadings(meters, i) : null,
   };
 }
 
-const NO_GAPS = { openSent: 0, openIdMs: NaN, holes: [] as Hole[], marks: [], learning: null };
+/** What version 1 did not say: its slots lay where their readings did. */
+const ON_ITS_SLOT = { residuals: [0, 0, 0, 2 ** 31 - 1, -(2 ** 31), 1] };
+
+const NO_GAPS = { openSent: 0, openGap: null, holes: [] as Hole[], marks: [], learning: null };
 
 Deno.test("applyChanges() reads a plain meter of version 1", () => {
   assert.deepEqual(meterOf(restored(PLAIN_V1), "MAC000002"), {
     ...NO_GAPS,
+    ...ON_ITS_SLOT,
     serial: 2,
     lastMs: ms("10:00"),
+    forwardMs: ms("10:00"),
     maxMs: ms("10:00"),
     intervalMs: 30 * MINUTE_MS,
     ordinal: 1,
@@ -228,25 +238,31 @@ Deno.test("applyChanges() reads a plain meter of version 1", () => {
 
 Deno.test("applyChanges() reads a meter of version 1 with a hole, marks and an open gap", () => {
   assert.deepEqual(meterOf(restored(GAPS_V1), "Ä☼"), {
+    ...ON_ITS_SLOT,
     serial: 1,
     lastMs: ms("8:30"),
+    forwardMs: ms("8:30"),
     maxMs: ms("8:30"),
     intervalMs: 30 * MINUTE_MS,
     ordinal: 3,
     firstOrdinal: 0,
     openSent: 2,
-    openIdMs: ms("9:00"),
+    openGap: null,
     values: [1.25, NaN, NaN, 0.5, NaN],
     holes: [{
       from: 1,
       fromMs: ms("7:30"),
+      intervalMs: 30 * MINUTE_MS,
       count: 2,
       judged: 2,
+      lost: 0,
       idMs: ms("7:30"),
       sentState: "CLOSED",
       sentFromMs: ms("7:30"),
       sentCount: 2,
       sentRejected: 1,
+      most: 2,
+      frozenRejected: -1,
     }],
     marks: [1, 5],
     learning: null,
@@ -256,14 +272,16 @@ Deno.test("applyChanges() reads a meter of version 1 with a hole, marks and an o
 Deno.test("applyChanges() reads a meter of version 1 whose interval is being learned", () => {
   assert.deepEqual(meterOf(restored(LEARNING_V1), "L"), {
     ...NO_GAPS,
+    ...ON_ITS_SLOT,
+    forwardMs: ms("10:00"),
     serial: 3,
     lastMs: ms("10:00"),
     maxMs: ms("10:00"),
     intervalMs: 0,
-    ordinal: 0,
+    ordinal: 3, // four numbers are held
     firstOrdinal: 0,
     values: [],
-    learning: { timesMs: [ms("9:45"), ms("10:00")], values: [2.5, 3] },
+    learning: [ms("9:45"), 2.5, ms("10:00"), 3],
   });
 });
 
@@ -298,9 +316,7 @@ Deno.test("Processor goes on from bytes of version 1 as if it had never stopped"
   assert.equal(processor.state.nextOffset, 18);
 });
 
-Deno.test("The codec reads version 2, and writes it byte for byte", () => {
-  const state = decodeTask(TASK_V1);
-  assert.deepEqual(encodeTask({ state, watermarkMs: ms("9:55") }), TASK_V2);
+Deno.test("The codec reads sections of version 1 as it reads what had none", () => {
   const processor = new Processor(OPTIONS, decodeTask(TASK_V2));
   const payload = bytesOf(...HEAD_V2, ...TOMBSTONE_V1, ...PLAIN_V2, ...LEARNING_V2);
   applyChanges(payload, processor);
@@ -308,9 +324,46 @@ Deno.test("The codec reads version 2, and writes it byte for byte", () => {
   for (const id of ["MAC000002", "L"]) {
     assert.deepEqual(meterOf(processor, id), meterOf(before, id));
   }
-  finishRestore(before);
-  assert.deepEqual(
-    [...encodeAll(before, 1 << 20)],
-    [bytesOf(...HEAD_V2, ...PLAIN_V2, ...LEARNING_V2)],
-  );
+});
+
+/** Version 3 of the task's section adds the ticks of replays. */
+const TASK_V3 = bytesOf(
+  ...["02", "01", "04007461736b", "03", "82000000"],
+  ...hexOf(TASK_V1).slice(1),
+  "0000122b47cc7842", // watermark, 9:55
+  "01", // replays
+  "0000507447cc7842", // one that began at 10:00
+  "00000a5048cc7842", // its latest tick, 10:15
+);
+
+const HEAD_METER_2 = ["02", "01", "05006d65746572", "02"];
+const PLAIN_METER_2 = [
+  "0300503132", // P12
+  "70000000", // bytes of sections
+  "6c000000", // bytes of this section
+  "00000000", // flags: nothing of what few have
+  "0000000000000040", // serial
+  "0000507447cc7842", // slot, 10:00
+  "10270000", // its reading 10 s after it
+  "40771b00", // interval, 30 min
+  ...["10270000", "204e0000", "ffffff7f", "00000080", "02000000"], // residuals
+  "01000000", // ordinal
+  "00000000", // first ordinal
+  "06000000", // ring
+  ...[NAN, NAN, NAN, NAN, "d578e9263108cc3f", "000000000000d03f"],
+];
+
+Deno.test("The codec reads the newest sections, and writes them byte for byte", () => {
+  const state = decodeTask(TASK_V3);
+  assert.deepEqual(state, {
+    ...decodeTask(TASK_V1),
+    replayTicks: new Map([[ms("10:00"), ms("10:15")]]),
+  });
+  assert.deepEqual(encodeTask({ state, watermarkMs: ms("9:55") }), TASK_V3);
+  const processor = new Processor(OPTIONS, state);
+  const payload = bytesOf(...HEAD_METER_2, ...PLAIN_METER_2);
+  applyChanges(payload, processor);
+  const { slotMs } = processor.meters.grids;
+  assert.equal(processor.meters.lastMs(0) - slotMs[0], 10_000);
+  assert.deepEqual([...encodeAll(processor, 1 << 20)], [payload]);
 });

@@ -311,10 +311,10 @@ Deno.test("Processor calls a gap filled when what is left counts from the readin
     "OPEN M1@0:30 0:30..1:30 2",
     "FILLED M1@0:30 0:30..0:30 0",
   ]);
-  core.tick("1:15:59.999");
+  core.tick("1:15:01.874");
   assert.deepEqual(core.readGaps(), []);
-  core.tick("1:16");
-  assert.deepEqual(core.readGaps(), ["OPEN M1@1:01 1:01..1:31 1"]);
+  core.tick("1:15:01.875");
+  assert.deepEqual(core.readGaps(), ["OPEN M1@1:00:01.875 1:00:01.875..1:30:01.875 1"]);
 });
 
 Deno.test("Processor lets an open gap that was shrunk double from what is left", () => {

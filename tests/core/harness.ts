@@ -23,10 +23,14 @@ export const DEFAULTS: ProcessorOptions = {
   gapGraceMs: 15 * MINUTE_MS,
   timeToleranceMs: null,
   stateTtlMs: 7 * DAY_MS,
+  forgetAfterMs: 400 * DAY_MS,
   expectedIntervalMs: 30 * MINUTE_MS,
   intervalMsByMeter: new Map(),
-  learningReadings: 6,
+  learningReadings: 48,
   zone: UTC_ZONE,
+  revisions: "first",
+  metersMax: 2_000_000,
+  minTimestampMs: Date.UTC(2005, 0),
   maxKwh: 100_000,
   maxFutureMs: HOUR_MS,
   rules: RULES,
@@ -90,10 +94,21 @@ export function startHarness(
   processor = new Processor({ ...DEFAULTS, ...changes }),
 ) {
   let outputs = emptyOutputs();
-  const record = (raw: string | Uint8Array, recordTime: At = NaN): string => {
+  const record = (
+    raw: string | Uint8Array,
+    recordTime: At = NaN,
+    replayStart: At = NaN,
+  ): string => {
     const bytes = typeof raw === "string" ? encoder.encode(raw) : raw;
     const offset = processor.state.nextOffset;
-    processor.record({ bytes, start: 0, end: bytes.length, offset, timeMs: ms(recordTime) });
+    processor.record({
+      bytes,
+      start: 0,
+      end: bytes.length,
+      offset,
+      timeMs: ms(recordTime),
+      replayStartMs: ms(replayStart),
+    });
     const said = processor.takeOutputs();
     outputs.validated.push(...said.validated);
     outputs.gaps.push(...said.gaps);
@@ -112,15 +127,24 @@ export function startHarness(
     record,
     readOutputs,
     /** Processes a reading; `rest` is more of its JSON. Returns what was said of it. */
-    reading(meterId: string, at: At, kwh: number | string = 1, rest = "", recordTime: At = NaN) {
+    reading(
+      meterId: string,
+      at: At,
+      kwh: number | string = 1,
+      rest = "",
+      recordTime: At = NaN,
+      replayStart: At = NaN,
+    ) {
       return record(
         `{"meter_id":"${meterId}","timestamp":"${iso(at)}","consumption_kwh":${kwh}${rest}}`,
         recordTime,
+        replayStart,
       );
     },
-    tick(at: At, { final = false, recordTime = NaN as At } = {}): string {
+    tick(at: At, { final = false, recordTime = NaN as At, replayStart = NaN as At } = {}): string {
       const rest = final ? `,"final":true` : "";
-      return record(`{"type":"tick","timestamp":"${iso(at)}"${rest}}`, recordTime);
+      const text = `{"type":"tick","timestamp":"${iso(at)}"${rest}}`;
+      return record(text, recordTime, replayStart);
     },
     /** The gaps announced since they, or the outputs, were last read. */
     readGaps: (): string[] => readOutputs().gaps.map(showGap),

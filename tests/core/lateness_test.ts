@@ -82,7 +82,7 @@ Deno.test("Processor never calls a reading late before there is a watermark", ()
   for (const watermarkScope of BOTH_SCOPES) {
     const core = startHarness({ watermarkScope });
     assert.equal(core.watermark(), null);
-    assert.equal(core.reading("M1", Date.UTC(1000, 0, 1)), "OK");
+    assert.equal(core.reading("M1", Date.UTC(2005, 0, 1)), "OK");
   }
 });
 

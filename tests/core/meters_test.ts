@@ -49,8 +49,10 @@ function play(table: MeterTable, model: Model, { kind, id: n, interval, steps }:
       if (known !== undefined || id === "") return;
       const i = table.add(id);
       const intervalMs = INTERVALS_MS[interval];
-      table.setInterval(i, intervalMs);
-      table.lastMs[i] = table.maxMs[i] = model.nextSerial;
+      table.intervalMs[i] = intervalMs;
+      table.takeRing(i);
+      table.grids.slotMs[i] = model.nextSerial;
+      table.grids.residuals[6 * i] = 0;
       table.timers.set(i, model.nextSerial);
       table.holes.set(i, []);
       table.marks.set(i, []);
@@ -74,7 +76,9 @@ function play(table: MeterTable, model: Model, { kind, id: n, interval, steps }:
       known.ordinal += steps;
       known.lastMs = model.nextValue;
       known.values.set(known.ordinal, model.nextValue);
-      table.moveOn(known.i, steps, model.nextValue, model.nextValue++);
+      table.ordinal[known.i] += steps;
+      table.grids.slotMs[known.i] = model.nextValue;
+      table.setLatestValue(known.i, steps, model.nextValue++);
       table.markChanged(known.i);
       model.changed.add(id);
       return;
@@ -110,7 +114,7 @@ function compare(table: MeterTable, model: Model): void {
     assert.equal(table.serial[i], meter.serial);
     assert.equal(table.intervalMs[i], intervalMs);
     assert.equal(table.ordinal[i], ordinal);
-    assert.equal(table.lastMs[i], meter.lastMs);
+    assert.equal(table.lastMs(i), meter.lastMs);
     const length = RING_LENGTHS.get(intervalMs)!;
     assert.equal(table.ringLength(i), length);
     for (let back = 0; back < length + 3; back++) {
@@ -152,7 +156,8 @@ Deno.test("MeterTable.takeChanges() tells of a meter that came back as changed, 
   const table = newTable();
   const add = (id: string) => {
     const i = table.add(id);
-    table.setInterval(i, 60_000);
+    table.intervalMs[i] = 60_000;
+    table.takeRing(i);
     table.markChanged(i);
     return i;
   };
@@ -174,14 +179,21 @@ Deno.test("MeterTable.takeChanges() tells of a meter that came back as changed, 
 Deno.test("MeterTable gives a reused index none of the values of the meter before", () => {
   const table = newTable();
   const i = table.add("M1");
-  table.setInterval(i, 60_000);
-  for (let n = 0; n < 9; n++) table.moveOn(i, 1, n, n);
+  table.intervalMs[i] = 60_000;
+  table.takeRing(i);
+  for (let n = 0; n < 9; n++) {
+    table.ordinal[i]++;
+    table.setLatestValue(i, 1, n);
+  }
   table.remove(i);
   const j = table.add("M2");
-  table.setInterval(j, 60_000);
+  assert.equal(table.isSilent(j), false, "it has no interval yet");
+  table.intervalMs[j] = 60_000;
+  assert.equal(table.isSilent(j), true);
+  table.takeRing(j);
+  assert.equal(table.isSilent(j), false);
   for (let back = 0; back < 5; back++) assert.equal(table.valueAt(j, -back), NaN);
   assert.deepEqual([table.ordinal[j], table.firstOrdinal[j], table.openSent[j]], [0, 0, 0]);
-  assert.equal(table.openIdMs[j], NaN);
 });
 
 Deno.test("MeterTable finds each of 100,000 meters by text and by bytes, and none of the others", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { JsonWriter, rawText } from "../../src/core/wire/output_json.ts";
 import type { RejectReason } from "../../src/core/outputs.ts";
-import { iso, ms, startHarness } from "./harness.ts";
+import { type At, iso, ms, startHarness } from "./harness.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -135,7 +135,7 @@ Deno.test("Processor keeps the raw bytes of a repeat, with meter, time, value an
   assert.deepEqual(conflict, {
     offset: 1,
     reason: "CONFLICT",
-    detail: "its interval is taken by 1.5",
+    detail: "its interval 2024-01-01T10:00:00Z is taken by 1.5",
     raw: encoder.encode(text),
     meterId: "M1",
     timestampMs: ms("10:00:01"),
@@ -150,7 +150,14 @@ Deno.test("Processor keeps the raw bytes of a repeat, with meter, time, value an
 Deno.test("Processor copies raw bytes out of the caller's buffer, and only the record's own", () => {
   const core = startHarness();
   const buffer = encoder.encode(`{"a":1}{"b":2}{"c":3}`);
-  core.processor.record({ bytes: buffer, start: 7, end: 14, offset: 0, timeMs: NaN });
+  core.processor.record({
+    bytes: buffer,
+    start: 7,
+    end: 14,
+    offset: 0,
+    timeMs: NaN,
+    replayStartMs: NaN,
+  });
   const { rejected } = core.processor.takeOutputs();
   buffer.fill(0x20);
   assert.equal(decoder.decode(rejected[0].raw), `{"b":2}`);
@@ -174,7 +181,7 @@ Deno.test("Processor cuts the raw bytes of a repeat to the limit too", () => {
   core.reading("M1", "10:00", 1, `,"x":"${"x".repeat(100)}"`);
   const [{ raw, detail }] = core.readOutputs().rejected;
   assert.equal(raw.length, 64);
-  assert.match(detail, /^its interval is taken \(first 64 of \d+ bytes kept\)$/);
+  assert.match(detail, / is taken by 1 \(first 64 of \d+ bytes kept\)$/);
 });
 
 Deno.test("Processor cuts raw bytes between characters, so that they stay a text", () => {
@@ -261,14 +268,16 @@ const CLOCKS: [
 Deno.test("Processor rejects as FUTURE what is further ahead of its arrival than allowed", () => {
   for (const [name, nowMs, tick, received, recordTime] of CLOCKS) {
     const core = startHarness({ nowMs });
-    // The tick of a replay is far from the record's own time, or has none to compare with.
-    if (tick) core.tick("10:00", { recordTime });
+    const replayStart = tick ? LATER : NaN;
+    if (tick) core.tick("10:00", { recordTime, replayStart });
     const rest = received ? `,"received_at":"${iso("10:00")}"` : "";
-    assert.equal(core.reading("M1", "11:00", 1, rest, recordTime), "OK", name);
-    assert.equal(core.reading("M2", "11:00:00.001", 1, rest, recordTime), "FUTURE", name);
-    assert.equal(core.reading("M3", Date.UTC(2099, 0, 1), 1, rest, recordTime), "FUTURE", name);
+    const say = (meter: string, at: At) =>
+      core.reading(meter, at, 1, rest, recordTime, replayStart);
+    assert.equal(say("M1", "11:00"), "OK", name);
+    assert.equal(say("M2", "11:00:00.001"), "FUTURE", name);
+    assert.equal(say("M3", Date.UTC(2099, 0, 1)), "FUTURE", name);
     assert.equal(core.watermark(), "11:00", `${name}: a reading of 2099 moves nothing`);
-    assert.equal(core.reading("M4", "10:30", 1, rest, recordTime), "LATE 1800", name);
+    assert.equal(say("M4", "10:30"), "LATE 1800", name);
     assert.equal(core.processor.meters.find("M3"), -1, name);
   }
 });
@@ -322,25 +331,12 @@ Deno.test("Processor places a rejected record in event time where it can be beli
   }
 });
 
-Deno.test("Processor takes the records behind a replay's last tick as live again", () => {
-  const live = { maxFutureMs: 60 * 60_000 };
-  const h = startHarness(live);
-  const wall = ms("9000:00");
-  assert.equal(h.tick("0:00", { recordTime: wall }), "tick");
-  assert.equal(h.reading("M1", "0:10", 1, "", wall), "OK");
-  assert.equal(h.reading("M2", wall, 1, "", wall), "FUTURE", "the replay's ticks are the clock");
-  assert.equal(h.tick("0:25", { final: true, recordTime: wall }), "tick");
-  assert.equal(h.processor.state.replaying, false);
-  assert.equal(h.reading("M2", wall, 1, "", wall), "OK");
-  assert.equal(h.reading("M2", wall + 61 * 60_000, 1, "", wall), "FUTURE");
-});
-
 Deno.test("Processor takes a log's time that no timestamp can say for none", () => {
   for (const recordTime of [-1, 1.7e15, 1.7e18, Infinity]) {
     const h = startHarness();
     assert.equal(h.reading("M1", "0:00", 1, "", recordTime), "OK", String(recordTime));
-    assert.equal(h.tick("0:10", { recordTime }), "tick");
-    assert.equal(h.record("junk", recordTime), "MALFORMED");
+    assert.equal(h.tick("0:10", { recordTime, replayStart: "9:00" }), "tick");
+    assert.equal(h.record("junk", recordTime, "9:00"), "MALFORMED");
     const [{ atMs }] = h.readOutputs().rejected;
     assert.equal(atMs, ms("0:10"), "the tick's");
   }

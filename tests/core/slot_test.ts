@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { commonestStepMs } from "../../src/core/meter.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
 
 Deno.test("Processor counts a reading to the nearest slot after the meter's latest reading", () => {
@@ -7,8 +6,9 @@ Deno.test("Processor counts a reading to the nearest slot after the meter's late
     ["10:14:59.999", "CONFLICT", []],
     ["10:15", "OK TIME_SHIFT", []],
     ["10:30", "OK", []],
-    ["10:44:59.999", "OK TIME_SHIFT", []],
-    ["10:45", "OK TIME_SHIFT", ["CLOSED M1@10:30 10:30..11:00 1"]],
+    ["10:45", "OK TIME_SHIFT", []],
+    ["10:45:56.250", "OK TIME_SHIFT", []],
+    ["10:45:56.251", "OK TIME_SHIFT", ["CLOSED M1@10:30 10:30..11:00 1"]],
     ["11:14:59.999", "OK TIME_SHIFT", ["CLOSED M1@10:30 10:30..11:00 1"]],
     ["11:15", "OK TIME_SHIFT", ["CLOSED M1@10:30 10:30..11:30 2"]],
   ];
@@ -52,8 +52,8 @@ Deno.test("Processor flags TIME_SHIFT beyond the tolerance, by default a tenth o
     for (const sign of [1, -1]) {
       for (const beyondMs of [0, 1]) {
         const core = startHarness({ expectedIntervalMs: intervalMs, timeToleranceMs });
-        core.reading("M1", "10:00");
-        const said = core.reading("M1", ms("10:00") + intervalMs + sign * (edgeMs + beyondMs));
+        core.reading("M1", "0:00");
+        const said = core.reading("M1", ms("0:00") + intervalMs + sign * (edgeMs + beyondMs));
         const label = `${minutes} min, ${timeToleranceMs}, ${sign * (edgeMs + beyondMs)} ms`;
         assert.equal(said, beyondMs === 1 ? "OK TIME_SHIFT" : "OK", label);
       }
@@ -70,20 +70,14 @@ Deno.test("Processor flags a late reading by its distance from its slot, several
   }
 });
 
-Deno.test("Processor lets a slow clock drift add up to nothing", () => {
-  for (const driftMs of [1000, -1000, 179_000, -179_000]) {
-    const core = startHarness();
-    let atMs = ms("0:00");
-    for (let reading = 0; reading < 500; reading++) {
-      assert.equal(core.reading("M1", atMs), "OK", `reading ${reading}, drift ${driftMs}`);
-      atMs += 30 * MINUTE_MS + driftMs;
-    }
-    assert.deepEqual(core.readGaps(), [], `drift ${driftMs}`);
-    assert.equal(core.processor.state.ledger.ok, 500);
-  }
+Deno.test("Processor flags no steady offset and no drift, but a jump to it and back", () => {
+  const core = startHarness();
+  const said = ["0:07", "0:37", "1:07", "1:20", "2:07", "2:37"].map((at) => core.reading("M1", at));
+  assert.deepEqual(said, ["OK", "OK", "OK", "OK TIME_SHIFT", "OK TIME_SHIFT", "OK"]);
+  assert.deepEqual(core.readGaps(), []);
 });
 
-Deno.test("Processor calls a repeat DUPLICATE or CONFLICT by the value that took its slot", () => {
+Deno.test("Processor names the slot of a repeat and the value that holds it", () => {
   const core = startHarness({ allowedLatenessMs: 6 * HOUR_MS });
   core.reading("M1", "10:00", 1);
   core.reading("M1", "10:30", 2);
@@ -94,7 +88,28 @@ Deno.test("Processor calls a repeat DUPLICATE or CONFLICT by the value that took
   assert.equal(core.reading("M1", "10:00:01", "1.0"), "DUPLICATE");
   assert.equal(core.reading("M1", "10:29:59", "2e0"), "DUPLICATE");
   const { rejected } = core.readOutputs();
-  assert.equal(rejected[1].detail, "its interval is taken by 1");
+  assert.equal(rejected[0].detail, "its interval 2024-01-01T10:00:00Z is taken by 1");
+  assert.equal(rejected[1].detail, "its interval 2024-01-01T10:00:00Z is taken by 1");
+  assert.equal(rejected[4].detail, "its interval 2024-01-01T10:30:00Z is taken by 2");
+});
+
+Deno.test("Processor by `revisions: last` lets another value for a taken slot replace it", () => {
+  const core = startHarness({ revisions: "last", allowedLatenessMs: DAY_MS, negative: "flag" });
+  core.reading("M1", "10:00", 1);
+  core.reading("M1", "10:30", 2);
+  core.reading("M1", "11:30", 2);
+  assert.equal(core.reading("M1", "10:30", 2), "DUPLICATE");
+  assert.equal(core.reading("M1", "10:30", 3), "LATE 3600 REVISES");
+  assert.equal(core.reading("M1", "10:30", 2), "LATE 3600 REVISES", "it was 3 by then");
+  assert.equal(core.reading("M1", "10:35", -1), "LATE 3300 NEGATIVE TIME_SHIFT REVISES");
+  const { validated, gaps } = core.readOutputs();
+  assert.deepEqual(validated.slice(3).map(({ revisesKwh }) => revisesKwh), [2, 3, 2]);
+  assert.equal(gaps.length, 1, "the gap at 11:00 and no other");
+  assert.equal(core.reading("M1", "11:40", 5), "OK TIME_SHIFT REVISES");
+  assert.equal(core.watermark(), "11:40", "it moves the watermark");
+  assert.equal(core.reading("M1", "12:00", 5), "OK", "and not the grid");
+  const { late, ok, duplicate } = core.processor.state.ledger;
+  assert.deepEqual([ok, late, duplicate], [5, 3, 1]);
 });
 
 Deno.test("Processor uses a meter's own interval where the registry knows it", () => {
@@ -116,89 +131,11 @@ Deno.test("Processor uses a meter's own interval where the registry knows it", (
   }
 });
 
-/** What is learned from steps of so many minutes. */
-const LEARNED: [stepMinutes: number[], minutes: number][] = [
-  ...[1, 5, 10, 15, 30, 60, 1440].map((m): [number[], number] => [[m, m, m, m, m], m]),
-  ...[1, 5, 10, 15, 30, 60, 1440].map((m): [number[], number] => [
-    [m * 1.04, m * 0.97, m, m * 1.01, m * 0.99],
-    m,
-  ]),
-  [[30, 30, 90, 30, 30], 30],
-  [[30, 60, 30, 60, 60], 60],
-  [[30, 60], 30],
-  [[60, 30], 30],
-  [[0.1, 0.1], 1],
-  [[3, 3], 1],
-  [[3.1, 3.1], 5],
-  [[7.5], 5],
-  [[7.6], 10],
-  [[12.5], 10],
-  [[22.5], 15],
-  [[45], 30],
-  [[45.1], 60],
-  [[750], 60],
-  [[751], 1440],
-  [[10_000], 1440],
-];
-
-Deno.test("commonestStepMs() snaps each step to the nearest usual interval; ties go to the smaller", () => {
-  for (const [steps, minutes] of LEARNED) {
-    const timesMs = [ms("0:00")];
-    for (const step of steps) timesMs.push(timesMs[timesMs.length - 1] + step * MINUTE_MS);
-    assert.equal(commonestStepMs(timesMs), minutes * MINUTE_MS, steps.join());
-  }
-});
-
-Deno.test("Processor judges a learned meter by the interval its first readings show", () => {
-  for (const minutes of [1, 5, 10, 15, 30, 60, 1440]) {
-    const stepMs = minutes * MINUTE_MS;
-    const core = startHarness({ expectedIntervalMs: "auto", stateTtlMs: 30 * DAY_MS });
-    let atMs = ms("0:00");
-    for (let reading = 1; reading <= 6; reading++, atMs += stepMs) core.reading("M1", atMs);
-    assert.equal(core.processor.meters.intervalMs[0], stepMs);
-    assert.equal(core.reading("M1", atMs + stepMs), "OK");
-    core.tick(atMs + stepMs + DAY_MS);
-    const closed = core.readOutputs().gaps.find((gap) => gap.state === "CLOSED");
-    assert.equal(closed?.missingFromMs, atMs);
-    assert.equal(closed?.missingToMs, atMs + stepMs);
-    assert.equal(closed?.missingIntervals, 1);
-  }
-});
-
-Deno.test("Processor judges no gap while it learns, and then those of the learning span", () => {
-  const core = startHarness({ expectedIntervalMs: "auto" });
-  for (const at of ["0:00", "0:30", "1:00", "3:00", "3:30"]) {
-    core.reading("M1", at);
-    assert.deepEqual(core.readGaps(), [], at);
-  }
-  core.tick("4:00");
-  assert.deepEqual(core.readGaps(), []);
-  core.reading("M1", "5:00");
-  assert.deepEqual(core.readGaps(), [
-    "CLOSED M1@1:30 1:30..3:00 3",
-    "CLOSED M1@4:00 4:00..5:00 2",
-  ]);
-  assert.equal(core.reading("M1", "4:30"), "LATE 1800");
-  assert.deepEqual(core.readGaps(), ["CLOSED M1@4:00 4:00..4:30 1"]);
-});
-
-Deno.test("Processor learns from late readings too, in the order of their times", () => {
-  const core = startHarness({ expectedIntervalMs: "auto", allowedLatenessMs: DAY_MS });
-  for (const at of ["5:00", "1:00", "3:00", "2:00", "4:00"]) core.reading("M1", at);
-  assert.equal(core.reading("M1", "3:00"), "DUPLICATE");
-  assert.equal(core.reading("M1", "3:00", 2), "CONFLICT");
-  assert.equal(core.processor.meters.intervalMs[0], 0, "a duplicate teaches nothing");
-  core.reading("M1", "6:00");
-  assert.equal(core.processor.meters.intervalMs[0], HOUR_MS);
-  assert.deepEqual(core.readGaps(), []);
-  assert.equal(core.reading("M1", "3:00"), "DUPLICATE", "what was learned from is remembered");
-  assert.equal(core.reading("M1", "2:00", 2), "CONFLICT");
-});
-
-Deno.test("Processor sets no TIME_SHIFT while it learns", () => {
-  const core = startHarness({ expectedIntervalMs: "auto" });
-  for (const at of ["0:00", "0:30", "1:07", "1:20", "2:00", "2:30"]) {
-    assert.equal(core.reading("M1", at), "OK", at);
-  }
-  assert.equal(core.reading("M1", "3:07"), "OK TIME_SHIFT");
+Deno.test("Processor never calls a slot taken that it does not remember", () => {
+  const h = startHarness();
+  h.reading("M1", "0:00");
+  for (let slot = 1; slot < 20; slot++) h.reading("M1", ms("0:00") + slot * 30 * MINUTE_MS);
+  // The horizon reaches the slot at 8:30; what is before is not remembered, and not in time.
+  assert.equal(h.reading("M1", "8:30"), "DUPLICATE");
+  assert.equal(h.reading("M1", "8:29:59.999"), "TOO_LATE 3600.001");
 });

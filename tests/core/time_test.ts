@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   formatTimestamp,
+  type LocalNote,
   parseEpochNumber,
   parseTimestamp,
   parseTimestampBytes,
@@ -38,6 +39,9 @@ const READABLE: [string, string][] = [
   ["100000000", "1973-03-03T09:46:40Z"],
   ["100000000000", "1973-03-03T09:46:40Z"],
   ["99999999999", "5138-11-16T09:46:39Z"],
+  ["2013-01-01T24:00:00Z", "2013-01-02T00:00:00Z"],
+  ["2013-12-31 24:00", "2014-01-01T00:00:00Z"],
+  ["2013-01-01T24:00:00.000+01:00", "2013-01-01T23:00:00Z"],
 ];
 
 const UNREADABLE = [
@@ -70,7 +74,10 @@ const UNREADABLE = [
   "2013-01-01T10:30:00+01:60",
   "2013-01-01T10:30:00+24:00",
   "2013-01-01T10:30:00+01-00",
-  "2013-01-01T24:00:00Z",
+  "2013-01-01T24:00:01Z",
+  "2013-01-01T24:00:00.0001Z",
+  "2013-01-01T24:30",
+  "9999-12-31T24:00:00Z",
   "2013-01-01T10:60:00Z",
   "2013-01-01T10:30:60Z",
   "2013-00-01",
@@ -168,4 +175,41 @@ Deno.test("parseEpochNumber() takes seconds below 1e11, milliseconds from there,
     [NaN, NaN],
   ];
   for (const [n, ms] of table) assert.equal(parseEpochNumber(n), ms, String(n));
+});
+
+/** What a local time is: its instant, and whether it has another, or none. */
+function localTime(text: string) {
+  const note: LocalNote = { laterMs: NaN, isSkipped: false };
+  const atMs = parseTimestamp(text, LONDON, note);
+  const iso = (ms: number) => Number.isNaN(ms) ? null : new Date(ms).toISOString();
+  return { at: iso(atMs), later: iso(note.laterMs), isSkipped: note.isSkipped };
+}
+
+Deno.test("parseTimestamp() tells a local time that is skipped, or comes twice", () => {
+  const none = { later: null, isSkipped: false };
+  assert.deepEqual(localTime("2024-03-31T00:59:59.999"), {
+    ...{ at: "2024-03-31T00:59:59.999Z", ...none },
+  });
+  for (const text of ["2024-03-31T01:00", "2024-03-31 01:30", "2024-03-31T01:59:59.999"]) {
+    assert.deepEqual(localTime(text), { at: null, later: null, isSkipped: true }, text);
+  }
+  assert.deepEqual(localTime("2024-03-31T02:00"), { at: "2024-03-31T01:00:00.000Z", ...none });
+  assert.deepEqual(localTime("2024-10-27T00:59:59"), { at: "2024-10-26T23:59:59.000Z", ...none });
+  assert.deepEqual(localTime("2024-10-27T01:00"), {
+    at: "2024-10-27T00:00:00.000Z",
+    later: "2024-10-27T01:00:00.000Z",
+    isSkipped: false,
+  });
+  assert.deepEqual(localTime("2024-10-27T01:59:59").later, "2024-10-27T01:59:59.000Z");
+  assert.deepEqual(localTime("2024-10-27T02:00"), { at: "2024-10-27T02:00:00.000Z", ...none });
+  for (const text of ["2024-03-31T01:30Z", "2024-10-27T01:30+01:00", "1729989000"]) {
+    assert.deepEqual({ ...localTime(text), at: null }, { at: null, ...none }, text);
+  }
+});
+
+Deno.test("parseTimestamp() begins a day that has no midnight with its first instant", () => {
+  const zone = buildZone("America/Sao_Paulo");
+  assert.equal(parseTimestamp("2018-11-04", zone), Date.UTC(2018, 10, 4, 3));
+  assert.ok(Number.isNaN(parseTimestamp("2018-11-04T00:00", zone)));
+  assert.equal(parseTimestamp("2018-11-04T01:00", zone), Date.UTC(2018, 10, 4, 3));
 });

@@ -171,7 +171,7 @@ Deno.test("Task restored from the store has the state of the one that went on", 
 Deno.test("Task restored from the store keeps apart ids that differ by a byte order mark", async () => {
   const store = new MemoryStore();
   const live = await Task.open(options[0], store);
-  const readings = ["M2", "\ufeffM2"].map((id, r) => ({
+  const readings = ["M2", "M\ufeff2"].map((id, r) => ({
     partition: 0,
     text: JSON.stringify({ meter_id: id, timestamp: "2024-01-01T00:00:00Z", consumption_kwh: r }),
   }));
@@ -188,7 +188,8 @@ function foldFrom(task: Task, count: number): void {
   const { bytes, ends } = toChunk(log.slice(0, count));
   for (let r = task.nextOffset; r < Math.min(count, log.length); r++) {
     const start = r === 0 ? 0 : ends[r - 1];
-    task.fold({ bytes, start, end: ends[r], offset: task.nextOffset, timeMs: NaN });
+    const offset = task.nextOffset;
+    task.fold({ bytes, start, end: ends[r], offset, timeMs: NaN, replayStartMs: NaN });
   }
 }
 

@@ -240,3 +240,41 @@ Deno.test("readRows() names the columns found when one is missing", () => {
     'Cannot read "x.csv": no meter, no time and no value column: found "a", "b"',
   );
 });
+
+Deno.test("readRows() says the line each row begins in, past blank, quoted and cut ones", () => {
+  const file = `\n${HEADER}a,2013-01-01,1\n\n"b\nb",2013-01-01,2\nc,"x"\n"d,${"y".repeat(80)}\n` +
+    "e,2013-01-01,3";
+  for (const chunkBytes of [1, 7, 64, 1000]) {
+    const reader = newCsvReader({ file: "x.csv", recordBytesMax: 60 });
+    const rows = newCsvRows(2);
+    const lines: number[] = [];
+    const bytes = encoder.encode(file);
+    for (let at = 0; !reader.isEnded; at += chunkBytes) {
+      const chunk = bytes.subarray(at, at + chunkBytes);
+      if (chunk.length > 0) roomForBytes(reader, chunk.length).set(chunk);
+      bytesAdded(reader, chunk.length > 0 ? chunk.length : null);
+      while (readRows(reader, rows) > 0) lines.push(...rows.lines.subarray(0, rows.count));
+    }
+    assert.deepEqual(lines, [3, 5, 7, 8, 9], `${chunkBytes} bytes at a time`);
+  }
+});
+
+Deno.test("readRows() passes over the header where it comes again, and counts that", () => {
+  const again = '\ufeffmeter_id, timestamp ,"consumption_kwh"\n';
+  const file = `${HEADER}a,2013-01-01,1\n${HEADER}b,2013-01-01,2\n${again}c,timestamp,3\n${HEADER}`;
+  const expected = [["a", "2013-01-01", "1", ""], ["b", "2013-01-01", "2", ""], [
+    "c",
+    "timestamp",
+    "3",
+    "",
+  ]];
+  assert.deepEqual(readAnyhow(file), expected);
+  const reader = newCsvReader({ file: "x.csv" });
+  const bytes = encoder.encode(file);
+  roomForBytes(reader, bytes.length).set(bytes);
+  bytesAdded(reader, bytes.length);
+  bytesAdded(reader, null);
+  const rows = newCsvRows(10);
+  while (readRows(reader, rows) > 0);
+  assert.equal(reader.repeatedHeaders, 3);
+});

@@ -8,7 +8,7 @@ import { JsonWriter } from "../../src/core/wire/output_json.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import type { Outputs } from "../../src/core/outputs.ts";
 import { formatTimestamp } from "../../src/core/time.ts";
-import type { OracleOptions } from "../simulation/oracle.ts";
+import type { OracleOptions } from "../specification/oracle.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -19,11 +19,15 @@ const DEFAULTS: OracleOptions = {
   gapGraceMs: 15 * MINUTE_MS,
   timeToleranceMs: null,
   stateTtlMs: 7 * 24 * 60 * MINUTE_MS,
+  forgetAfterMs: 400 * 24 * 60 * MINUTE_MS,
   expectedIntervalMs: 30 * MINUTE_MS,
   learningReadings: 3,
   intervalMsByMeter: new Map(),
+  revisions: "first",
+  metersMax: 1000,
   maxKwh: 100_000,
   maxFutureMs: 60 * MINUTE_MS,
+  minTimestampMs: Date.UTC(2005, 0, 1),
   negative: "reject",
   nowMs: null,
 };

@@ -8,7 +8,7 @@ import type { CommitStore } from "../../src/engine/ports.ts";
 import { Task } from "../../src/engine/task.ts";
 import { FAULT_KINDS, FaultyStore, isStoreFailure } from "../simulation/faulty_store.ts";
 import { coreOptions, rawOf } from "../simulation/fold.ts";
-import { oracle, type OracleOptions } from "../simulation/oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 import { pipelineOptions, toChunks } from "../simulation/playback.ts";
 import {
   assertGolden,
@@ -162,6 +162,8 @@ Deno.test("the golden streams read back from the embedded database are the froze
 /** The last message of each gap, by id: what a consumer that upserts has in the end. */
 function latestGaps(lines: string): string {
   const latest = new Map<string, string>();
-  for (const line of lines.split("\n").slice(0, -1)) latest.set(JSON.parse(line).gap_id, line);
+  // What a filled gap once was has no column yet.
+  const stored = lines.replaceAll(/"filled_intervals":\d+,/g, "");
+  for (const line of stored.split("\n").slice(0, -1)) latest.set(JSON.parse(line).gap_id, line);
   return [...latest.keys()].sort().map((id) => `${latest.get(id)}\n`).join("");
 }

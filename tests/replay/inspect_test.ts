@@ -56,23 +56,23 @@ Deno.test("inspectFiles() counts each problem, with its first row", async () => 
   assert.equal(inspection.unusableTimestampRows, 1);
   assert.equal(inspection.lastEventTimeMs, Date.parse("2013-01-04"));
   assert.deepEqual(
-    inspection.problems.map(({ problem, rows, row, example }) => ({
+    inspection.problems.map(({ problem, rows, line, example }) => ({
       problem,
       rows,
-      row,
+      line,
       example,
     })),
     [
-      { problem: "no usable timestamp", rows: 1, row: 2, example: "2013/01/02" },
-      { problem: "dated after now", rows: 1, row: 3, example: "2099-01-01" },
-      { problem: "no meter", rows: 1, row: 4, example: "2013-01-03" },
-      { problem: "no usable value", rows: 2, row: 5, example: "Null" },
-      { problem: "no usable received_at", rows: 1, row: 7, example: "soon" },
-      { problem: "received after now", rows: 1, row: 8, example: "2099-01-01" },
+      { problem: "no usable timestamp", rows: 1, line: 3, example: "2013/01/02" },
+      { problem: "dated after now", rows: 1, line: 4, example: "2099-01-01" },
+      { problem: "no meter", rows: 1, line: 5, example: "2013-01-03" },
+      { problem: "no usable value", rows: 2, line: 6, example: "Null" },
+      { problem: "no usable received_at", rows: 1, line: 8, example: "soon" },
+      { problem: "received after now", rows: 1, line: 9, example: "2099-01-01" },
       {
         problem: "too long, or with a quote that never closes",
         rows: 1,
-        row: 9,
+        line: 10,
         example: '"a,2013-01-05,1,',
       },
     ],

@@ -4,9 +4,10 @@
  */
 import { partitionOf } from "../../src/replay/partitioner.ts";
 import { type Random, randomInteger, randomLogUniform } from "../../src/generate/random.ts";
-import { BASE_MS, METER_IDS } from "./arbitraries.ts";
-import type { OracleOptions } from "./oracle.ts";
+import { BASE_MS } from "../specification/arbitraries.ts";
+import type { OracleOptions } from "../specification/oracle.ts";
 import type { RawRecord } from "./playback.ts";
+import { METER_IDS } from "../specification/record_texts.ts";
 
 export type FleetShape = {
   readonly settings: OracleOptions;

@@ -5,7 +5,7 @@ import type { Processor } from "../../src/core/processor.ts";
 import type { RawRecord } from "../../src/core/wire/raw_record.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
-import type { OracleDisposition, OracleGap, OracleOptions } from "./oracle.ts";
+import type { OracleDisposition, OracleGap, OracleOptions } from "../specification/oracle.ts";
 
 const encoder = new TextEncoder();
 
@@ -14,10 +14,15 @@ export function coreOptions(options: OracleOptions, partition = 0): ProcessorOpt
   return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
 }
 
-/** A record of a raw log; without a time of its own unless one is given. */
-export function rawOf(value: string | Uint8Array, offset: number, timeMs = NaN): RawRecord {
+/** A record of a raw log; without a time of its own, and live, unless that is given. */
+export function rawOf(
+  value: string | Uint8Array,
+  offset: number,
+  timeMs = NaN,
+  replayStartMs = NaN,
+): RawRecord {
   const bytes = typeof value === "string" ? encoder.encode(value) : value;
-  return { bytes, start: 0, end: bytes.length, offset, timeMs };
+  return { bytes, start: 0, end: bytes.length, offset, timeMs, replayStartMs };
 }
 
 /** Folds raw texts one by one; a record without a time of its own has none. */
@@ -25,9 +30,11 @@ export function foldRecords(
   processor: Processor,
   records: readonly string[],
   recordTimesMs: readonly (number | null)[] | null = null,
+  replayStartsMs: readonly (number | null)[] | null = null,
 ): void {
   records.forEach((text, r) => {
-    processor.record(rawOf(text, processor.state.nextOffset, recordTimesMs?.[r] ?? NaN));
+    const [timeMs, startMs] = [recordTimesMs?.[r] ?? NaN, replayStartsMs?.[r] ?? NaN];
+    processor.record(rawOf(text, processor.state.nextOffset, timeMs, startMs));
   });
 }
 
@@ -47,10 +54,11 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [...v.flags],
       meterId: v.meterId,
       timestampMs: v.timestampMs,
+      heldKwh: null,
     });
   }
   for (const l of outputs.late) {
-    say({ ...l, disposition: "too_late", reason: null, flags: [] });
+    say({ ...l, disposition: "too_late", reason: null, flags: [], heldKwh: null });
   }
   for (const r of outputs.rejected) {
     const duplicate = r.reason === "DUPLICATE" || r.reason === "CONFLICT";
@@ -62,6 +70,7 @@ export function dispositionsOf(outputs: Outputs): Map<number, OracleDisposition>
       flags: [],
       meterId: r.meterId,
       timestampMs: r.timestampMs,
+      heldKwh: null,
     });
   }
   return said;
@@ -80,6 +89,7 @@ export function plainGap(gap: GapAlert): OracleGap {
     missingFromMs: gap.missingFromMs,
     missingToMs: gap.missingToMs,
     missingIntervals: gap.missingIntervals,
+    filledIntervals: (gap as { filledIntervals?: number }).filledIntervals ?? null,
     rejectedIntervals: gap.rejectedIntervals,
     state: gap.state,
   };

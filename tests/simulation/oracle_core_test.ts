@@ -1,19 +1,34 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Processor } from "../../src/core/processor.ts";
-import { optionsArbitrary, recordTimesArbitrary, streamArbitrary } from "./arbitraries.ts";
+import {
+  BASE_MS,
+  optionsArbitrary,
+  recordTimesArbitrary,
+  streamArbitrary,
+} from "../specification/arbitraries.ts";
 import { coreOptions, dispositionsOf, foldRecords, gapTable, plainGap } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 
 const RUNS = Number(Deno.env.get("GRIDWATCH_TEST_RUNS") ?? 2000);
 
+/** When the replay began that wrote a record, near the records' own times; null: it is live. */
+const startArbitrary = fc.oneof(
+  fc.constant(null),
+  fc.constantFrom(...[0, 1, 30].map((hours) => BASE_MS + hours * 3_600_000)),
+);
+
 const cases = optionsArbitrary.chain((options) =>
   streamArbitrary(options).chain((records) =>
-    fc.oneof(fc.constant(null), recordTimesArbitrary(records)).map((times) => ({
-      options,
-      records,
-      times,
-    }))
+    fc.record({
+      options: fc.constant(options),
+      records: fc.constant(records),
+      times: fc.oneof(fc.constant(null), recordTimesArbitrary(records)),
+      starts: fc.oneof(
+        { arbitrary: fc.constant(null), weight: 3 },
+        fc.array(startArbitrary, { minLength: records.length, maxLength: records.length }),
+      ),
+    })
   )
 );
 
@@ -33,10 +48,10 @@ function finalTick(records: readonly string[], options: OracleOptions): string[]
 
 Deno.test("Processor gives every record the disposition that the specification gives", () => {
   fc.assert(
-    fc.property(cases, ({ options, records, times }) => {
-      const expected = oracle(records, times, options);
+    fc.property(cases, ({ options, records, times, starts }) => {
+      const expected = oracle(records, times, options, starts);
       const processor = new Processor(coreOptions(options));
-      foldRecords(processor, records, times);
+      foldRecords(processor, records, times, starts);
       const said = dispositionsOf(processor.takeOutputs());
       for (const disposition of expected.dispositions) {
         const { offset } = disposition;

@@ -10,10 +10,10 @@ import {
   randomInteger,
   randomLogUniform,
 } from "../../src/generate/random.ts";
-import { endingOptionsArbitrary, streamArbitrary } from "./arbitraries.ts";
+import { endingOptionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 import { fleetStream } from "./fleet_stream.ts";
 import { coreOptions } from "./fold.ts";
-import { oracle, type OracleOptions } from "./oracle.ts";
+import { oracle, type OracleOptions } from "../specification/oracle.ts";
 import { type LogRecord, type RawRecord, toLogs } from "./playback.ts";
 
 export type Scenario = {
@@ -85,7 +85,9 @@ function edgeRecords(
   return texts.map((text, r) => {
     const { disposition, meterId } = dispositions[r];
     const key = encoder.encode(meterId ?? String(r));
-    return { partition: disposition === "tick" ? -1 : partitionOf(key, partitionCount), text };
+    // A retirement counts as a tick, and goes to its meter's partition all the same.
+    const isForAll = disposition === "tick" && meterId === null;
+    return { partition: isForAll ? -1 : partitionOf(key, partitionCount), text };
   });
 }
 

@@ -135,7 +135,7 @@ const actions = {
     steps: fc.integer({ min: -2, max: 4 }),
     /** Then one comes late for the first slot that it passed. */
     isFilled: fc.boolean(),
-    minutes: fc.oneof(stepMinutes, fc.constantFrom(0, -5, 7.5, "20", " 15 ", "x", 21)),
+    minutes: fc.oneof(stepMinutes, fc.constantFrom(0, -5, 7.5, "20", " 15 ", "x", 21, 43_200)),
     kwh,
     form,
   }),
@@ -200,6 +200,8 @@ const actions = {
   }),
   /** A reading at the edge of the future, or one millisecond beyond. */
   future: fc.record({ meter, nudge, receivedAt: fc.boolean() }),
+  /** A `received_at` on the edge of what is believed of it, or far beyond; perhaps with its timestamp. */
+  claim: fc.record({ meter, nudge, far: fc.boolean(), both: fc.boolean(), usable: fc.boolean() }),
   poison: fc.record({ pick: fc.nat(poisonRecords().length - 1) }),
 };
 
@@ -229,6 +231,7 @@ const WEIGHTS: Record<keyof Actions, number> = {
   tickFar: 1,
   unusable: 4,
   future: 1,
+  claim: 1,
   poison: 2,
 };
 
@@ -379,9 +382,33 @@ function playAction(play: Play, action: Action): void {
       const text = writeReading(meter, atMs, 1, 0);
       return void play.records.push(text.replace(/}$/, `${received}}`));
     }
+    case "claim":
+      return claim(play, meter, action);
     default:
       action satisfies never;
   }
+}
+
+/** Where nothing is known to hold it against it is believed, so it stays near the fleet there. */
+function claim(
+  play: Play,
+  meter: number,
+  { nudge, far, both, usable }: { nudge: number; far: boolean; both: boolean; usable: boolean },
+): void {
+  const { nowMs, maxFutureMs } = play.options;
+  const clockMs = nowMs ?? play.tickMs;
+  const beyondMs = far && clockMs !== null ? 75 * 365 * DAY_MS : nudge;
+  const receivedMs = (clockMs ?? play.highestMs) + maxFutureMs + beyondMs;
+  const atMs = both && beyondMs > 0 && clockMs !== null ? receivedMs : nextStepMs(play, meter);
+  const text = writeReading(meter, atMs, 1, 0).replace(
+    /}$/,
+    `,"received_at":"${isoOf(receivedMs)}"}`,
+  );
+  play.records.push(usable ? text : text.replace(/"consumption_kwh":1/, `"consumption_kwh":null`));
+}
+
+function isoOf(atMs: number): string {
+  return new Date(atMs).toISOString();
 }
 
 const lifeMs = (options: OracleOptions, life: "ttl" | "forget"): number =>

@@ -4,6 +4,8 @@
  */
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 1440 * MINUTE_MS;
+/** The longest interval there is, but a month. */
+export const INTERVAL_MS_MAX = 35_791 * MINUTE_MS;
 
 /** Milliseconds; a day is a calendar day, and a month has no length of its own. */
 export type Interval = number | "month";
@@ -113,7 +115,7 @@ export function learnInterval(
   const stepsMs = timesMs.slice(1).map((atMs, index) => atMs - timesMs[index]);
   const isMonth = (step: number) => step >= 28 * DAY_MS && step <= 31 * DAY_MS;
   if (stepsMs.length === 3 && stepsMs.every(isMonth)) return "month";
-  const whole = stepsMs.filter((step) => step % MINUTE_MS === 0);
+  const whole = stepsMs.filter((step) => step % MINUTE_MS === 0 && step <= INTERVAL_MS_MAX);
   const votes = (step: number) => whole.filter((other) => other === step).length;
   const ranked = [...new Set(whole)].sort((a, b) => votes(b) - votes(a) || b - a);
   if (stepsMs.length === STEPS_MIN && votes(ranked[0]) >= 0.75 * STEPS_MIN) return ranked[0];

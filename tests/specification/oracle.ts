@@ -183,7 +183,7 @@ function noteForward({ forwardMs }: Series, atMs: number): void {
   if (atMs > (forwardMs.at(-1) ?? -Infinity)) forwardMs.push(atMs);
 }
 
-type Usable = { atMs: number; kwh: number; intervalMs: number | null; delayMs: number };
+type Usable = { atMs: number; kwh: number; interval: Interval | null; delayMs: number };
 
 /** A usable reading that is not too late by the watermark. */
 function takeUsable(world: World, meterId: string, reading: Usable): Verdict {

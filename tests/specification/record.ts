@@ -3,6 +3,7 @@
  * reason for which it is no usable one. Plain and slow; nothing here is shared with `src/core`.
  */
 import type { RejectReason } from "../../src/core/outputs.ts";
+import { type Interval, INTERVAL_MS_MAX, MINUTE_MS } from "./grid.ts";
 
 export type OracleReason = RejectReason | "TOO_OLD" | "TOO_MANY_METERS";
 
@@ -79,10 +80,15 @@ function parseKwh(json: unknown): number | null {
   return typeof kwh === "number" && Number.isFinite(kwh) ? kwh : null;
 }
 
+/** What `interval_minutes` says of months: 30 days. */
+const MONTH_MINUTES = 43_200;
 /** A whole number of minutes, as milliseconds; anything else says nothing. */
-function parseIntervalMs(json: unknown): number | null {
+function parseInterval(json: unknown): Interval | null {
   const minutes = parseKwh(json);
-  return minutes !== null && Number.isInteger(minutes) && minutes > 0 ? minutes * 60_000 : null;
+  if (minutes === MONTH_MINUTES) return "month";
+  const isInterval = minutes !== null && Number.isInteger(minutes) && minutes > 0 &&
+    minutes * MINUTE_MS <= INTERVAL_MS_MAX;
+  return isInterval ? minutes * MINUTE_MS : null;
 }
 
 function parseObject(text: string): Record<string, unknown> | null {
@@ -102,7 +108,7 @@ export type ParsedRecord = {
   meterId: string | null;
   atMs: number | null;
   kwh: number | null;
-  intervalMs: number | null;
+  interval: Interval | null;
   /** Its time is of no use, whatever else is wrong with it. */
   outOfTime: boolean;
   /** Null: it is a usable one. */
@@ -127,7 +133,7 @@ export function parseRecord(
     meterId: kind === "tick" ? null : parseMeterId(record.meter_id),
     atMs,
     kwh: kind === "reading" ? parseKwh(record.consumption_kwh) : null,
-    intervalMs: parseIntervalMs(record.interval_minutes),
+    interval: parseInterval(record.interval_minutes),
     outOfTime: atMs === null || future || old,
   };
   return { ...parsed, reason: rejectReason({ object, ...parsed, future, old }, rules) };

@@ -7,6 +7,7 @@ import {
   goForward,
   type Grid,
   type Interval,
+  INTERVAL_MS_MAX,
   learnInterval,
   MINUTE_MS,
   placeOf,
@@ -169,7 +170,8 @@ export function contraryStepMs({ forwardMs, pieces }: Series): number | null {
   if (run.length <= RUN_STEPS || pieces.length === 0) return null;
   const stepMs = run[1] - run[0];
   const isEqual = run.slice(1).every((atMs, index) => atMs - run[index] === stepMs);
-  const isOther = stepMs % MINUTE_MS === 0 && stepMs !== pieces.at(-1)!.grid.interval;
+  const isOther = stepMs % MINUTE_MS === 0 && stepMs <= INTERVAL_MS_MAX &&
+    stepMs !== pieces.at(-1)!.grid.interval;
   return isEqual && isOther ? stepMs : null;
 }
 

@@ -17,7 +17,7 @@ import {
   withdrawAfter,
 } from "./series.ts";
 
-type Reading = { atMs: number; kwh: number; intervalMs: number | null };
+type Reading = { atMs: number; kwh: number; interval: Interval | null };
 
 /** `heldKwh`: the value that holds the slot, or that was revised; null: the slot was free. */
 export type Taken =
@@ -33,7 +33,7 @@ export function takeReading(world: World, meterId: string, reading: Reading): Ta
   const flags = kwh < 0 ? ["NEGATIVE"] : [];
   const fixedMs = fixedIntervalMs(options, meterId);
   const history = histories.get(meterId);
-  const interval = fixedMs ?? reading.intervalMs;
+  const interval = fixedMs ?? reading.interval;
   if (history === undefined) {
     const begun = { ...newSeries(), gaps: [], ticksBefore: world.ticks.length };
     histories.set(meterId, begun);
@@ -42,11 +42,11 @@ export function takeReading(world: World, meterId: string, reading: Reading): Ta
     else startPiece(begun, { atMs, kwh, interval, ...times }, false);
     return { kind: "accepted", flags, heldKwh: null };
   }
-  if (fixedMs === null && reading.intervalMs !== null) {
+  if (fixedMs === null && reading.interval !== null) {
     const known = currentPiece(history)?.grid.interval ?? null;
-    if (known === null) settle(history, reading.intervalMs, times);
-    else if (known !== reading.intervalMs && atMs > latestMs(history)) {
-      restart(world, meterId, { atMs, kwh, interval: reading.intervalMs }, false);
+    if (known === null) settle(history, reading.interval, times);
+    else if (known !== reading.interval && atMs > latestMs(history)) {
+      restart(world, meterId, { atMs, kwh, interval: reading.interval }, false);
       reach(world, history.silent ? "interval said on return" : "interval said anew");
       history.silent = false;
       return { kind: "accepted", flags, heldKwh: null };

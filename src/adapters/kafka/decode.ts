@@ -26,6 +26,7 @@ export type DecodeOptions = {
   readonly isolation: "committed" | "all";
   readonly keys: boolean;
   readonly origins: boolean;
+  readonly replays?: boolean;
 };
 
 const HEADER_BYTES = 61;
@@ -217,6 +218,7 @@ class Columns {
   readonly #timesMs: Float64Array;
   readonly #keys: Spans | null;
   readonly #origins: Origins | null;
+  readonly #replayStartsMs: Float64Array | null;
 
   constructor(capacity: number, options: DecodeOptions) {
     const spans = () => ({ starts: new Int32Array(capacity), ends: new Int32Array(capacity) });
@@ -231,6 +233,7 @@ class Columns {
         indexes: new Int32Array(capacity).fill(-1),
       }
       : null;
+    this.#replayStartsMs = options.replays ? new Float64Array(capacity).fill(NaN) : null;
   }
 
   /** Reads records: length, attributes, time, offset, key, value, headers (KIP-98). */
@@ -260,9 +263,9 @@ class Columns {
       ends[i] = valueLength < 0 ? -1 : cursor.at + valueLength;
       this.#offsets[i] = offset;
       this.#timesMs[i] = timeMs;
-      if (this.#origins !== null) {
+      if (this.#origins !== null || this.#replayStartsMs !== null) {
         if (valueLength > 0) cursor.at += valueLength;
-        readOrigin(cursor, this.#origins, i);
+        readHeaders(cursor, i, { origins: this.#origins, replayStartsMs: this.#replayStartsMs });
       }
       cursor.at = recordEnd;
       i++;
@@ -270,7 +273,10 @@ class Columns {
     this.#count = i;
   }
 
-  take(): Pick<LogBatch, "count" | "values" | "offsets" | "timesMs" | "keys" | "origins"> {
+  take(): Pick<
+    LogBatch,
+    "count" | "values" | "offsets" | "timesMs" | "keys" | "origins" | "replayStartsMs"
+  > {
     return {
       count: this.#count,
       values: this.#values,
@@ -278,6 +284,7 @@ class Columns {
       timesMs: this.#timesMs,
       keys: this.#keys,
       origins: this.#origins,
+      replayStartsMs: this.#replayStartsMs,
     };
   }
 }
@@ -285,9 +292,17 @@ class Columns {
 const P = 0x70;
 const O = 0x6f;
 const I = 0x69;
+const R = 0x72;
 
-/** The headers `p`, `o` and `i`, decimal; others are passed over. */
-function readOrigin(cursor: ByteCursor, origins: Origins, i: number): void {
+/** The headers `p`, `o` and `i`, and `r` of a replay, decimal; others are passed over. */
+function readHeaders(
+  cursor: ByteCursor,
+  i: number,
+  { origins, replayStartsMs }: {
+    readonly origins: Origins | null;
+    readonly replayStartsMs: Float64Array | null;
+  },
+): void {
   const { bytes } = cursor;
   for (let count = cursor.varint(); count > 0; count--) {
     const keyLength = cursor.varint();
@@ -295,17 +310,13 @@ function readOrigin(cursor: ByteCursor, origins: Origins, i: number): void {
     cursor.at += keyLength;
     const length = cursor.varint();
     if (length <= 0) continue;
-    switch (name) {
-      case P:
-        origins.partitions[i] = decimal(bytes, cursor.at, length);
-        break;
-      case O:
-        origins.offsets[i] = decimal(bytes, cursor.at, length);
-        break;
-      case I:
-        origins.indexes[i] = decimal(bytes, cursor.at, length);
-        break;
+    const value = decimal(bytes, cursor.at, length);
+    if (origins !== null) {
+      if (name === P) origins.partitions[i] = value;
+      else if (name === O) origins.offsets[i] = value;
+      else if (name === I) origins.indexes[i] = value;
     }
+    if (replayStartsMs !== null && name === R && value >= 0) replayStartsMs[i] = value;
     cursor.at += length;
   }
 }

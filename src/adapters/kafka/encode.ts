@@ -94,7 +94,7 @@ class RecordWriter {
     this.firstTimeMs = typeof timesMs === "number" ? timesMs : timesMs[firstRecord];
     this.lastTimeMs = this.firstTimeMs;
     this.bytes = new Uint8Array(capacity(records, firstRecord, bytesMax));
-    const origin = records.origins === null ? null : new OriginWriter(records.origins);
+    const origin = headersOf(records);
     for (let r = firstRecord; r < records.count; r++) {
       const timeMs = typeof timesMs === "number" ? timesMs : timesMs[r];
       if (!this.#write(records, r, { timeMs, origin })) break;
@@ -106,7 +106,7 @@ class RecordWriter {
   #write(
     records: LogRecords,
     r: number,
-    { timeMs, origin }: { timeMs: number; origin: OriginWriter | null },
+    { timeMs, origin }: { timeMs: number; origin: HeaderWriter | null },
   ): boolean {
     const { bytes } = this;
     const keyLength = keyBytes(records, r);
@@ -146,11 +146,34 @@ function capacity(records: LogRecords, firstRecord: number, bytesMax: number): n
   return Math.max(Math.min(all, bytesMax), recordBytesMax(records, firstRecord));
 }
 
+/** Writes the headers of record r, with their count; `measure` says how many bytes those are. */
+type HeaderWriter = {
+  measure(r: number): number;
+  write(r: number, bytes: Uint8Array, offset: number): number;
+};
+
+function headersOf({ origins, replayStartMs }: LogRecords): HeaderWriter | null {
+  if (origins !== null) return new OriginWriter(origins);
+  return replayStartMs === undefined ? null : replayHeader(replayStartMs);
+}
+
+/** One header, the same for all records of a replay: `r`, when that began, in decimal text. */
+function replayHeader(replayStartMs: number): HeaderWriter {
+  const text = String(replayStartMs);
+  const header = new TextEncoder().encode(
+    `\x02\x02r${String.fromCharCode(text.length * 2)}${text}`,
+  );
+  return {
+    measure: () => header.length,
+    write: (_r, bytes, offset) => copy(header, 0, header.length, bytes, offset),
+  };
+}
+
 /**
  * Three headers: `p` input partition, `o` input offset, `i` index within it, in decimal text, so
  * that any tool shows them; some 20 bytes a record.
  */
-class OriginWriter {
+class OriginWriter implements HeaderWriter {
   readonly #origins: RecordOrigins;
   /** Header count, then header `p` whole, then `o`'s name. */
   readonly #prefix: Uint8Array;

@@ -253,10 +253,10 @@ export class KafkaReader implements LogReader {
 
   /** Bytes that cannot be read now cannot be read later: the partition is given up, and said so. */
   #decode(fetched: FetchedPartition, assigned: Assigned): LogBatch[] {
-    const { isolation, keys, origins } = this.#options;
+    const { isolation, keys, origins, replays } = this.#options;
     const fromOffset = assigned.fetchOffset;
     try {
-      return decodeFetched(fetched, { fromOffset, isolation, keys, origins });
+      return decodeFetched(fetched, { fromOffset, isolation, keys, origins, replays });
     } catch (error) {
       const { topic, partition } = assigned;
       this.unassign(assigned);

@@ -6,7 +6,9 @@ import type { ValidatedReading } from "../outputs.ts";
 export type Placing = {
   /** After its slot, or (below 0) before it; 0 where there is no slot to compare with. */
   offSlotMs: number;
-  /** The interval of its series; 0 while that is being learned. */
+  /** The same of the latest reading before it that went forward. */
+  offBeforeMs: number;
+  /** The interval of its series, of a calendar one that day's or month's; 0 while it is learned. */
   intervalMs: number;
 };
 

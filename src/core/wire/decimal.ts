@@ -43,6 +43,18 @@ function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= ZERO + 9;
 }
 
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+
+/**
+ * A finite number that is written as text (`.5`, `+1`, `1.`, white space of any kind around it); NaN:
+ * none. Files and records ask this one function, so that no text is a number to one alone.
+ */
+export function parseNumberText(text: string): number {
+  const trimmed = text.trim();
+  const number = NUMBER.test(trimmed) ? Number(trimmed) : NaN;
+  return Number.isFinite(number) ? number : NaN;
+}
+
 /** Bytes that a number takes at most, as `JSON.stringify` writes it. */
 export const NUMBER_BYTES_MAX = 25;
 

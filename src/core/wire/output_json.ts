@@ -33,14 +33,16 @@ export class JsonWriter {
       if (f > 0) this.bytes[this.length++] = 0x2c;
       this.#string(reading.flags[f]);
     }
+    this.bytes[this.length++] = 0x5d;
     if (reading.status === "LATE") {
-      this.#ascii(FLAGS_THEN_DELAY);
+      this.#ascii(DELAY);
       this.#number(reading.delayMs / 1000);
-      this.#close();
-    } else {
-      this.bytes[this.length++] = 0x5d;
-      this.#close();
     }
+    if (reading.revisesKwh !== undefined) {
+      this.#ascii(REVISES);
+      this.#number(reading.revisesKwh);
+    }
+    this.#close();
   }
 
   gap(gap: GapAlert): void {
@@ -53,6 +55,9 @@ export class JsonWriter {
     this.#plain(`,"missing_from":"${formatTimestamp(gap.missingFromMs)}"`);
     this.#plain(`,"missing_to":"${formatTimestamp(gap.missingToMs)}"`);
     this.#plain(`,"gap_minutes":${minutes},"missing_intervals":${gap.missingIntervals}`);
+    if (gap.filledIntervals !== undefined) {
+      this.#plain(`,"filled_intervals":${gap.filledIntervals}`);
+    }
     this.#plain(`,"rejected_intervals":${gap.rejectedIntervals},"state":"${gap.state}"`);
     this.#plain(`,"detected_at":"${formatTimestamp(gap.detectedAtMs)}"`);
     this.#close();
@@ -78,6 +83,7 @@ export class JsonWriter {
       ...(encoding === "utf8" ? {} : { raw_encoding: encoding }),
       partition,
       offset: rejected.offset,
+      ...(rejected.source === undefined ? {} : { source: rejected.source }),
       ...(rejected.meterId === null ? {} : { meter_id: rejected.meterId }),
       ...(rejected.timestampMs === null
         ? {}
@@ -187,6 +193,7 @@ const TIMESTAMP = encoder.encode(',"timestamp":"');
 const VALUE = encoder.encode('","consumption_kwh":');
 const STATUS_OK = encoder.encode(',"status":"OK","flags":[');
 const STATUS_LATE = encoder.encode(',"status":"LATE","flags":[');
-const FLAGS_THEN_DELAY = encoder.encode('],"delay_seconds":');
+const DELAY = encoder.encode(',"delay_seconds":');
+const REVISES = encoder.encode(',"revises_kwh":');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');

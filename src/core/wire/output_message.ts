@@ -159,6 +159,7 @@ export function readValidated(fields: MessageFields, offset: number): ValidatedR
     status,
     flags: fields.texts("flags"),
     ...(status === "LATE" ? delayOf(fields) : { delayMs: 0 }),
+    ...(fields.has("revises_kwh") ? { revisesKwh: fields.number("revises_kwh") } : {}),
   };
 }
 
@@ -176,6 +177,9 @@ export function readGap(fields: MessageFields, offset: number): GapAlert {
     missingFromMs: fields.timeMs("missing_from"),
     missingToMs: fields.timeMs("missing_to"),
     missingIntervals: fields.count("missing_intervals"),
+    ...(fields.has("filled_intervals")
+      ? { filledIntervals: fields.count("filled_intervals") }
+      : {}),
     rejectedIntervals: fields.count("rejected_intervals"),
     state: state as GapAlert["state"],
     detectedAtMs: fields.timeMs("detected_at"),
@@ -191,6 +195,7 @@ export function readRejected(fields: MessageFields, offset: number, timeMs: numb
   const atMs = fields.has("judged_at") ? fields.timeMs("judged_at") : timestampMs ?? timeMs;
   return {
     offset,
+    ...(fields.has("source") ? { source: fields.text("source") } : {}),
     reason: fields.text("reason") as RejectReason,
     detail: fields.text("detail"),
     text: fields.text("raw"),

@@ -1,8 +1,19 @@
 import type { RejectReason } from "../outputs.ts";
 import { asciiBytes, writeBytes } from "../text.ts";
-import { parseEpochNumber, parseTimestamp, parseTimestampBytes, writeTimestamp } from "../time.ts";
+import {
+  type LocalNote,
+  parseEpochNumber,
+  parseTimestamp,
+  parseTimestampBytes,
+  writeTimestamp,
+} from "../time.ts";
+import { MONTH } from "../calendar.ts";
+import { INTERVAL_MS_MAX } from "../grid.ts";
+import { isMeterId, METER_ID_LENGTH_MAX, trimMeterId } from "../meter_id.ts";
 import type { Zone } from "../zone.ts";
-import { decimalEnd, parseDecimal } from "./decimal.ts";
+import { MONTH_MINUTES } from "./file_fields.ts";
+import { decimalEnd, parseDecimal, parseNumberText } from "./decimal.ts";
+import { preview } from "./preview.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
@@ -16,16 +27,18 @@ export type RawRecord = {
   offset: number;
   /** When the log took it, epoch milliseconds; NaN: not known, as any that no timestamp can say. */
   timeMs: number;
+  /** When the replay began that wrote it; NaN: it is live. Replays are told apart by it. */
+  replayStartMs: number;
 };
 
 /** A raw record of nothing, to be filled. */
 export function newRawRecord(): RawRecord {
-  return { bytes: new Uint8Array(0), start: 0, end: 0, offset: 0, timeMs: NaN };
+  return { bytes: new Uint8Array(0), start: 0, end: 0, offset: 0, timeMs: NaN, replayStartMs: NaN };
 }
 
 /** A raw record as read; one of these is filled again and again, so copy what must last. */
-export type ParsedRecord = {
-  kind: "reading" | "tick" | "unusable";
+export type ParsedRecord = LocalNote & {
+  kind: "reading" | "tick" | "retire" | "unusable";
   /** The id as bytes of the record (`idEnd` > 0), or else as `meterId`. */
   idStart: number;
   idEnd: number;
@@ -33,6 +46,12 @@ export type ParsedRecord = {
   /** NaN: not known. Kept of an unusable reading too, as far as it could be read. */
   timestampMs: number;
   consumptionKwh: number;
+  /** The interval that the reading says its series has from it on; 0: none. */
+  saidIntervalMs: number;
+  /** How many slots right before the reading its source's clock never had. */
+  skippedIntervals: number;
+  /** Where its row came from; null: not said. */
+  source: string | null;
   /** When it arrived at the head end; NaN: not said. */
   receivedMs: number;
   /** Of a tick: it ends a finite input. */
@@ -53,6 +72,11 @@ export function newParsedRecord(): ParsedRecord {
     meterId: null,
     timestampMs: NaN,
     consumptionKwh: NaN,
+    laterMs: NaN,
+    isSkipped: false,
+    saidIntervalMs: 0,
+    skippedIntervals: 0,
+    source: null,
     receivedMs: NaN,
     final: false,
     reason: "MALFORMED",
@@ -61,8 +85,9 @@ export function newParsedRecord(): ParsedRecord {
   };
 }
 
-/** Longest meter id in UTF-16 units. */
-export const METER_ID_LENGTH_MAX = 256;
+const SOURCE_LENGTH_MAX = 512;
+const MINUTE_MS = 60_000;
+const SKIPPED_INTERVALS_MAX = 1_000_000;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -153,6 +178,10 @@ export function parseRecord(
   into.meterId = null;
   into.final = false;
   into.valueMissing = false;
+  into.laterMs = NaN;
+  into.isSkipped = false;
+  into.saidIntervalMs = into.skippedIntervals = 0;
+  into.source = null;
   if (parseOwnReading(bytes, start, end, zone, into)) return;
   if (parseOwnTick(bytes, start, end, zone, into)) return;
   parseAnyJson(bytes, start, end, zone, into);
@@ -175,7 +204,7 @@ function parseOwnReading(
   const timeStart = idEnd + TIMESTAMP.length;
   const timeEnd = plainTextEnd(bytes, timeStart, end);
   if (timeEnd < 0 || !hasAt(bytes, timeEnd, end, VALUE)) return false;
-  const timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, zone);
+  const timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, zone, into);
   if (Number.isNaN(timestampMs)) return false;
   const valueStart = timeEnd + VALUE.length;
   const valueEnd = decimalEnd(bytes, valueStart, end);
@@ -246,6 +275,7 @@ function parseAnyJson(
   }
   const fields = record as Record<string, unknown>;
   if (fields.type === "tick") return readTick(fields, zone, into);
+  if (fields.type === "retire") return readRetire(fields, zone, into);
   readFields(fields, zone, into);
 }
 
@@ -262,12 +292,33 @@ function readTick(fields: Record<string, unknown>, zone: Zone, into: ParsedRecor
   into.kind = "tick";
 }
 
+/** `{"type":"retire","timestamp":"…","meter_id":"…"}`: the meter has left. */
+function readRetire(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
+  into.meterId = readMeterId(fields.meter_id);
+  into.timestampMs = readTimestamp(fields.timestamp, zone);
+  for (const name of ["meter_id", "timestamp"]) {
+    if (Object.hasOwn(fields, name)) continue;
+    return unusable(into, "MISSING_FIELD", `a retirement without ${name}`);
+  }
+  if (into.meterId === null) {
+    return unusable(into, "BAD_METER_ID", `meter_id is ${preview(fields.meter_id)}`);
+  }
+  if (Number.isNaN(into.timestampMs)) {
+    const detail = `timestamp of a retirement is ${preview(fields.timestamp)}`;
+    return unusable(into, "BAD_TIMESTAMP", detail);
+  }
+  into.kind = "retire";
+}
+
 function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
   const { meter_id: id, timestamp, consumption_kwh: value } = fields;
   into.meterId = readMeterId(id);
-  into.timestampMs = readTimestamp(timestamp, zone);
+  into.timestampMs = readTimestamp(timestamp, zone, into);
   into.consumptionKwh = readNumber(value);
   into.receivedMs = readTimestamp(fields.received_at, zone);
+  into.saidIntervalMs = readInterval(fields.interval_minutes);
+  into.skippedIntervals = wholeNumber(fields.skipped_intervals, SKIPPED_INTERVALS_MAX);
+  into.source = readSource(fields.source);
   for (const name of ["meter_id", "timestamp", "consumption_kwh"]) {
     if (Object.hasOwn(fields, name)) continue;
     into.valueMissing = name === "consumption_kwh";
@@ -277,7 +328,8 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
     return unusable(into, "BAD_METER_ID", `meter_id is ${preview(id)}`);
   }
   if (Number.isNaN(into.timestampMs)) {
-    return unusable(into, "BAD_TIMESTAMP", `timestamp is ${preview(timestamp)}`);
+    const skipped = into.isSkipped ? `, a local time that ${zone.name} skips` : "";
+    return unusable(into, "BAD_TIMESTAMP", `timestamp is ${preview(timestamp)}${skipped}`);
   }
   if (Number.isNaN(into.consumptionKwh)) {
     return unusable(into, "BAD_VALUE", `consumption_kwh is ${preview(value)}`);
@@ -289,62 +341,42 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
 function readMeterId(value: unknown): string | null {
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : null;
   if (typeof value !== "string") return null;
-  const id = trimSpaces(value);
-  if (id.length === 0 || id.length > METER_ID_LENGTH_MAX) return null;
-  // deno-lint-ignore no-control-regex -- controls (C0, DEL, C1) are what is refused
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(id) || !id.isWellFormed()) return null;
-  return id;
+  const id = trimMeterId(value);
+  return isMeterId(id) ? id : null;
 }
 
-/** Without the spaces around; a regular expression would take the square of their number. */
-function trimSpaces(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && text.charCodeAt(start) === 0x20) start++;
-  while (end > start && text.charCodeAt(end - 1) === 0x20) end--;
-  return text.slice(start, end);
+/** An interval in whole minutes, as milliseconds; 0: none. */
+function readInterval(value: unknown): number {
+  const minutes = wholeNumber(value, MONTH_MINUTES);
+  if (minutes === MONTH_MINUTES) return MONTH;
+  return minutes * MINUTE_MS <= INTERVAL_MS_MAX ? minutes * MINUTE_MS : 0;
 }
 
-function readTimestamp(value: unknown, zone: Zone): number {
+/** A whole number from 1 on, also one written as text; 0: none, or more than it can be. */
+function wholeNumber(value: unknown, max: number): number {
+  const number = readNumber(value);
+  return Number.isInteger(number) && number >= 1 && number <= max ? number : 0;
+}
+
+function readSource(value: unknown): string | null {
+  return typeof value === "string" ? value.slice(0, SOURCE_LENGTH_MAX) : null;
+}
+
+function readTimestamp(value: unknown, zone: Zone, note?: LocalNote): number {
   if (typeof value === "number") return parseEpochNumber(value);
-  return typeof value === "string" ? parseTimestamp(value, zone) : NaN;
+  return typeof value === "string" ? parseTimestamp(value, zone, note) : NaN;
 }
-
-const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
 /** A finite number, also one written as text; NaN: none. */
 function readNumber(value: unknown): number {
-  let number = NaN;
-  if (typeof value === "number") number = value;
-  else if (typeof value === "string") {
-    const text = value.trim();
-    if (NUMBER.test(text)) number = Number(text);
-  }
-  return Number.isFinite(number) ? number : NaN;
+  if (typeof value === "string") return parseNumberText(value);
+  return typeof value === "number" && Number.isFinite(value) ? value : NaN;
 }
 
 function unusable(into: ParsedRecord, reason: RejectReason, detail: string): void {
   into.kind = "unusable";
   into.reason = reason;
   into.detail = detail;
-}
-
-const PREVIEW_LENGTH_MAX = 60;
-
-/** A value as JSON, cut. */
-function preview(value: unknown): string {
-  const cut = typeof value === "string" ? value.slice(0, PREVIEW_LENGTH_MAX + 2) : value;
-  if (typeof cut === "object" && cut !== null) return Array.isArray(cut) ? "an array" : "an object";
-  if (cut === Infinity || cut === -Infinity) return "too large for a number";
-  const text = JSON.stringify(cut) ?? "absent";
-  if (text.length <= PREVIEW_LENGTH_MAX) return text;
-  const end = PREVIEW_LENGTH_MAX - (isHighSurrogate(text, PREVIEW_LENGTH_MAX - 1) ? 1 : 0);
-  return `${text.slice(0, end)}…`;
-}
-
-function isHighSurrogate(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 0xd800 && code <= 0xdbff;
 }
 
 /** End of a JSON string of printable ASCII without escapes, at its closing quote; -1: another. */

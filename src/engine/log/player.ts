@@ -12,6 +12,8 @@ export type LogPlayerOptions = {
   readonly committer: (partition: number) => LogCommitter;
   /** Records held before they are committed, all partitions together. */
   readonly batchRecordsMax: number;
+  /** When the replay began, for the first time: the clock that its records carry. */
+  readonly replayStartMs: number;
   /** Kept with each commit, for the process that goes on: `storedReplay` finds it. */
   readonly note: string;
   readonly commitIntervalMs: number;
@@ -168,14 +170,16 @@ class LogPlayer {
 
   async #commit({ isFinal = false } = {}): Promise<void> {
     await this.#pending;
-    const { topic, group, clock, note } = this.#options;
+    const { topic, group, clock, note, replayStartMs } = this.#options;
     const metadata = isFinal ? FINISHED + note : note;
     const nowMs = this.#committedAtMs = clock.nowMs();
     this.#held = 0;
     const commits = this.#buffers.map((buffer, partition) => {
       const nextOffset = this.#seen[partition];
       if (buffer.count === 0 && !isFinal) return Promise.resolve();
-      const records = buffer.count === 0 ? [] : [buffer.take({ topic, partition, nowMs })];
+      const records = buffer.count === 0
+        ? []
+        : [{ ...buffer.take({ topic, partition, nowMs }), replayStartMs }];
       const groupOffset = { topic, partition, group, nextOffset, metadata };
       return this.#committers[partition].commit({ records, groupOffset });
     });

@@ -40,6 +40,8 @@ export type LogBatch = {
   readonly keys: Spans | null;
   /** null unless asked for. */
   readonly origins: Origins | null;
+  /** When the replay began that wrote each record; NaN: it is live. Absent unless asked for. */
+  readonly replayStartsMs?: Float64Array | null;
   /** Where to read on: after the last record and what was passed over behind it. */
   readonly nextOffset: number;
   /** As they stood when this was fetched. */
@@ -57,6 +59,7 @@ export type LogReaderOptions = {
   readonly isolation: "committed" | "all";
   readonly keys: boolean;
   readonly origins: boolean;
+  readonly replays?: boolean;
   /** Fetched ahead and not yet taken, all partitions together; one answer more may be held. */
   readonly bufferBytesMax: number;
   /** Asked for in one answer, per partition; a larger record comes alone all the same. */
@@ -112,6 +115,8 @@ export type LogRecords = {
   readonly timesMs: Float64Array | number;
   /** Written with each record, so that a reader can tell one written twice. */
   readonly origins: RecordOrigins | null;
+  /** Written with each record of a replay: when that began. Records with origins have none. */
+  readonly replayStartMs?: number;
 };
 
 export type RecordOrigins = {

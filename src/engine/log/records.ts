@@ -29,12 +29,13 @@ export function topicNames(prefix: string): Topics {
 
 /** Places record r of a batch of the raw topic for the core; a null value is an empty record. */
 export function placeRecord(record: RawRecord, batch: LogBatch, r: number): RawRecord {
-  const { bytes, values, offsets, timesMs } = batch;
+  const { bytes, values, offsets, timesMs, replayStartsMs } = batch;
   record.bytes = bytes;
   record.start = Math.max(0, values.starts[r]);
   record.end = values.starts[r] < 0 ? record.start : values.ends[r];
   record.offset = offsets[r];
   record.timeMs = timesMs[r];
+  record.replayStartMs = replayStartsMs?.[r] ?? NaN;
   return record;
 }
 

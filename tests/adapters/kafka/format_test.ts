@@ -45,8 +45,9 @@ Deno.test("decodeFetched() gives back what encodeBatch() was given, in any packi
     fc.constantFrom(...packings),
     fc.integer({ min: 0, max: 3000 }),
     fc.boolean(),
+    fc.option(fc.integer({ min: 0, max: 2 ** 45 })),
   );
-  fc.assert(fc.property(inputs, ([list, compression, batchBytesMax, hasOrigins]) => {
+  fc.assert(fc.property(inputs, ([list, compression, batchBytesMax, hasOrigins, replayStartMs]) => {
     const records: LogRecords = {
       topic: "t",
       partition: 3,
@@ -61,6 +62,7 @@ Deno.test("decodeFetched() gives back what encodeBatch() was given, in any packi
           indexes: list.map(({ index }) => index),
         }
         : null,
+      ...(replayStartMs === null ? {} : { replayStartMs }),
     };
     const log = encodeAll(records, { compression, batchBytesMax });
     const batches = decodeFetched(fetchedOf(log), DECODE);
@@ -75,6 +77,7 @@ Deno.test("decodeFetched() gives back what encodeBatch() was given, in any packi
         key: record.key.length === 0 ? null : [...record.key],
         timeMs: record.timeMs,
         origin: origin(record),
+        replayStartMs: hasOrigins ? NaN : replayStartMs ?? NaN,
       })),
     );
     assert.equal(batches.at(-1)?.nextOffset, 100 + list.length);
@@ -102,7 +105,13 @@ Deno.test("decodeFetched() refuses a damaged batch, and leaves one that is cut o
   assert.throws(() => decodeFetched(fetchedOf(old), DECODE), /older than Kafka 0\.11/);
 });
 
-const DECODE = { fromOffset: 100, isolation: "committed", keys: true, origins: true } as const;
+const DECODE = {
+  fromOffset: 100,
+  isolation: "committed",
+  keys: true,
+  origins: true,
+  replays: true,
+} as const;
 
 /** The batches one after another, as a broker stores them: with their offsets, from 100 on. */
 function encodeAll(
@@ -157,5 +166,6 @@ function recordsIn(batch: LogBatch) {
     origin: batch.origins === null
       ? []
       : [batch.origins.partitions[i], batch.origins.offsets[i], batch.origins.indexes[i]],
+    replayStartMs: batch.replayStartsMs?.[i],
   }));
 }

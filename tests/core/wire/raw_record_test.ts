@@ -3,12 +3,12 @@ import fc from "fast-check";
 import {
   encodeTick,
   isFinalTick,
-  METER_ID_LENGTH_MAX,
   newParsedRecord,
   OWN_METER_START,
   ownMeterEnd,
   parseRecord,
 } from "../../../src/core/wire/raw_record.ts";
+import { METER_ID_LENGTH_MAX } from "../../../src/core/meter_id.ts";
 import { buildZone, UTC_ZONE } from "../../../src/core/zone.ts";
 
 const encoder = new TextEncoder();

@@ -12,7 +12,7 @@ import { Worker } from "../../../src/engine/log/worker.ts";
 import { createRandom } from "../../../src/generate/random.ts";
 import { fleetStream } from "../../simulation/fleet_stream.ts";
 import { coreOptions, rawOf } from "../../simulation/fold.ts";
-import type { OracleOptions } from "../../simulation/oracle.ts";
+import type { OracleOptions } from "../../specification/oracle.ts";
 import { metricSums, stateLines, toLogs } from "../../simulation/playback.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
 import { MemoryGroup } from "./memory_group.ts";

@@ -377,6 +377,7 @@ function toBatch(
     ...{ topic, partition, count: entries.length, bytes, values, keys, nextOffset },
     offsets: Float64Array.from(entries, ({ offset }) => offset),
     timesMs: Float64Array.from(entries, ({ timeMs }) => timeMs),
+    replayStartsMs: Float64Array.from(entries, ({ replayStartMs }) => replayStartMs),
     origins: {
       partitions: Int32Array.from(entries, ({ origin }) => origin?.partition ?? -1),
       offsets: Float64Array.from(entries, ({ origin }) => origin?.offset ?? -1),

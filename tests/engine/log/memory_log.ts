@@ -16,6 +16,8 @@ export type Entry = {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly timeMs: number;
+  /** NaN: it is live. */
+  readonly replayStartMs: number;
   readonly origin: { partition: number; offset: number; index: number } | null;
   readonly transaction: Transaction | null;
 };
@@ -76,9 +78,10 @@ export class MemoryLog {
     record: Partial<Omit<Entry, "offset" | "transaction">> & { text?: string },
   ): number {
     const { key = null, value = null, timeMs = 0, origin = null, text } = record;
+    const { replayStartMs = NaN } = record;
     const bytes = text === undefined ? value : new TextEncoder().encode(text);
     return this.#append(this.partition(ref), {
-      ...{ key, value: bytes, timeMs, origin, transaction: null },
+      ...{ key, value: bytes, timeMs, replayStartMs, origin, transaction: null },
     });
   }
 
@@ -95,6 +98,7 @@ export class MemoryLog {
           : sliceOf(records.keys, records.keyEnds, r),
         value: sliceOf(records.values, records.valueEnds, r),
         timeMs: typeof timesMs === "number" ? timesMs : timesMs[r],
+        replayStartMs: records.replayStartMs ?? NaN,
         origin: origins === null ? null : {
           partition: origins.partition,
           offset: origins.offsets[r],

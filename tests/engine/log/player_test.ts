@@ -22,6 +22,8 @@ const records: RawRecord[] = Array.from(
     },
 );
 
+const REPLAY_START_MS = Date.UTC(2024, 5, 1);
+
 type PlayOptions = {
   readonly faultAt?: (step: number, operation: string) => StepFault | null;
   readonly signal?: AbortSignal;
@@ -40,6 +42,7 @@ function play(fleet: Fleet, { faultAt = () => null, signal, ratePerSecond }: Pla
     admin: client.admin(),
     committer: (partition) => client.committer(`${GROUP}-${partition}`),
     batchRecordsMax: 25,
+    replayStartMs: REPLAY_START_MS,
     note: "2024",
     commitIntervalMs: 100,
     ratePerSecond: ratePerSecond ?? Infinity,
@@ -71,6 +74,9 @@ Deno.test("playIntoLog() writes every record in its partition, keyed by its mete
   expected = rawLines(fleet);
   steps = client.steps;
   assert.equal(expected.length, sent);
+  const { entries } = fleet.log.committed({ topic: TOPICS.raw, partition: 0 }, 0);
+  const starts = new Set(entries.map(({ replayStartMs }) => replayStartMs));
+  assert.deepEqual([...starts], [REPLAY_START_MS], "each says that it is of this replay");
   for (let p = 0; p < PARTITIONS; p++) {
     const wanted = records.filter(({ partition }) => partition === p || partition === -1);
     assert.deepEqual(

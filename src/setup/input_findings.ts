@@ -1,0 +1,32 @@
+import { formatCount } from "../console/progress.ts";
+import { say } from "../console/shell.ts";
+import type { WarningCode } from "../replay/records.ts";
+import type { Input } from "./input.ts";
+
+/** Warnings of what is as it should be, once it is known. */
+const NOTES: ReadonlySet<WarningCode> = new Set([
+  "interval_changed",
+  "no_offset",
+  "clock_artefact",
+]);
+
+/** Tells, before anything is played, of rows that will be rejected and of what the files show. */
+export function sayFindings({ inspection, description }: Input): void {
+  if (inspection === null) return;
+  if (inspection.rows === 0) say(`warning: ${description} has a header and no rows`);
+  for (const { problem, rows, file, line, example, isWarned } of inspection.problems) {
+    if (isWarned) continue;
+    say(`note: ${count(rows, "row")}: ${problem}, first in ${file}:${line}: ${example}`);
+  }
+  for (const { path, repeatedHeaders } of inspection.files) {
+    if (repeatedHeaders === 0) continue;
+    say(`note: ${count(repeatedHeaders, "repeated header line")} passed over in ${path}`);
+  }
+  for (const { code, text } of inspection.warnings) {
+    say(`${NOTES.has(code) ? "note" : "warning"}: ${text}`);
+  }
+}
+
+function count(number: number, noun: string): string {
+  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
