@@ -1,6 +1,7 @@
 import { emptyLedger, type Ledger } from "../core/ledger.ts";
 import { type Dialect, POSTGRES } from "./dialect.ts";
 import { dialectOf, type Query, type Row } from "./query.ts";
+import { isPlayedInto } from "./migrations.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -78,7 +79,7 @@ export function balanceSql(
     name === "sqlite"
       ? `${counted("meter_days")}${DROPPED}${FOUND}`
       : by === "days"
-      ? `${counted("readings_meter_daily")}${FOUND}`
+      ? `${counted("readings_meter_daily")}${DROPPED_ROWS}${FOUND}`
       : CLAIMED
   }
 ), days AS (
@@ -131,13 +132,22 @@ const CLAIMED = `claims AS (
          CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
   FROM rejected_readings
 ), found AS (
-  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
-         max(source_offset) + 1 AS end_offset,
-         ${
+  SELECT partition, sum(claims) AS claims, sum(offsets) AS offsets, max(end_offset) AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM (
+    SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+           max(source_offset) + 1 AS end_offset,
+           ${
   ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
-    .join(",\n         ")
+    .join(",\n           ")
 }
-  FROM claims GROUP BY partition`;
+    FROM claims GROUP BY partition
+    UNION ALL
+    SELECT partition, ${ROW_DISPOSITIONS.join(" + ")},
+           ${ROW_DISPOSITIONS.join(" + ")}, 0,
+           ${ROW_DISPOSITIONS.join(", ")}
+    FROM dropped
+  ) AS there GROUP BY partition`;
 
 /** The same, with the readings counted by the sums of their days. */
 const counted = (days: string) =>
@@ -157,6 +167,11 @@ const counted = (days: string) =>
 const DROPPED = `
   UNION ALL
   SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped`;
+
+/** What retention has dropped from PostgreSQL's tables: the sums of readings stay. */
+const DROPPED_ROWS = `
+  UNION ALL
+  SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
 
 const FOUND = `
 ), found AS (
@@ -183,6 +198,13 @@ SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigin
 FROM sink_positions s LEFT JOIN known k ON k.partition = s.partition
 WHERE s.messages > 0 AND k.partition IS NULL`,
 };
+
+/** Who has written a store's tables. */
+export async function tablesOf(query: Query): Promise<TablesOf> {
+  if (dialectOf(query).name === "sqlite") return "store";
+  const asked = { query: async (sql: string) => ({ rows: await query(sql) }) };
+  return await isPlayedInto(asked) ? "store" : "sinks";
+}
 
 /** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
 export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {

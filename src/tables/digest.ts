@@ -109,6 +109,35 @@ export class RowHash {
   }
 }
 
+/**
+ * Adds a row that is bytes, `[start, end)` of a view, to a digest; `count` -1 takes one out that was in
+ * it. Two lanes again, word by word; half the work of `RowHash`, for rows that are millions.
+ */
+export function addRowBytes(
+  digest: Digest,
+  view: DataView,
+  start: number,
+  end: number,
+  count: 1 | -1,
+): void {
+  let low = 0x9747b28c | 0;
+  let high = 0x3c6ef372 | 0;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    const word = view.getInt32(at, true);
+    low = Math.imul(low ^ word, 0xcc9e2d51);
+    low ^= low >>> 15;
+    high = Math.imul((high ^ word) + (high >>> 13), 0x5bd1e995);
+  }
+  let rest = end - start;
+  for (; at < end; at++) rest = (rest << 8) | view.getUint8(at);
+  low = Math.imul(low ^ rest, 0xcc9e2d51);
+  high = Math.imul((high ^ rest) + (high >>> 13), 0x5bd1e995);
+  digest.rows += count;
+  digest.low = (digest.low + count * final(low)) >>> 0;
+  digest.high = (digest.high + count * final(high)) >>> 0;
+}
+
 /** The two lanes of a text, for `RowHash.hashedText`. */
 export function hashOfText(text: string): { readonly low: number; readonly high: number } {
   let low = 0x811c9dc5 | 0;

@@ -24,6 +24,7 @@ export const HOSTILE_IDS = [
 export async function openEmpty(): Promise<PGlite> {
   const db = await openTables();
   await runSql(db, "003_summaries.sql");
+  await runSql(db, "004_digests.sql");
   return db;
 }
 
@@ -83,6 +84,7 @@ export async function openFilled(): Promise<PGlite> {
     );
   }
   await runSql(db, "003_summaries.sql"); // sums up what is there
+  await runSql(db, "004_digests.sql");
   return db;
 }
 

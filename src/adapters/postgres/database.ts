@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import postgres from "postgres";
+import { COPY_HEADER_BYTES } from "../../tables/copy.ts";
 
 /** Rows of one statement. */
 export type Answer = { readonly columns: string[]; readonly rows: Record<string, unknown>[] };
@@ -13,6 +14,11 @@ export type Transaction = {
     target: { readonly table: string; readonly columns: readonly string[] },
     bytes: Uint8Array,
   ): Promise<void>;
+  /**
+   * Copies the rows of a query out in PostgreSQL's binary form: `take` gets them as they come, whole
+   * rows one behind another without the header, and has to be done with them when it returns.
+   */
+  copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void>;
   /** Runs work that leaves nothing behind when it rejects; the transaction goes on. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
 };
@@ -205,6 +211,24 @@ class Connection implements Transaction {
     stream.once("error", reject);
     stream.once("finish", () => resolve());
     stream.end(bytes);
+    await this.#follow(done);
+  }
+
+  async copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+    this.#check();
+    const copying = this.#sql.unsafe(`COPY (${query}) TO STDOUT (FORMAT binary)`);
+    const stream = await this.#follow(copying.readable());
+    const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+    let isFirst = true;
+    // Each row is a message of its own. They are taken as the driver finds them: through the queue of
+    // the stream, a row would cost three times as much.
+    stream.push = (message: Uint8Array<ArrayBuffer> | null) => {
+      if (message === null) resolve();
+      else take(isFirst ? message.subarray(COPY_HEADER_BYTES) : message);
+      isFirst = false;
+      return true;
+    };
+    stream.once("error", reject);
     await this.#follow(done);
   }
 

@@ -1,19 +1,11 @@
 import { type Digest, emptyDigest, hashOfText, RowHash, sameDigest } from "../../tables/digest.ts";
+import { dayText, differenceOf, type Finding, findingOf } from "../../tables/finding.ts";
 import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
 import { codeOf } from "./errors.ts";
 import { type Database, openFile, prepareCells } from "./library.ts";
 import { addToSum, type DaySum, emptySum, hashReading, type Slot } from "./reading_days.ts";
 import { findChangedSchema, migrateFile } from "./schema.ts";
-
-/** One thing that is not as it was written. */
-export type Finding = {
-  readonly what: string;
-  readonly table: string | null;
-  readonly partition: number | null;
-  /** The day (UTC) of the rows, `2013-01-01`. */
-  readonly day: string | null;
-};
 
 /** Tables without days, by partition; those named here have no partition either. */
 const SMALL_TABLES = ["positions", "ledger", "task_state", "state_changelog", "dropped"] as const;
@@ -76,9 +68,7 @@ class Check {
   }
 
   #find(what: string, place: Partial<Omit<Finding, "what">>): void {
-    const { table = null, partition = null, day = null } = place;
-    const shown = `${table ?? "the file"}${day === null ? "" : ` on ${day}`}: ${what}`;
-    this.findings.push({ what: shown, table, partition, day });
+    this.findings.push(findingOf(what, place));
   }
 
   #checkPages(): void {
@@ -196,10 +186,7 @@ class Check {
 
   #compareDigest({ table, partition, day = NONE }: DigestKey, kept: Digest, found: Digest): void {
     if (sameDigest(kept, found)) return;
-    const what = kept.rows === found.rows
-      ? `a row of ${found.rows} is not as it was written`
-      : `${kept.rows} rows were written, ${found.rows} are there`;
-    this.#find(what, {
+    this.#find(differenceOf(kept, found), {
       table,
       partition: partition === NONE ? null : partition,
       day: day === NONE ? null : dayText(day),
@@ -275,9 +262,4 @@ function isSum({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum, kept: 
   const others = [readings, late, flagged, firstMs, lastMs];
   if (!others.every((value, at) => value === Number(kept[at]))) return false;
   return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
-}
-
-function dayText(day: number): string {
-  const date = new Date(day * DAY_MS);
-  return Number.isNaN(date.getTime()) ? `day ${day}` : date.toISOString().slice(0, 10);
 }
