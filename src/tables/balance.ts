@@ -66,7 +66,7 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
  * By rows it reads PostgreSQL's tables through. By days the readings are counted by the sums of their
  * days, which are written in the transaction of the rows: milliseconds, for dashboards; a row that
  * somebody took out or doubled by hand is seen by rows alone. The embedded store is always counted by
- * days, for `verify` proves its rows by their digests.
+ * days, and everything by `verify`, which proves rows by their digests and the sums by the rows.
  */
 export function balanceSql(
   of: TablesOf,
@@ -206,9 +206,17 @@ export async function tablesOf(query: Query): Promise<TablesOf> {
   return await isPlayedInto(asked) ? "store" : "sinks";
 }
 
-/** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
-export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
-  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
+/**
+ * Compares ledger and rows of every partition. By rows it reads the tables through: seconds over
+ * millions.
+ */
+export async function readBalance(
+  query: Query,
+  of: TablesOf,
+  { by = "rows" }: { readonly by?: "rows" | "days" } = {},
+): Promise<Balance> {
+  const { name } = dialectOf(query);
+  const rows = (await query(balanceSql(of, { name, by }))).map(comparisonOf)
     .sort((a, b) => a.partition - b.partition);
   const compared = rows.filter((row): row is Difference => row.ledger !== null);
   const differences = compared.filter(({ ledger, found }) => ledger !== found);

@@ -1,4 +1,5 @@
 import { DISPOSITIONS } from "../core/ledger.ts";
+import { Claims } from "./claims.ts";
 import { COPY_HEADER_BYTES } from "./copy.ts";
 import { addRowBytes, type Digest, emptyDigest } from "./digest.ts";
 import { COLUMNS } from "./output_rows.ts";
@@ -20,6 +21,8 @@ type Layout = {
   readonly time: number | null;
   /** Where the raw offset stands (bigint) by which rows from before the digests are known. */
   readonly offset: number | null;
+  /** Each row is what became of one raw record. */
+  readonly isOfRecord: boolean;
   /** Each partition has one row, which is written over as a whole. */
   readonly isSingle: boolean;
 };
@@ -78,7 +81,8 @@ export const RUN_TABLES: readonly DigestedTable[] = [
 ];
 
 function layoutOf(columns: readonly string[], places: Partial<Omit<Layout, "columns">>): Layout {
-  return { columns, partition: null, time: null, offset: null, isSingle: false, ...places };
+  const none = { partition: null, time: null, offset: null, isOfRecord: false, isSingle: false };
+  return { columns, ...none, ...places };
 }
 
 function rowsByDay(table: typeof KEPT_BY_DAY[number]): Layout {
@@ -87,6 +91,7 @@ function rowsByDay(table: typeof KEPT_BY_DAY[number]): Layout {
     time: columns.indexOf("time"),
     partition: columns.indexOf("source_partition"),
     offset: columns.indexOf("source_offset"),
+    isOfRecord: table !== "gap_alerts" && table !== "metrics",
   });
 }
 
@@ -126,9 +131,12 @@ export class TableDigests {
   /** Where the fields of a row begin. */
   readonly #starts = new Int32Array(FIELDS_MAX);
   #view = new DataView(new ArrayBuffer(0));
+  /** Which raw records have a row, by partition; null: nobody asks. */
+  readonly claims: Map<number, Claims> | null;
 
-  constructor(digestedFrom: DigestedFrom) {
+  constructor(digestedFrom: DigestedFrom, { claims = false } = {}) {
     this.#digestedFrom = digestedFrom;
+    this.claims = claims ? new Map() : null;
   }
 
   /** Adds the rows of a whole COPY; `count` -1 takes them out. */
@@ -147,6 +155,7 @@ export class TableDigests {
     let day = NaN;
     let from = 0;
     let digest = EMPTY;
+    let claims: Claims | null = null;
     for (let at = rows.byteOffset; at + 2 <= rowsEnd;) {
       const fields = view.getInt16(at);
       if (fields < 0) return;
@@ -170,6 +179,10 @@ export class TableDigests {
         day = rowDay;
         from = this.#digestedFrom(table, partition);
         digest = this.of({ table, partition, day });
+        if (layout.isOfRecord) claims = this.#claimsOf(partition);
+      }
+      if (claims !== null && layout.offset !== null) {
+        claims.take(int64At(view, starts[layout.offset]));
       }
       if (from > 0 && layout.offset !== null && int64At(view, starts[layout.offset]) < from) {
         continue;
@@ -177,6 +190,10 @@ export class TableDigests {
       addRowBytes(digest, view, start, end, count);
       if (isMarked(table, view, starts)) digest.marked += count;
     }
+  }
+
+  #claimsOf(partition: number): Claims | null {
+    return this.claims === null ? null : entryOf(this.claims, partition, () => new Claims());
   }
 
   /** The digest of a key, to add to. */

@@ -40,10 +40,11 @@ const SUMS_FOUND_MAX = 1000;
  *
  * - every row of every table against the digests that were kept as it was written
  * - the sums of meters' days against the readings
+ * - the raw records against the rows: none has two
  *
  * Days that retention drops are no finding, nor are rows from before the digests. That the rows are
  * those that the ledger counts is for `readBalance` to say. Memory: a digest for each table,
- * partition and day.
+ * partition and day, and a bit for each raw record.
  */
 export async function checkRows(tx: Reading): Promise<RowsChecked> {
   const undigested = await readUndigested(tx);
@@ -52,7 +53,10 @@ export async function checkRows(tx: Reading): Promise<RowsChecked> {
       .map(({ table, partition }) => `${table} ${partition ?? NONE}`),
   );
   const kept = await readDigests(tx);
-  const found = await digestRows(tx);
+  const digests = await digestRows(tx);
+  const found = new Map(
+    [...digests.entries()].map(([key, digest]) => [nameOf(key), { key, digest }]),
+  );
   const dropped = await readDroppedDays(tx);
   const droppedNames = new Set(dropped.map(nameOf));
   const findings: Finding[] = [];
@@ -67,6 +71,9 @@ export async function checkRows(tx: Reading): Promise<RowsChecked> {
     findings.push(findingOf(differenceOf(written, there), placeOf(key)));
   }
   const daysDropped = dropped.filter(({ table }) => table === "validated_readings");
+  for (const [partition, { shared }] of digests.claims ?? []) {
+    if (shared > 0) findings.push(claimedTwice(partition, shared));
+  }
   findings.push(...await checkSums(tx, daysDropped), ...await checkDroppedSums(tx, daysDropped));
   const left = undigested.filter(({ table, partition }) =>
     !LAYOUTS[table as DigestedTable]?.isSingle ||
@@ -114,9 +121,14 @@ function keyOf(row: Record<string, unknown>): DigestKey {
   };
 }
 
+function claimedTwice(partition: number, shared: number): Finding {
+  const what = `${shared} raw records have two rows`;
+  return { what, table: null, partition, day: null };
+}
+
 /** Reads every row of every table once. */
-async function digestRows(tx: Reading): Promise<Map<string, KeyedDigest>> {
-  const digests = new TableDigests(await readDigestedFrom(tx));
+async function digestRows(tx: Reading): Promise<TableDigests> {
+  const digests = new TableDigests(await readDigestedFrom(tx), { claims: true });
   const { rows: [{ played }] } = await tx.query(
     "SELECT to_regclass('task_state') IS NOT NULL AS played",
   );
@@ -128,7 +140,7 @@ async function digestRows(tx: Reading): Promise<Map<string, KeyedDigest>> {
       (rows) => digests.addRows(table, rows),
     );
   }
-  return new Map([...digests.entries()].map(([key, digest]) => [nameOf(key), { key, digest }]));
+  return digests;
 }
 
 async function readUndigested(tx: Reading): Promise<Undigested[]> {

@@ -217,18 +217,25 @@ class Connection implements Transaction {
   async copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void> {
     this.#check();
     const copying = this.#sql.unsafe(`COPY (${query}) TO STDOUT (FORMAT binary)`);
-    const stream = await this.#follow(copying.readable());
     const { promise: done, resolve, reject } = Promise.withResolvers<void>();
-    let isFirst = true;
-    // Each row is a message of its own. They are taken as the driver finds them: through the queue of
-    // the stream, a row would cost three times as much.
-    stream.push = (message: Uint8Array<ArrayBuffer> | null) => {
-      if (message === null) resolve();
-      else take(isFirst ? message.subarray(COPY_HEADER_BYTES) : message);
-      isFirst = false;
-      return true;
+    // The rows may be there before whoever awaits the stream hears of it. Each is a message of its
+    // own, taken as the driver finds it: through the queue of the stream it would cost thrice as much.
+    const asked = copying as unknown as { resolve(stream: CopyStream): void };
+    const resolveAsked = asked.resolve;
+    asked.resolve = (stream) => {
+      asked.resolve = resolveAsked; // it is called again when the statement is at its end
+      let isFirst = true;
+      stream.push = (message) => {
+        if (message === null) resolve();
+        else take(isFirst ? message.subarray(COPY_HEADER_BYTES) : message);
+        isFirst = false;
+        return true;
+      };
+      stream.once("error", reject);
+      resolveAsked(stream);
     };
-    stream.once("error", reject);
+    done.catch(() => {});
+    await this.#follow(copying.readable());
     await this.#follow(done);
   }
 
@@ -266,6 +273,12 @@ class Connection implements Transaction {
     if (pending.length > 0) setTimeout(() => pending.forEach((reject) => reject(error)), 0);
   }
 }
+
+/** What the driver pushes the messages of a COPY into. */
+type CopyStream = {
+  push(message: Uint8Array<ArrayBuffer> | null): boolean;
+  once(event: "error", listener: (error: Error) => void): void;
+};
 
 function connect(url: string, options: DatabaseOptions, onLost: () => void): postgres.Sql {
   const { name, readOnly = false, statementMsMax } = options;

@@ -1,3 +1,4 @@
+import { Claims } from "../../tables/claims.ts";
 import { type Digest, emptyDigest, hashOfText, RowHash, sameDigest } from "../../tables/digest.ts";
 import { dayText, differenceOf, type Finding, findingOf } from "../../tables/finding.ts";
 import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
@@ -223,28 +224,6 @@ class Check {
     return known;
   }
 }
-
-/** Which raw records have a row, one bit each. */
-class Claims {
-  /** Rows whose raw record has another row already. */
-  shared = 0;
-  #bits = new Uint8Array(1 << 16);
-
-  take(offset: number): void {
-    const at = Math.floor(offset / 8);
-    if (!(at >= 0 && at < BYTES_MAX)) return; // no offset of ours: its digest tells
-    if (at >= this.#bits.length) {
-      const larger = new Uint8Array(Math.max(this.#bits.length * 2, at + 1));
-      larger.set(this.#bits);
-      this.#bits = larger;
-    }
-    const bit = 1 << (offset % 8);
-    if ((this.#bits[at] & bit) !== 0) this.shared++;
-    this.#bits[at] |= bit;
-  }
-}
-
-const BYTES_MAX = 2 ** 30;
 
 /** Whether an error comes of what a file holds: SQLite's own, or of text that is no JSON of ours. */
 function isUnreadable(error: unknown): error is Error {

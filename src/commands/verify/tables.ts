@@ -54,7 +54,8 @@ async function readAll(reader: ReadTransaction): Promise<Tables> {
   await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   const query = queryOf(reader);
   const of = await tablesOf(query);
-  const balance = await readBalance(query, of);
+  // By the days' sums, which are held against the rows below.
+  const balance = await readBalance(query, of, { by: "days" });
   const partitions = await readPartitions(reader);
   const { rows: [{ refused }] } = await reader.query("SELECT count(*) AS refused FROM sink_errors");
   const checked = await checkRows(reader);
