@@ -152,7 +152,7 @@ export class TableDigests {
     const starts = this.#starts;
     const rowsEnd = rows.byteOffset + rows.length;
     let partition = NaN;
-    let day = NaN;
+    let dayUs = NaN;
     let from = 0;
     let digest = EMPTY;
     let claims: Claims | null = null;
@@ -173,10 +173,12 @@ export class TableDigests {
       const rowPartition = layout.partition === null
         ? NONE
         : view.getInt32(starts[layout.partition]);
-      const rowDay = layout.time === null ? NONE : dayAt(view, starts[layout.time]);
-      if (rowPartition !== partition || rowDay !== day) {
+      const timeUs = layout.time === null ? NaN : int64At(view, starts[layout.time]);
+      // Rows of a day come together: what is known of the one before is asked first.
+      if (rowPartition !== partition || !(timeUs >= dayUs && timeUs < dayUs + DAY_US)) {
         partition = rowPartition;
-        day = rowDay;
+        dayUs = Math.floor(timeUs / DAY_US) * DAY_US;
+        const day = layout.time === null ? NONE : dayUs / DAY_US + POSTGRES_EPOCH_DAY;
         from = this.#digestedFrom(table, partition);
         digest = this.of({ table, partition, day });
         if (layout.isOfRecord) claims = this.#claimsOf(partition);
@@ -238,10 +240,6 @@ function isMarked(table: DigestedTable, view: DataView, starts: Int32Array): boo
 }
 
 const decoder = new TextDecoder();
-
-function dayAt(view: DataView, at: number): number {
-  return Math.floor(int64At(view, at) / DAY_US) + POSTGRES_EPOCH_DAY;
-}
 
 /** A whole number; beyond 2^53 a near one. */
 function int64At(view: DataView, at: number): number {
