@@ -1,5 +1,5 @@
 import { dayText } from "./finding.ts";
-import { type Query } from "./query.ts";
+import type { Query } from "./query.ts";
 import { toNumber } from "./values.ts";
 
 /** What retention has dropped, all partitions together: rows by their kind. */
