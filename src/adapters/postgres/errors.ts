@@ -36,12 +36,13 @@ const HINTS: Readonly<Record<string, string>> = {
   "53100": "the database's disk is full",
   "53200": "raise max_locks_per_transaction, or the server's memory",
   "53300": "raise max_connections, or lower sink.connections",
+  ENOTLS: "ssl = on there; or ?sslmode=disable in the URL, on a network that you trust",
   ECONNREFUSED: "is PostgreSQL running there?",
   ENOTFOUND: "the host of database.url",
 };
 
 /** SQLSTATEs, the system's names of errors, and the driver's own of connections. */
-const OF_THE_STORE = /^([0-9A-Z]{5}|E(?!RR_)[A-Z]+|CONNECT\w+)$/;
+const OF_THE_STORE = /^([0-9A-Z]{5}|E(?!RR_)[A-Z]+|CONNECT\w+|\w*CERT\w*|UNABLE_TO_\w+)$/;
 /** Those of the server; the system's names of errors begin with E, which none of its classes does. */
 const SQLSTATE = /^[0-9A-DF-Z][0-9A-Z]{4}$/;
 /** The server does not answer, or is about to end, or takes no more connections. */
@@ -57,7 +58,7 @@ export function awayOf(error: unknown): unknown {
   const code = error instanceof Error ? (error as Coded).code ?? "" : "";
   if (!(error instanceof Error) || !OF_THE_STORE.test(code) || OURS.test(code)) return error;
   const message = error.message === "" ? code : error.message;
-  const hint = HINTS[code];
+  const hint = hintOf(error);
   if (!SQLSTATE.test(code) || OUT_OF_REACH.test(code)) {
     return new StoreAwayError(`Cannot use the database: ${message}`, { hint, cause: error });
   }
@@ -66,7 +67,13 @@ export function awayOf(error: unknown): unknown {
   });
 }
 
-/** What a person may do about an error of the server. */
+/** What a person may do about an error of the server, or of the way to it. */
 export function hintOf(error: unknown): string | undefined {
-  return HINTS[(error as Coded | null)?.code ?? ""];
+  const code = (error as Coded | null)?.code ?? "";
+  if (code === OTHER_NAME) return "the name or address that the certificate is for";
+  return UNTRUSTED.test(code) ? "database.tls_ca_file names the authority's file" : HINTS[code];
 }
+
+const OTHER_NAME = "ERR_TLS_CERT_ALTNAME_INVALID";
+/** What OpenSSL calls a certificate that is not believed. */
+const UNTRUSTED = /CERT|^UNABLE_TO_/;
