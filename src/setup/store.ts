@@ -10,14 +10,17 @@ import { attempt } from "../console/output_file.ts";
  *
  * @throws {RunError} when another process writes it, or it cannot be opened
  */
-export async function openStore(directory: string): Promise<SqliteStore> {
+export async function openStore(
+  directory: string,
+  options: { readonly retentionDays: number },
+): Promise<SqliteStore> {
   await refuseEarlier(directory);
   const lock = await attempt(`open ${directory}`, () => lockDirectory(directory)).catch((error) => {
     if (!(error.cause instanceof LockedError)) throw error;
     throw inUse(error.cause.message, error.cause);
   });
   try {
-    return await SqliteStore.open(directory, { lock });
+    return await SqliteStore.open(directory, { ...options, lock });
   } catch (error) {
     lock.release();
     throw runError(error);

@@ -4,6 +4,7 @@ import { DigestBook, NONE } from "./digest_book.ts";
 import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
+import { dropOldDays } from "./retention.ts";
 import { checkMigrations, type Identity, identityOf, migrateFile } from "./schema.ts";
 import { Writer } from "./writer.ts";
 
@@ -19,6 +20,8 @@ export type SessionOptions = {
   /** The identity of a store that has to be made. */
   readonly id: string;
   readonly nowIso: string;
+  /** Days before the watermark that readings are kept; 0: all. */
+  readonly retentionDays: number;
 };
 
 /** A replayed input as it is begun. */
@@ -44,7 +47,8 @@ const SETTINGS = [
   `PRAGMA journal_size_limit = ${64 << 20}`,
   "PRAGMA cell_size_check = ON",
 ];
-const PAGE_BYTES = 8192;
+/** What is fixed as a file is made. Its free pages can be given back, see `compact`. */
+const NEW_FILE = ["PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL"];
 
 /**
  * The one who writes a store. From opening to closing it holds SQLite's own lock for writing: between
@@ -73,7 +77,7 @@ export class Session {
     let identity: Identity | null = null;
     try {
       identity = identityOf(database, path);
-      if (identity === "empty") database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
+      if (identity === "empty") NEW_FILE.forEach((setting) => database.exec(setting));
       database.exec("PRAGMA journal_mode = WAL");
       for (const setting of SETTINGS) database.exec(setting);
       begin(database);
@@ -82,6 +86,7 @@ export class Session {
       this.#digests = new DigestBook(database);
       this.#enter(identity === "empty");
       this.#writer = new Writer(database);
+      if (identity !== "empty") this.#dropAll();
     } catch (error) {
       database.close();
       // Whoever holds the lock may be making a store of it at this moment.
@@ -93,7 +98,10 @@ export class Session {
 
   /** @throws {StaleCommitError} when the partition does not stand where the commit begins */
   commit(batch: CommitBatch): void {
-    this.#transact(() => this.#writer.write(batch));
+    this.#transact(() => {
+      this.#writer.write(batch);
+      this.#drop(batch.partition);
+    });
   }
 
   beginInput({ id, fingerprint, description, baseOffsets, now }: InputRow): void {
@@ -169,6 +177,17 @@ export class Session {
     }
     database.exec("COMMIT");
     begin(database);
+  }
+
+  /** Drops what has become too old, or always was by a setting that is new. */
+  #dropAll(): void {
+    const rows = this.#database.prepare("SELECT partition FROM positions").all();
+    for (const { partition } of rows) this.#transact(() => this.#drop(Number(partition)));
+  }
+
+  #drop(partition: number): void {
+    const { retentionDays: days } = this.#options;
+    dropOldDays(this.#database, this.#digests, { partition, days });
   }
 
   #transact(work: () => void): void {

@@ -88,16 +88,18 @@ export class SqliteStore implements InputStore {
   /**
    * Opens the store in a directory, creates and migrates it where needed. `boot` names the start of
    * the machine; null: it is not known, and a store that was not closed is checked in any case.
-   * `lock` is released when the store is closed.
+   * `lock` is released when the store is closed. Readings older than `retentionDays` before the
+   * watermark are dropped, now and with each commit; 0: none is.
    *
    * @throws {StoreError} when another process writes it, it is not ours, from a newer version or
    * damaged, or cannot be written
    */
   static async open(
     directory: string,
-    { boot = bootName(), lock = NO_LOCK }: {
+    { boot = bootName(), lock = NO_LOCK, retentionDays = 0 }: {
       readonly boot?: string | null;
       readonly lock?: Lock;
+      readonly retentionDays?: number;
     } = {},
   ): Promise<SqliteStore> {
     const thread: Thread<WriterRequest> = new Thread(
@@ -113,6 +115,7 @@ export class SqliteStore implements InputStore {
         boot,
         id: crypto.randomUUID(),
         nowIso: formatTimestamp(Date.now()),
+        retentionDays,
       };
       await thread.ask({ kind: "open", options });
       const reader = new StoreReader(path, { statementMsMax: STATEMENT_MS_MAX });
