@@ -205,7 +205,7 @@ CREATE INDEX gap_alerts_open ON gap_alerts (missing_from) WHERE state = 'OPEN';
 CREATE INDEX late_events_time ON late_events (rtrim(time, 'Z'));
 CREATE INDEX late_events_meter ON late_events (meter_id);
 CREATE INDEX rejected_readings_time ON rejected_readings (rtrim(time, 'Z'));
-CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id);
+CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id, reason);
 CREATE INDEX metrics_type_time ON metrics (metric_type, time);
 CREATE INDEX metrics_time ON metrics (time); -- for retention
 

@@ -36,18 +36,22 @@ export async function openStoreReader(
   directory: string,
   options: { readonly statementMsMax?: number } = {},
 ): Promise<StoreReader> {
-  if (!await exists(`${directory}/${STORE_FILE}`)) {
-    await refuseEarlier(directory);
-    throw new RunError(
-      `Cannot open ${directory}: there is no store`,
-      "`gridwatch run FILE` makes one; --data names another directory",
-    );
-  }
+  await refuseAbsent(directory);
   try {
     return await openReader(directory, options);
   } catch (error) {
     throw runError(error);
   }
+}
+
+/** @throws {RunError} where there is no store */
+export async function refuseAbsent(directory: string): Promise<void> {
+  if (await exists(`${directory}/${STORE_FILE}`)) return;
+  await refuseEarlier(directory);
+  throw new RunError(
+    `Cannot open ${directory}: there is no store`,
+    "`gridwatch run FILE` makes one; --data names another directory",
+  );
 }
 
 /** A store that is in use, for people. */

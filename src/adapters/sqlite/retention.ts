@@ -30,18 +30,26 @@ const OF_DIGESTS = `table_name IN (${AGEING.map((name) => `'${name}'`).join(", "
 
 /**
  * Drops whole days (UTC) that lie more than `days` before the watermark of their partition, within the
- * transaction that is open. 0 drops no further day; but one that was dropped stays so, and what came
- * for it since goes, too: only then do its sums have a digest that is right.
+ * transaction that is open: the oldest first, up to about `rowsMax` rows but one day at least. 0 drops
+ * no further day; but one that was dropped stays so, and what came for it since goes, too: only then
+ * do its sums have a digest that is right.
+ *
+ * Returns whether there may be more to drop.
  */
 export function dropOldDays(
   database: DatabaseSync,
   digests: DigestBook,
-  { partition, days }: { readonly partition: number; readonly days: number },
-): void {
-  const beforeDay = firstDayKept(database, partition, days);
-  if (beforeDay === null) return;
+  { partition, days, rowsMax }: {
+    readonly partition: number;
+    readonly days: number;
+    readonly rowsMax: number;
+  },
+): boolean {
+  const wanted = firstDayKept(database, partition, days);
+  if (wanted === null) return false;
+  const beforeDay = endOfRows(database, partition, { beforeDay: wanted, rowsMax });
+  if (beforeDay === null) return false;
   const due = countDue(database, partition, beforeDay);
-  if (due.size === 0) return;
   digests.begin();
   digestSums(database, digests, partition, beforeDay);
   const repeated = countRepeated(database, partition, beforeDay);
@@ -63,6 +71,7 @@ export function dropOldDays(
   ];
   addDropped(database, digests, [partition, beforeDay, ...counts]);
   digests.save();
+  return beforeDay < wanted;
 }
 
 /** Days before this are to have no rows; null: none is to be dropped. */
@@ -82,6 +91,24 @@ export function firstDayKept(
     : Math.floor(Date.parse(String(row.watermark)) / DAY_MS) - days;
   const first = Math.max(before, wanted);
   return first === -Infinity ? null : first;
+}
+
+/** The day before which about so many rows are to be dropped, one day's at least; null: there is none. */
+function endOfRows(
+  database: DatabaseSync,
+  partition: number,
+  { beforeDay, rowsMax }: { readonly beforeDay: number; readonly rowsMax: number },
+): number | null {
+  const days = database.prepare(
+    `SELECT day, sum(rows) AS rows FROM digests WHERE ${OF_DIGESTS} GROUP BY day ORDER BY day`,
+  ).all(partition, beforeDay);
+  if (days.length === 0) return null;
+  let sum = 0;
+  for (const { day, rows } of days) {
+    sum += Number(rows);
+    if (sum >= rowsMax) return Number(day) + 1;
+  }
+  return beforeDay;
 }
 
 /** The rows to be dropped, by table. */

@@ -5,7 +5,7 @@ import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
 import { dropOldDays } from "./retention.ts";
-import { checkMigrations, type Identity, identityOf, migrateFile } from "./schema.ts";
+import { checkMigrations, type Identity, identityOf, migrateFile, pragma } from "./schema.ts";
 import { Writer } from "./writer.ts";
 
 /** What a session of the writer is told. */
@@ -47,6 +47,8 @@ const SETTINGS = [
   `PRAGMA journal_size_limit = ${64 << 20}`,
   "PRAGMA cell_size_check = ON",
 ];
+/** Rows that one transaction drops as a store is opened, about: it takes some megabytes of the WAL. */
+const DROP_ROWS_MAX = 250_000;
 /** What is fixed as a file is made. Its free pages can be given back, see `compact`. */
 const NEW_FILE = ["PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL"];
 
@@ -100,7 +102,7 @@ export class Session {
   commit(batch: CommitBatch): void {
     this.#transact(() => {
       this.#writer.write(batch);
-      this.#drop(batch.partition);
+      this.#drop(batch.partition, Infinity);
     });
   }
 
@@ -125,6 +127,23 @@ export class Session {
       for (const [key, value] of Object.entries(settings)) save.run(key, value);
       this.#digestWhole("settings");
     });
+  }
+
+  /**
+   * Gives up to `pagesMax` free pages back, in one transaction: pages from the end of the file move
+   * into their places. Returns how many are left.
+   */
+  compact(pagesMax: number): number {
+    this.#transact(() => {
+      // The statement frees a page with each step: one that is only run would free the first.
+      this.#database.prepare(`PRAGMA incremental_vacuum(${pagesMax})`).all();
+    });
+    // The file is cut as the WAL is moved into it, which no open transaction may hinder. Readers of an
+    // earlier moment do: then the next step does it, or whoever closes the store last.
+    this.release();
+    this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    this.#hold();
+    return pragma(this.#database, "freelist_count");
   }
 
   /** Reads what the writer itself goes on from. */
@@ -179,15 +198,21 @@ export class Session {
     begin(database);
   }
 
-  /** Drops what has become too old, or always was by a setting that is new. */
+  /** Drops what is too old by a setting that is new: in steps, for it may be nearly all there is. */
   #dropAll(): void {
     const rows = this.#database.prepare("SELECT partition FROM positions").all();
-    for (const { partition } of rows) this.#transact(() => this.#drop(Number(partition)));
+    for (const { partition } of rows) {
+      for (let isMore = true; isMore;) {
+        this.#transact(() => {
+          isMore = this.#drop(Number(partition), DROP_ROWS_MAX);
+        });
+      }
+    }
   }
 
-  #drop(partition: number): void {
+  #drop(partition: number, rowsMax: number): boolean {
     const { retentionDays: days } = this.#options;
-    dropOldDays(this.#database, this.#digests, { partition, days });
+    return dropOldDays(this.#database, this.#digests, { partition, days, rowsMax });
   }
 
   #transact(work: () => void): void {

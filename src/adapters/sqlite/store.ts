@@ -18,6 +18,8 @@ import type { WriterRequest } from "./writer_thread.ts";
 export const STORE_FILE = "gridwatch.db";
 
 const STATEMENT_MS_MAX = 30_000;
+/** Pages (8 KiB each) that one transaction gives back. */
+const COMPACT_PAGES = 2000;
 
 /** What else keeps other writers out, to the store's end. */
 type Lock = { release(): void };
@@ -180,6 +182,11 @@ export class SqliteStore implements InputStore {
 
   async saveSettings(settings: Readonly<Record<string, string>>): Promise<void> {
     await this.#ask({ kind: "saveSettings", settings });
+  }
+
+  /** Gives the disk some of the free pages, in one transaction; how many are left. */
+  async compact(): Promise<number> {
+    return Number(await this.#ask({ kind: "compact", pagesMax: COMPACT_PAGES }));
   }
 
   /** Closes the file; one that nothing was ever played into is removed. */

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { checkFile, type Finding } from "../../../src/adapters/sqlite/check.ts";
 import { namedRows, readCells } from "../../../src/adapters/sqlite/cells.ts";
+import { DigestBook } from "../../../src/adapters/sqlite/digest_book.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
+import { dropOldDays } from "../../../src/adapters/sqlite/retention.ts";
 import { openReader, STORE_FILE } from "../../../src/adapters/sqlite/store.ts";
 import { createRandom, randomInteger } from "../../../src/generate/random.ts";
 import { readBalance } from "../../../src/tables/balance.ts";
@@ -110,6 +112,63 @@ Deno.test("retention drops whole days before the watermark's, and keeps sums, ga
       }
       assert.deepEqual(findingsOf(all), []);
     });
+  });
+});
+
+Deno.test("days dropped in steps are whole after each step, and end at the rows of one step", async () => {
+  await inFolder(async (folder) => {
+    const [one, steps] = [`${folder}/one.db`, `${folder}/steps.db`];
+    const store = new SessionStore(one);
+    await playFleet(store);
+    store.session.close();
+    await Deno.copyFile(one, steps);
+    new SessionStore(one, { retentionDays: DAYS }).session.close();
+    const database = openFile(steps, { readOnly: false, busyMs: 0 });
+    const digests = new DigestBook(database);
+    let count = 0;
+    for (const partition of [0, 1]) {
+      for (let isMore = true; isMore; count++) {
+        database.exec("BEGIN");
+        isMore = dropOldDays(database, digests, { partition, days: DAYS, rowsMax: 100 });
+        database.exec("COMMIT");
+        assert.deepEqual(checkFile(database), [], `step ${count}`);
+        assert.equal(await isBalanced(steps), true, `step ${count}`);
+      }
+    }
+    database.close();
+    assert.ok(count > 6, `${count} steps`);
+    assert.ok(answersOf(steps) === answersOf(one), "other rows");
+  });
+});
+
+Deno.test("a compaction cut off anywhere leaves a whole store, and goes on to a smaller file", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/a.db`;
+    const store = new SessionStore(path);
+    await playFleet(store);
+    store.session.close();
+    const { size } = await Deno.stat(path);
+    const session = new SessionStore(path, { retentionDays: 1 }).session;
+    const expected = answersOf(path);
+    for (let left = Infinity, step = 0; left > 0; step++) {
+      left = session.compact(8);
+      const [file, wal] = [await Deno.readFile(path), await Deno.readFile(`${path}-wal`)];
+      for (const cut of [0, 512, 4096, 12_345]) {
+        const copy = `${folder}/cut.db`;
+        await Deno.writeFile(copy, file);
+        await Deno.writeFile(`${copy}-wal`, wal.subarray(0, Math.max(0, wal.length - cut)));
+        const next = new SessionStore(copy, { boot: "the next one", retentionDays: 1 });
+        assert.deepEqual(findingsOf(copy), [], `step ${step}, cut ${cut}`);
+        for (let more = 1; more > 0;) more = next.session.compact(100);
+        next.session.close();
+        assert.ok(answersOf(copy) === expected, `step ${step}, cut ${cut}: another answer`);
+      }
+    }
+    session.close();
+    assert.ok(answersOf(path) === expected, "another answer");
+    const { size: after } = await Deno.stat(path);
+    assert.ok(after < 0.7 * size, `${size} bytes, then ${after}`);
+    assert.deepEqual(query(path, "PRAGMA freelist_count"), [{ freelist_count: 0 }]);
   });
 });
 
