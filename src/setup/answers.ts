@@ -27,6 +27,8 @@ export type StoreVerified = {
   readonly ledger: Ledger;
   /** Between rows and ledger, and what is damaged. */
   readonly differences: readonly (Difference | Finding)[];
+  /** What `retention_days` has dropped of the rows that the ledger counts; null: nothing. */
+  readonly dropped: Dropped | null;
 };
 
 /** The tables of a database, as sinks or runs have written them. */
