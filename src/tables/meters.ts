@@ -200,7 +200,10 @@ export async function listReadings(
 /** Energy and readings of one step; a step without readings is not there. */
 export type SeriesPoint = { readonly at: string; readonly kwh: number; readonly readings: number };
 
-/** A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. */
+/**
+ * A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. Days come of their sums, which stay
+ * when retention has dropped the readings: both ends are at midnight then.
+ */
 export async function readSeries(
   query: Query,
   options: {
@@ -210,12 +213,18 @@ export async function readSeries(
     readonly toMs: number;
   },
 ): Promise<SeriesPoint[]> {
-  const { beginning, readingsOf } = dialectOf(query);
+  const { beginning, order, readingsOf, time } = dialectOf(query);
   const rows = await query(
-    `SELECT ${beginning(options.step, "time")} AS at, sum(consumption_kwh) AS kwh,
-       count(*) AS readings
-     FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
-     WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
+    options.step === "day"
+      ? `SELECT bucket AS at, sum(consumption_kwh) AS kwh, sum(readings) AS readings
+         FROM readings_meter_daily
+         WHERE meter_id = $1 AND ${order("bucket")} >= ${order(time("$2"))}
+           AND ${order("bucket")} < ${order(time("$3"))}
+         GROUP BY bucket ORDER BY bucket`
+      : `SELECT ${beginning("hour", "time")} AS at, sum(consumption_kwh) AS kwh,
+           count(*) AS readings
+         FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
+         WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
     [options.meterId, isoFromMs(options.fromMs), isoFromMs(options.toMs)],
   );
   return rows.map((row) => ({

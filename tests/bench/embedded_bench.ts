@@ -83,7 +83,10 @@ async function measureRun(
 ): Promise<void> {
   const store = `${folder}/store`;
   const args = ["run", ...files, "--data", store, "--exit", "--quiet", ...NOW];
-  const cli = [Deno.execPath(), "run", "-A", "--no-check", `${root}cli.ts`, ...args];
+  // As its task starts it: how much garbage the heap may hold is said there.
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
+  const flags = /--v8-flags=\S+/.exec(tasks.gridwatch.command) ?? [];
+  const cli = [Deno.execPath(), "run", ...flags, "-A", "--no-check", `${root}cli.ts`, ...args];
   const said = await output("/usr/bin/time", ["-f", "%e %U %S %M", ...cli]);
   const [wall, user, system, peakKib] = said.trim().split("\n").at(-1)!.split(" ").map(Number);
   const cpu = user + system;

@@ -8,6 +8,7 @@ import { dropOldDays } from "../../../src/adapters/sqlite/retention.ts";
 import { openReader, STORE_FILE } from "../../../src/adapters/sqlite/store.ts";
 import { createRandom, randomInteger } from "../../../src/generate/random.ts";
 import { readBalance } from "../../../src/tables/balance.ts";
+import { readFleet, readSeries } from "../../../src/tables/meters.ts";
 import { SQLITE } from "../../../src/tables/dialect.ts";
 import { queryOf } from "../../../src/tables/query.ts";
 import { commitOf, outputsOf, validatedOf } from "../commits.ts";
@@ -27,10 +28,14 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-function query(path: string, sql: string): Record<string, unknown>[] {
+function query(
+  path: string,
+  sql: string,
+  params: readonly unknown[] = [],
+): Record<string, unknown>[] {
   const database = openFile(path, { readOnly: true, busyMs: 0 });
   try {
-    return namedRows(readCells(database, sql, [])).rows;
+    return namedRows(readCells(database, sql, params)).rows;
   } finally {
     database.close();
   }
@@ -105,6 +110,31 @@ Deno.test("retention drops whole days before the watermark's, and keeps sums, ga
       assert.deepEqual(findingsOf(some), []);
       assert.equal(await isBalanced(some), true);
     });
+    await t.step(
+      "a meter's account, and its consumption by day, are as without retention",
+      async () => {
+        const answers = [all, some].map(async (path) => {
+          const asked = (sql: string, params: unknown[] = []) =>
+            Promise.resolve(query(path, sql, params));
+          const ask = Object.assign(asked, { dialect: SQLITE });
+          const { meters } = await readFleet(ask, 0);
+          const { meter_id: meterId, first_at, last_at } = meters[0];
+          const fromMs = Math.floor(Date.parse(first_at!) / DAY_MS) * DAY_MS;
+          const toMs = (Math.floor(Date.parse(last_at!) / DAY_MS) + 1) * DAY_MS;
+          const days = await readSeries(ask, { meterId, step: "day", fromMs, toMs });
+          const accounts = meters.map((meter) => ({
+            ...meter,
+            too_late: 0,
+            rejected: 0,
+            duplicates: 0,
+          }));
+          return { days, accounts };
+        });
+        const [whole, kept] = await Promise.all(answers);
+        assert.ok(whole.days.length > DAYS + 1);
+        assert.deepEqual(kept, whole);
+      },
+    );
     await t.step("a setting that is new drops as the store is opened, and to the same rows", () => {
       new SessionStore(all, { retentionDays: DAYS }).session.close();
       for (const table of [...ageing, "dropped"].filter((name) => name !== "metrics")) {
