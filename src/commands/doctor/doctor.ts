@@ -24,7 +24,7 @@ import { directoryHolder } from "../../adapters/deno/directory_lock.ts";
 import { freeBytes } from "../../adapters/deno/disk.ts";
 import { readStanding, STORE_FILE } from "../../adapters/sqlite/store.ts";
 import { exists, hasEarlier, openStoreReader } from "../../setup/store.ts";
-import { openDatabase } from "../../setup/database.ts";
+import { databaseUrl, openDatabase } from "../../setup/database.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
 import { closeInTime, loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
 import { formatTable } from "../../console/table.ts";
@@ -123,7 +123,7 @@ async function lookAround(
   const kafka = await ports.openKafka(config).catch((error: unknown) => ({ error }));
   const database = databaseChecks({
     url: given.database ?? (config["database.url"] || null),
-    open: ports.openDatabase,
+    open: async (url) => await ports.openDatabase(databaseUrl("doctor", config, url)),
     readMigrations: migrationsOf,
     processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,
