@@ -123,16 +123,16 @@ function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
   return a.meter_id < b.meter_id ? -1 : 1;
 }
 
-/** Each meter's last accepted reading, by its days: cheap, and so newer than a scan. */
+/**
+ * The last accepted reading of each meter that has one, by its sums: cheap, and so newer than a scan.
+ */
 export async function readLastTimes(
   query: Query,
   meterIds: readonly string[],
 ): Promise<Map<string, string | null>> {
+  const { meterSums, texts } = dialectOf(query);
   const rows = await query(
-    `WITH asked (meter_id) AS (${dialectOf(query).texts("$1")})
-     SELECT meter_id,
-       (SELECT max(last_at) FROM readings_meter_daily d WHERE d.meter_id = asked.meter_id) AS last_at
-     FROM asked`,
+    `SELECT meter_id, last_at FROM (${meterSums(`WHERE meter_id IN (${texts("$1")})`)}) AS sums`,
     [JSON.stringify(meterIds)],
   );
   return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
