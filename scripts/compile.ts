@@ -42,7 +42,7 @@ const PERMISSIONS = [
  * The heap is kept small, as the tasks of deno.json keep it: a third less memory, for some percent of
  * CPU. Unbidden, V8 lets garbage grow to four times what is in use.
  */
-export const V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=150";
+export const V8_FLAGS = "--v8-flags=--max-semi-space-size=4,--heap-growing-percent=100";
 
 const BINARIES = { gridwatch: "cli.ts", "gridwatch-server": "server.ts" } as const;
 
