@@ -60,8 +60,8 @@ export class TestPostgres implements MigrationClient {
         row.partition,
         ...counts,
       ]);
-      await this.query("INSERT INTO positions VALUES ($1, $2, $3)", [
-        ...[row.partition, row.next_offset, row.watermark],
+      await this.query("INSERT INTO positions VALUES ($1, $2, $3, $4)", [
+        ...[row.partition, row.next_offset, row.watermark, row.judged_to],
       ]);
     }
   }

@@ -64,7 +64,7 @@ async function answerMeters(
   const body = {
     ...page,
     total: found.length,
-    fleet_meters: fleet.metersTotal,
+    fleet_meters: fleet.totals.meters,
     counted_seconds_ago: countedSecondsAgo,
   };
   if (!spans) return c.json({ meters, ...body });
@@ -144,7 +144,7 @@ async function answerTimeline(
 ): Promise<Response> {
   const parameters = readParameters(c.req.url, ["days"]);
   const daysMax = wholeNumber(parameters, "days", TIMELINE_DAYS);
-  const { firstAtMs, lastAtMs } = await answers.fleet();
+  const { firstAtMs, lastAtMs } = (await answers.fleet()).totals;
   if (firstAtMs === null || lastAtMs === null) return c.json({ from: null, to: null, days: [] });
   const endMs = latestMs([lastAtMs, ...watermarksMs(await answers.ledger())]) ?? lastAtMs;
   const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;

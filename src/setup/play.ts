@@ -197,19 +197,55 @@ async function report(
 }
 
 /** The summary in a few lines for people. */
-export function describe({ ledger, meters, gaps }: Summary): string[] {
+export function describe(summary: Summary): string[] {
+  const { ledger, meters, duplicates: { identical, conflicting } } = summary;
   const counts = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
   const sum = counts.reduce((total, name) => total + ledger[name], 0);
   const parts = counts.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
   // Of the ledger alone: whether the rows are there is for `verify` to say, which reads them.
   const seal = sum === ledger.raw ? "adds up" : `DOES NOT BALANCE: ${formatCount(sum)}`;
-  const states = Object.entries(gaps).filter(([, { gaps }]) => gaps > 0).map(([state, count]) =>
-    `${formatCount(count.gaps)} ${state} (${formatCount(count.missing_intervals)} intervals)`
-  );
+  const repeats = `duplicate: ${formatCount(identical)} identical, ${
+    formatCount(conflicting)
+  } conflicting with what is there`;
   return [
     `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
-    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${
-      states.join(", ") || "none"
-    }`,
+    ...(identical + conflicting > 0 ? [repeats] : []),
+    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${describeGaps(summary)}`,
+    ...describeCompleteness(summary),
+  ];
+}
+
+/** How many gaps there are in each state; of a meter that is not judged it is not said that none is. */
+function describeGaps({ gaps, meters, meters_by_status: { unjudged, unusable } }: Summary): string {
+  const states = (["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const).filter((state) =>
+    gaps[state].gaps > 0
+  ).map((state) => {
+    // Those of silent meters go on: their length is said with the silence.
+    const length = state === "EXPIRED"
+      ? ""
+      : ` (${formatCount(gaps[state].missing_intervals)} intervals)`;
+    return `${formatCount(gaps[state].gaps)} ${state}${length}`;
+  });
+  const hasJudged = meters > unjudged + unusable;
+  const found = states.length > 0 || !hasJudged ? states : ["none"];
+  const unknown = [
+    ...(unjudged > 0 ? [`${formatCount(unjudged)} unjudged (too few readings to tell)`] : []),
+    ...(unusable > 0 ? [`${formatCount(unusable)} without a usable reading`] : []),
+  ];
+  return [...found, ...unknown].join(", ") || "none";
+}
+
+function describeCompleteness(
+  { completeness_percent: percent, meters, meters_by_status, ...rest }: Summary,
+): string[] {
+  if (percent === null) return [];
+  const { silent } = meters_by_status;
+  if (silent === 0) return [`completeness: ${percent} %`];
+  const reporting = rest.completeness_reporting_percent;
+  const others = `${formatCount(meters - silent)} ${meters - silent === 1 ? "meter" : "meters"}`;
+  return [
+    `completeness: ${percent} %` +
+    (reporting === null ? "" : `, ${reporting} % of the ${others} that report`) +
+    `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }

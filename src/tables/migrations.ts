@@ -1,9 +1,11 @@
 import init from "../../sql/001_init.sql" with { type: "text" };
 import embedded from "../../sql/002_embedded.sql" with { type: "text" };
 import summaries from "../../sql/003_summaries.sql" with { type: "text" };
+import completeness from "../../sql/005_completeness.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
+import readingsDaily from "../../sql/timescale/005_readings_daily.sql" with { type: "text" };
 
 /**
  * The numbered files of `sql/`, in order. `embedded` ones are for databases alone that `run` plays
@@ -13,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "001_init", sql: init, embedded: false },
   { name: "002_embedded", sql: embedded, embedded: true },
   { name: "003_summaries", sql: summaries, embedded: false },
+  { name: "005_completeness", sql: completeness, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */
@@ -20,6 +23,7 @@ export const TIMESCALE_MIGRATIONS: readonly (Migration & { readonly licensed: bo
   { name: "timescale_001_hypertables", sql: hypertables, embedded: false, licensed: false },
   { name: "timescale_002_aggregates", sql: aggregates, embedded: false, licensed: true },
   { name: "timescale_003_columnstore", sql: columnstore, embedded: false, licensed: true },
+  { name: "timescale_005_readings_daily", sql: readingsDaily, embedded: false, licensed: true },
 ];
 
 /** A change of the schema. Once released, its text never changes: its hash is checked. */

@@ -93,7 +93,8 @@ const VIEWS = [
   ...["metrics_summary_hourly", "readings_daily", "readings_fleet_daily", "gap_status"],
   ...["missing_daily", "completeness_daily", "completeness_fleet_daily", "gap_recovery"],
   ...["validated_readings", "gap_alerts", "late_events", "rejected_readings", "metrics"],
-  ...["ledger", "positions"],
+  ...["ledger", "positions", "meter_status", "completeness", "silences", "duplicates"],
+  ...["late_revisions", "revisions", "readings_current"],
 ];
 
 /** A cell as both write it: numbers to a millionth, times as text, lists and objects as JSON. */
