@@ -196,7 +196,8 @@ WITH part (meter_id, known, readings, revised, late, first_at, last_at, partitio
               WHEN open_gaps > 0 THEN 'gap'
               WHEN readings = 0 AND too_late = 0 THEN 'unusable'
               WHEN is_unjudged THEN 'unjudged'
-              WHEN late_offset >= 0 AND late_offset >= last_offset THEN 'late'
+              WHEN late_offset >= 0 AND late_offset >= last_offset
+                AND (last_offset >= 0 OR readings = 0) THEN 'late'
               ELSE 'healthy' END AS status,
          CASE WHEN is_unjudged THEN 0
               ELSE readings - revised
@@ -212,7 +213,8 @@ SELECT meter_id, status, readings::bigint AS readings, first_at, last_at,
        (100.0 * valid / nullif(valid + missing, 0))::double precision AS completeness_percent
 FROM judged;
 
--- How complete all is, and what it is made of: those that report, and the silent.
+-- How complete all is, and what it is made of: those that report, and the silent. One that was retired
+-- does not report; what it sent counts in all.
 CREATE VIEW completeness AS
 SELECT count(*)                                       AS meters,
        count(*) FILTER (WHERE status = 'silent')      AS silent_meters,
@@ -221,8 +223,8 @@ SELECT count(*)                                       AS meters,
        coalesce(sum(silent_intervals), 0)::bigint     AS silent_intervals,
        (100.0 * sum(valid_intervals) / nullif(sum(expected_intervals), 0))::double precision
          AS completeness_percent,
-       (100.0 * sum(valid_intervals) FILTER (WHERE status <> 'silent')
-         / nullif(sum(expected_intervals) FILTER (WHERE status <> 'silent'), 0))::double precision
+       (100.0 * sum(valid_intervals) FILTER (WHERE status NOT IN ('silent', 'retired'))
+         / nullif(sum(expected_intervals) FILTER (WHERE status NOT IN ('silent', 'retired')), 0))::double precision
          AS completeness_reporting_percent
 FROM meter_status;
 

@@ -304,7 +304,8 @@ SELECT meter_id, status, readings,
        100.0 * valid / nullif(valid + missing, 0) AS completeness_percent
 FROM judged;
 
--- How complete all is, and what it is made of: those that report, and the silent.
+-- How complete all is, and what it is made of: those that report, and the silent. One that was retired
+-- does not report; what it sent counts in all.
 CREATE VIEW completeness AS
 SELECT count(*)                                       AS meters,
        count(*) FILTER (WHERE status = 'silent')      AS silent_meters,
@@ -312,8 +313,8 @@ SELECT count(*)                                       AS meters,
        coalesce(sum(expected_intervals), 0)           AS expected_intervals,
        coalesce(sum(silent_intervals), 0)             AS silent_intervals,
        100.0 * sum(valid_intervals) / nullif(sum(expected_intervals), 0) AS completeness_percent,
-       100.0 * sum(valid_intervals) FILTER (WHERE status <> 'silent')
-         / nullif(sum(expected_intervals) FILTER (WHERE status <> 'silent'), 0)
+       100.0 * sum(valid_intervals) FILTER (WHERE status NOT IN ('silent', 'retired'))
+         / nullif(sum(expected_intervals) FILTER (WHERE status NOT IN ('silent', 'retired')), 0)
          AS completeness_reporting_percent
 FROM meter_status;
 

@@ -14,7 +14,7 @@ import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
-import { inUse, openStore, runError } from "./store.ts";
+import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -99,8 +99,16 @@ export type OpenStore = {
   close(): Promise<void>;
 };
 
-/** The embedded store of a directory. */
-async function openEmbedded(directory: string): Promise<OpenStore> {
+/**
+ * The embedded store of a directory.
+ *
+ * @throws {RunError} where there is none, and none is to be made
+ */
+export async function openEmbedded(
+  directory: string,
+  { makes = true }: { readonly makes?: boolean } = {},
+): Promise<OpenStore> {
+  if (!makes) await (await openStoreReader(directory)).close();
   const store = await openStore(directory);
   return {
     writer: store,
@@ -239,10 +247,11 @@ function describeCompleteness(
   { completeness_percent: percent, meters, meters_by_status, ...rest }: Summary,
 ): string[] {
   if (percent === null) return [];
-  const { silent } = meters_by_status;
+  const { silent, retired, unusable } = meters_by_status;
   if (silent === 0) return [`completeness: ${percent} %`];
   const reporting = rest.completeness_reporting_percent;
-  const others = `${formatCount(meters - silent)} ${meters - silent === 1 ? "meter" : "meters"}`;
+  const count = meters - silent - retired - unusable;
+  const others = `${formatCount(count)} ${count === 1 ? "meter" : "meters"}`;
   return [
     `completeness: ${percent} %` +
     (reporting === null ? "" : `, ${reporting} % of the ${others} that report`) +

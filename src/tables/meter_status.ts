@@ -1,4 +1,4 @@
-import type { Query, Row } from "./query.ts";
+import { dialectOf, type Query, type Row } from "./query.ts";
 import { percentOf, toMsOrNull, toNumber } from "./values.ts";
 
 /** How a meter stands; where several fit, the first of them. One vocabulary everywhere. */
@@ -15,7 +15,7 @@ export type FleetTotals = {
   readonly meters: number;
   readonly byStatus: { readonly [status in MeterStatus]: number };
   readonly readings: number;
-  /** Of all meters, and of those that are not silent. */
+  /** Of all meters, and of those that are neither silent nor retired. */
   readonly slots: SlotCounts;
   readonly slotsReporting: SlotCounts;
   /** Slots missing in silences, up to the watermark; part of the slots without a reading. */
@@ -41,16 +41,18 @@ export type Completeness = {
 
 /** What the accounts of all meters come to, of one instant. */
 export async function readTotals(query: Query): Promise<FleetTotals> {
+  const { later } = dialectOf(query);
+  // Times that are all written alike are put in order as texts, too.
   const rows = await query(
     `SELECT status, count(*) AS meters, sum(readings) AS readings, sum(valid_intervals) AS valid,
        sum(expected_intervals) AS expected, sum(silent_intervals) AS silent,
        sum(identical) AS identical, sum(conflicting) AS conflicting,
-       min(first_at) AS first_at, max(last_at) AS last_at
+       min(${later("first_at", "0")}) AS first_at, max(${later("last_at", "0")}) AS last_at
      FROM meter_status GROUP BY status`,
   );
   const sum = (column: string, of = rows) =>
     of.reduce((total, row) => total + toNumber(row[column]), 0);
-  const reporting = rows.filter(({ status }) => status !== "silent");
+  const reporting = rows.filter(({ status }) => status !== "silent" && status !== "retired");
   return {
     meters: sum("meters"),
     byStatus: byStatus(rows),

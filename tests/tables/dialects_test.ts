@@ -1,6 +1,8 @@
 /** Every question of the page, asked of the embedded store and of PostgreSQL over the same data. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { openReader, STORE_FILE } from "../../src/adapters/sqlite/store.ts";
+import { Task } from "../../src/engine/task.ts";
 import { readBalance } from "../../src/tables/balance.ts";
 import { readLedger } from "../../src/tables/ledger.ts";
 import {
@@ -21,11 +23,14 @@ import {
   readSeries,
   readTimeline,
 } from "../../src/tables/meters.ts";
+import { readTotals } from "../../src/tables/meter_status.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
 import { countShifted, readSummary } from "../../src/tables/summary.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { TestPostgres } from "../pglite.ts";
+import { coreOptions, rawOf } from "../simulation/fold.ts";
+import { optionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 
 const ALL = { limit: 1000, offset: 0 };
 const ANY_GAP = { state: null, meterId: null, fromMs: null, toMs: null, sort: "recent" } as const;
@@ -52,6 +57,7 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "rejected of a reason": (query) =>
       listRejected(query, { ...ALL, meterId: null, reason: "DUPLICATE" }),
     fleet: (query) => readFleet(query, 0),
+    totals: readTotals,
     "no such meter": (query) => readMeter(query, "nobody"),
     "last times": async (query) => [...await readLastTimes(query, [...meterIds, "nobody"])].sort(),
     "gap spans": async (query) =>
@@ -112,6 +118,28 @@ function linesOf(rows: readonly Record<string, unknown>[], columns: readonly str
   return rows.map((row) => JSON.stringify(columns.map((name) => cellOf(row[name])))).sort();
 }
 
+/**
+ * Plays generated streams as partitions of their own: silence, return, revisions, retirement,
+ * intervals that are learned. Their meters have ids of their own, too.
+ */
+async function playLives(writer: SessionStore): Promise<void> {
+  const drawn = optionsArbitrary.chain((options) =>
+    fc.record({ options: fc.constant(options), records: streamArbitrary(options) })
+  );
+  const streams = fc.sample(drawn, { seed: 7, numRuns: LIVES });
+  for (const [n, { options, records }] of streams.entries()) {
+    const task = await Task.open(coreOptions(options, 10 + n), writer);
+    for (const text of records) {
+      const own = text.replace(/("meter_id"\s*:\s*")/, `$1${n} `);
+      task.fold(rawOf(own, task.nextOffset));
+    }
+    const commit = task.takeCommit();
+    if (commit !== null) await writer.commit(commit);
+  }
+}
+
+const LIVES = 25;
+
 Deno.test("every question has one answer on the embedded store and on PostgreSQL", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "gridwatch-dialects-" });
   const writer = new SessionStore(`${folder}/${STORE_FILE}`);
@@ -131,6 +159,7 @@ Deno.test("every question has one answer on the embedded store and on PostgreSQL
     ledger: { raw: 5, ok: 4, late: 1, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
     watermarkMs: startMs + 2000,
   }));
+  await playLives(writer);
   writer.session.close();
   const reader = await openReader(folder);
   const postgres = await TestPostgres.open();

@@ -61,9 +61,7 @@ Deno.test("meter_status says of every meter what the specification says", async 
         // A retirement of a meter that nobody knows makes none.
         const known = [...expected.status].filter(([meterId, status]) =>
           status !== "retired" ||
-          expected.dispositions.some((one) =>
-            one.meterId === meterId && one.disposition !== "tick"
-          )
+          expected.dispositions.some((one) => one.meterId === meterId && one.disposition !== "tick")
         );
         assert.deepEqual(statuses.toSorted(), known.toSorted());
       } finally {

@@ -3,7 +3,14 @@ import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
 import { codeOf } from "./errors.ts";
 import { type Database, openFile, prepareCells } from "./library.ts";
-import { addToSum, type DaySum, emptySum, hashReading, type Slot, sumColumns } from "./reading_days.ts";
+import {
+  addToSum,
+  type DaySum,
+  emptySum,
+  hashReading,
+  type Slot,
+  sumColumns,
+} from "./reading_days.ts";
 import { findChangedSchema, migrateFile } from "./schema.ts";
 
 /** One thing that is not as it was written. */
