@@ -251,10 +251,10 @@ function describeCompleteness(
   if (silent === 0) return [`completeness: ${percent} %`];
   const reporting = rest.completeness_reporting_percent;
   const count = meters - silent - retired - unusable;
-  const others = `${formatCount(count)} ${count === 1 ? "meter" : "meters"}`;
+  const others = count === 1 ? "1 meter that reports" : `${formatCount(count)} meters that report`;
   return [
     `completeness: ${percent} %` +
-    (reporting === null ? "" : `, ${reporting} % of the ${others} that report`) +
+    (reporting === null ? "" : `, ${reporting} % of the ${others}`) +
     `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }

@@ -4,7 +4,9 @@ import { assertAnswer } from "../schemas.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const CSV = "meter_id,timestamp,consumption_kwh\n" +
-  "M1,2024-01-01T00:00:00Z,1\nM1,2024-01-01T02:00:00Z,1\nM1,2024-01-01T02:00:00Z,1\nM2,x,1\n";
+  "M1,2024-01-01T00:00:00Z,1\nM1,2024-01-01T02:00:00Z,1\nM1,2024-01-01T02:00:00Z,1\nM2,x,1\n" +
+  ["02:30", "03:00", "03:30", "04:00", "04:30", "05:00"]
+    .map((time) => `M1,2024-01-01T${time}:00Z,1\n`).join("");
 
 Deno.test("docs/schemas/ is what `deno task schemas` makes of the types", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -35,7 +37,9 @@ Deno.test("run, replay, verify and query print with --json what their schemas sa
       const exit = command === "run" ? ["--exit"] : [];
       const played = await answerOf(command, csv, "--data", store, ...exit);
       await assertAnswer("run.json", played);
-      assert.equal(played.meters, 1);
+      assert.equal(played.meters, 2);
+      assert.equal(played.meters_by_status.unusable, 1);
+      assert.deepEqual(played.duplicates, { identical: 1, conflicting: 0 });
       assert.equal(played.gaps.CLOSED.missing_intervals, 3);
     }
     const store = ["--data", `${folder}/run`];
