@@ -117,6 +117,40 @@ export async function listGaps(
   }));
 }
 
+/** A silent meter: since when it is, and what is missing by now. */
+export type SilenceRow = {
+  readonly gap_id: string;
+  readonly meter_id: string;
+  /** `forgotten`: it is counted no further. */
+  readonly silence: "silent" | "forgotten";
+  readonly missing_from: string | null;
+  readonly known_minutes: number;
+  readonly missing_intervals: number;
+  readonly partition: number;
+};
+
+/** The silent meters, those first that have been for longest. */
+export async function listSilences(
+  query: Query,
+  filter: ListPage & { readonly meterId: string | null },
+): Promise<List<SilenceRow>> {
+  const where = conditions([["meter_id = $?", filter.meterId]]);
+  const rows = await query(
+    `SELECT * FROM silences ${where.sql} ORDER BY known_minutes DESC, meter_id
+     LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
+    where.params,
+  );
+  return cutToLimit(rows, filter.limit, (row) => ({
+    gap_id: String(row.gap_id),
+    meter_id: String(row.meter_id),
+    silence: row.silence as SilenceRow["silence"],
+    missing_from: toIsoOrNull(row.missing_from),
+    known_minutes: Math.round(toNumber(row.known_minutes) * 100) / 100,
+    missing_intervals: toNumber(row.missing_intervals),
+    partition: toNumber(row.source_partition),
+  }));
+}
+
 /** A late reading. `judged_at` is the watermark it met: its timestamp plus the delay. */
 export type LateRow = {
   readonly meter_id: string;

@@ -5,7 +5,6 @@ import completeness from "../../sql/005_completeness.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
-import readingsDaily from "../../sql/timescale/005_readings_daily.sql" with { type: "text" };
 
 /**
  * The numbered files of `sql/`, in order. `embedded` ones are for databases alone that `run` plays
@@ -23,7 +22,6 @@ export const TIMESCALE_MIGRATIONS: readonly (Migration & { readonly licensed: bo
   { name: "timescale_001_hypertables", sql: hypertables, embedded: false, licensed: false },
   { name: "timescale_002_aggregates", sql: aggregates, embedded: false, licensed: true },
   { name: "timescale_003_columnstore", sql: columnstore, embedded: false, licensed: true },
-  { name: "timescale_005_readings_daily", sql: readingsDaily, embedded: false, licensed: true },
 ];
 
 /** A change of the schema. Once released, its text never changes: its hash is checked. */

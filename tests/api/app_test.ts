@@ -6,6 +6,7 @@ const empty = await openEmpty();
 
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
+  "/api/silences",
   "/api/meters",
   "/api/gaps",
   "/api/late",

@@ -12,6 +12,7 @@ import {
   listGaps,
   listLate,
   listRejected,
+  listSilences,
 } from "../../src/tables/lists.ts";
 import {
   countDelays,
@@ -50,6 +51,7 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "gaps, a page": (query) => listGaps(query, { ...ANY_GAP, limit: 2, offset: 1 }),
     "gaps from a time on": (query) => listGaps(query, { ...ANY_GAP, ...ALL, fromMs: middleMs }),
     "gaps up to a time": (query) => listGaps(query, { ...ANY_GAP, ...ALL, toMs: middleMs }),
+    silences: (query) => listSilences(query, { ...ALL, meterId: null }),
     "too late": (query) => listLate(query, { ...ALL, meterId: null, status: "TOO_LATE" }),
     late: (query) => listLate(query, { ...ALL, meterId: null, status: "LATE" }),
     "late of a meter": (query) => listLate(query, { ...ALL, meterId, status: "LATE" }),

@@ -21,11 +21,12 @@ export type Aggregate = {
   readonly bucketMs: number;
 };
 
-/** Those of `sql/timescale/002_aggregates.sql` that are such still. */
+/** Those of `sql/timescale/002_aggregates.sql`. */
 export const AGGREGATES: readonly Aggregate[] = [
   { view: "gap_summary_hourly", kind: "gap", bucketMs: 3_600_000 },
   { view: "late_events_summary_hourly", kind: "late", bucketMs: 3_600_000 },
   { view: "metrics_summary_hourly", kind: "metric", bucketMs: 3_600_000 },
+  { view: "readings_daily", kind: "validated", bucketMs: 86_400_000 },
 ];
 
 const HYPERTABLES = [
