@@ -133,10 +133,10 @@ FROM (
       FROM (
         SELECT g.*, p.watermark, p.judged_to, e.metric_type AS end_type,
                e.source_offset AS end_offset,
-               (SELECT max(d.last_offset) FROM meter_days d
-                WHERE d.meter_id = g.meter_id AND d.channel = g.channel
-                  AND d.source_partition = g.source_partition) AS last_offset
+               t.last_offset
         FROM gap_alerts g
+        LEFT JOIN meter_totals t ON t.meter_id = g.meter_id AND t.channel = g.channel
+          AND t.source_partition = g.source_partition
         LEFT JOIN positions p ON p.partition = g.source_partition
         LEFT JOIN metrics e ON e.rowid = (
           SELECT m.rowid FROM metrics m
@@ -238,9 +238,8 @@ WITH part (meter_id, known, readings, revised, late, first_ms, last_ms, partitio
            conflicting, retired_offset, forgotten_offset, begun_offset,
            unknown_offset, learned_offset) AS (
   SELECT meter_id, 1, sum(readings), sum(revised_readings), sum(late_readings),
-         min(day * 86400000 + first_ms), max(day * 86400000 + last_ms), max(source_partition),
-         max(last_offset), max(last_late_offset), 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1
-  FROM meter_days GROUP BY meter_id
+         min(first_ms), max(last_ms), max(source_partition), max(last_offset), max(last_late_offset), 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1
+  FROM meter_totals GROUP BY meter_id
   UNION ALL
   SELECT meter_id, 1, 0, 0, 0, NULL, NULL, NULL, -1, -1, sum(known_intervals),
          coalesce(sum(known_intervals) FILTER (WHERE silence IS NOT NULL), 0),

@@ -98,6 +98,7 @@ export function hashReading(
 export class ReadingDays {
   readonly #slots: StatementSync;
   readonly #sums: StatementSync;
+  readonly #totals: StatementSync;
   readonly #digests: DigestBook;
   readonly #hash = new RowHash();
   readonly #text = new SlotText();
@@ -123,6 +124,18 @@ export class ReadingDays {
          last_offset = max(last_offset, excluded.last_offset),
          last_late_offset = max(last_late_offset, excluded.last_late_offset)`,
     );
+    this.#totals = database.prepare(
+      `INSERT INTO meter_totals VALUES (?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         readings = readings + excluded.readings,
+         late_readings = late_readings + excluded.late_readings,
+         flagged_readings = flagged_readings + excluded.flagged_readings,
+         first_ms = min(first_ms, excluded.first_ms),
+         last_ms = max(last_ms, excluded.last_ms),
+         revised_readings = revised_readings + excluded.revised_readings,
+         last_offset = max(last_offset, excluded.last_offset),
+         last_late_offset = max(last_late_offset, excluded.last_late_offset)`,
+    );
   }
 
   write(readings: ReadingColumns, partition: number): void {
@@ -134,6 +147,9 @@ export class ReadingDays {
       const slots = this.#slotsOf(one, readings, order);
       this.#slots.run(one.day, one.meterId, partition, slots);
       this.#sums.run(one.day, one.meterId, partition, ...sumColumns(one.sum));
+    }
+    for (const [meterId, total] of totalsOf(days)) {
+      this.#totals.run(meterId, partition, ...sumColumns(total).toSpliced(MWH_AT, 1));
     }
   }
 
@@ -201,10 +217,31 @@ function numberOrNull(value: number): number | null {
   return value === value ? value : null;
 }
 
+/** Where milliwatt-hours stand among the columns of a sum. */
+export const MWH_AT = 3;
+
 /** A sum in the order of its columns. */
 export function sumColumns(sum: DaySum): number[] {
   const { readings, late, flagged, mwh, firstMs, lastMs, revised, lastOffset } = sum;
   return [readings, late, flagged, mwh, firstMs, lastMs, revised, lastOffset, sum.lastLateOffset];
+}
+
+/** The days of each meter added up, with times since 1970. */
+function totalsOf(days: readonly MeterDay[]): Map<string, DaySum> {
+  const totals = new Map<string, DaySum>();
+  for (const { day, meterId, sum } of days) {
+    let total = totals.get(meterId);
+    if (total === undefined) totals.set(meterId, total = emptySum());
+    total.readings += sum.readings;
+    total.late += sum.late;
+    total.flagged += sum.flagged;
+    total.firstMs = Math.min(total.firstMs, day * DAY_MS + sum.firstMs);
+    total.lastMs = Math.max(total.lastMs, day * DAY_MS + sum.lastMs);
+    total.revised += sum.revised;
+    total.lastOffset = Math.max(total.lastOffset, sum.lastOffset);
+    total.lastLateOffset = Math.max(total.lastLateOffset, sum.lastLateOffset);
+  }
+  return totals;
 }
 
 /** The readings of each day one behind another, in the order they came; sets where each day starts. */
