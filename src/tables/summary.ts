@@ -1,34 +1,43 @@
 import type { Ledger } from "../core/ledger.ts";
 import type { GapState } from "../core/outputs.ts";
 import { readLedger } from "./ledger.ts";
+import { countGaps } from "./lists.ts";
+import {
+  type Completeness,
+  completenessOf,
+  type DuplicateCounts,
+  type FleetTotals,
+  readTotals,
+} from "./meter_status.ts";
 import { dialectOf, queryOf, type Reader } from "./query.ts";
 
 /** Gaps of one state, and the slots missing in them. */
 export type GapCount = { gaps: number; missing_intervals: number };
 
-/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
-export type Summary = {
+/** What a store holds: the ledger's sum, the meters, the gaps as they stand, and how complete it is. */
+export type Summary = Completeness & {
   readonly ledger: Ledger;
+  /** All that are known, those of unusable readings alone among them. */
   readonly meters: number;
+  readonly meters_by_status: FleetTotals["byStatus"];
+  /** As announced: a gap that goes on counts with the length that was known then. */
   readonly gaps: { readonly [state in GapState]: GapCount };
+  readonly duplicates: DuplicateCounts;
 };
 
 /** Reads what a store holds. */
 export async function readSummary(reader: Reader): Promise<Summary> {
-  const [{ rows: [{ meters }] }, { rows }] = [
-    await reader.query(dialectOf(reader).countMeters),
-    await reader.query(
-      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
-        "GROUP BY state",
-    ),
-  ];
-  const gaps = {} as Record<GapState, GapCount>;
-  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const) {
-    const row = rows.find((r) => r.state === state);
-    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
-  }
-  const { total } = await readLedger(queryOf(reader));
-  return { ledger: total, meters: Number(meters), gaps };
+  const query = queryOf(reader);
+  const totals = await readTotals(query);
+  const { total } = await readLedger(query);
+  return {
+    ledger: total,
+    meters: totals.meters,
+    meters_by_status: totals.byStatus,
+    gaps: await countGaps(query),
+    duplicates: totals.duplicates,
+    ...completenessOf(totals),
+  };
 }
 
 /** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */

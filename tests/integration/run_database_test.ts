@@ -229,7 +229,7 @@ databaseTest("a database is written by runs or by sinks, and not by both", async
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000 }));
+      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
     } finally {
       await database.close();
     }
@@ -289,6 +289,7 @@ databaseTest(
           compacts: true,
           task: new Uint8Array(1),
           watermarkMs: 0,
+          judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
         };
         await assert.rejects(store.commit(commit), FencedError);
@@ -327,6 +328,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       compacts: false,
       task: new Uint8Array(1),
       watermarkMs: null,
+      judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [

@@ -7,7 +7,20 @@ const NONE = { gaps: 0, missing_intervals: 0 };
 function summary(ledger: Partial<Ledger>, missing = 0): Summary {
   const gaps = { OPEN: NONE, FILLED: NONE, EXPIRED: NONE };
   const closed = { gaps: missing, missing_intervals: missing };
-  return { ledger: { ...emptyLedger(), ...ledger }, meters: 1, gaps: { ...gaps, CLOSED: closed } };
+  return {
+    ledger: { ...emptyLedger(), ...ledger },
+    meters: 1,
+    meters_by_status: {
+      ...{ retired: 0, silent: 0, gap: 0, unusable: 0, unjudged: 0, late: 0 },
+      healthy: 1,
+    },
+    gaps: { ...gaps, CLOSED: closed },
+    duplicates: { identical: 0, conflicting: 0 },
+    completeness_percent: null,
+    completeness_reporting_percent: null,
+    silent_meters: 0,
+    silent_intervals: 0,
+  };
 }
 
 const INTERVAL = /^warning: very many readings are missing, twice there or off their slots/;

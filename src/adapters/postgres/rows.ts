@@ -163,16 +163,21 @@ function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): num
 export async function writeAccount(
   tx: Transaction,
   { partition, account }: SinkCommit,
+  { gapGraceMs }: { readonly gapGraceMs: number },
 ): Promise<void> {
   if (account === null) return;
-  await writeLedger(tx, partition, account.ledger);
-  const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
+  const { ledger, nextOffset, watermarkMs } = account;
+  await writeLedger(tx, partition, ledger);
+  const times = watermarkMs === null
+    ? [null, null]
+    : [new Date(watermarkMs), new Date(watermarkMs - gapGraceMs)];
   await tx.query(
-    `INSERT INTO positions AS p VALUES ($1, $2, $3)
+    `INSERT INTO positions AS p VALUES ($1, $2, $3, $4)
      ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
-       watermark = coalesce(excluded.watermark, p.watermark)
+       watermark = coalesce(excluded.watermark, p.watermark),
+       judged_to = coalesce(excluded.judged_to, p.judged_to)
      WHERE p.next_offset <= excluded.next_offset`,
-    [partition, account.nextOffset, watermark],
+    [partition, nextOffset, ...times],
   );
 }
 

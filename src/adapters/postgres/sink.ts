@@ -37,11 +37,20 @@ import {
  */
 export class PostgresSink implements SinkStore {
   readonly #to: Answering;
+  readonly #gapGraceMs: number;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
 
-  constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
+  constructor(
+    database: PostgresDatabase,
+    { answerMsMax, gapGraceMs }: {
+      readonly answerMsMax: number;
+      /** The processor's: slots up to so long before the watermark are judged. */
+      readonly gapGraceMs: number;
+    },
+  ) {
     this.#to = { database, answerMsMax };
+    this.#gapGraceMs = gapGraceMs;
   }
 
   /**
@@ -125,7 +134,7 @@ export class PostgresSink implements SinkStore {
     return await transacted(this.#to, async (tx) => {
       await movePositions(tx, commit);
       const counts = await rows(tx);
-      await writeAccount(tx, commit);
+      await writeAccount(tx, commit, { gapGraceMs: this.#gapGraceMs });
       return counts;
     });
   }
