@@ -7,7 +7,6 @@ import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Config } from "../settings.ts";
-import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
@@ -164,7 +163,7 @@ export async function runPipeline(
       const options = { ...play, directory, database, signal: stop.signal, live };
       const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store.reader, result, { isJson, isSilent: play.isSilent });
+      await report(store, result, { isJson, isSilent: play.isSilent });
       if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
       else if (!play.isSilent) next.forEach(say);
       if (server !== null && staysUp && !stop.signal.aborted) {
@@ -188,11 +187,11 @@ export async function runPipeline(
 }
 
 async function report(
-  store: Reader,
+  { reader, database }: Pick<OpenStore, "reader" | "database">,
   result: PlayResult,
   { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
 ): Promise<void> {
-  const summary = await readSummary(store);
+  const summary = await readSummary(reader);
   const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
   const seconds = Math.round(result.seconds * 1000) / 1000;
   if (isJson) {
@@ -203,7 +202,8 @@ async function report(
     for (const line of describe(summary)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
     say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
-    for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
+    const shifted = await countShifted(reader, summary);
+    for (const line of suspicions(summary, shifted, { database })) say(line);
   }
 }
 

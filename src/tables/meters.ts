@@ -102,11 +102,10 @@ export async function readLastTimes(
   query: Query,
   meterIds: readonly string[],
 ): Promise<Map<string, string | null>> {
-  const { meterSums, texts } = dialectOf(query);
-  const rows = await query(
-    `SELECT meter_id, last_at FROM (${meterSums(`WHERE meter_id IN (${texts("$1")})`)}) AS sums`,
-    [JSON.stringify(meterIds)],
-  );
+  const { lastTimes, texts } = dialectOf(query);
+  const rows = await query(lastTimes(`WHERE meter_id IN (${texts("$1")})`), [
+    JSON.stringify(meterIds),
+  ]);
   return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
 }
 

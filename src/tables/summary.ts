@@ -56,15 +56,23 @@ export async function countShifted(reader: Reader, { ledger }: Summary): Promise
   return Number(n);
 }
 
-/** What a person should look into: so much is wrong that it may be the settings. */
-export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
+/**
+ * What a person should look into: so much is wrong that it may be the settings. `database` is the
+ * address of what was played into; none: it was an embedded store.
+ */
+export function suspicions(
+  { ledger, gaps }: Summary,
+  shifted: number,
+  { database }: { readonly database?: string } = {},
+): string[] {
   const { tick, rejected, duplicate, too_late } = ledger;
   const readings = ledger.raw - tick;
   if (readings === 0) return [];
   if (rejected === readings) {
+    const asked = database === undefined ? "gridwatch query" : `psql ${database} -c`;
     return [
       "warning: every row was rejected",
-      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
+      `hint: ${asked} "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"`,
     ];
   }
   const accepted = ledger.ok + ledger.late;
@@ -72,9 +80,12 @@ export function suspicions({ ledger, gaps }: Summary, shifted: number): string[]
   const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
     missing > (accepted + missing) * SUSPECT_SHARE;
   if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
+  const another = database === undefined
+    ? "--data DIR for a new store"
+    : "--database URL of an empty one";
   return [
     "warning: very many readings are missing, twice there or off their slots: do they come as " +
     "often as expected_interval_minutes says?",
-    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
+    `hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and ${another}`,
   ];
 }

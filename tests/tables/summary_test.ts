@@ -49,6 +49,16 @@ Deno.test("suspicions() says of a fleet with its usual faults nothing", () => {
   assert.deepEqual(suspicions(summary({ raw: 10, too_late: 6, duplicate: 4 }), 0), []);
 });
 
+Deno.test("suspicions() names a database where one was played into", () => {
+  const database = "postgres://user@host/name";
+  const hourly = summary({ raw: 1720, tick: 1000, ok: 720 }, 710);
+  const rejected = summary({ raw: 3, rejected: 2, tick: 1 });
+  const hints = [hourly, rejected].map((of) => suspicions(of, 0, { database })[1]);
+  assert.match(hints[0], /--database URL of an empty one$/);
+  assert.match(hints[1], /^hint: psql postgres:\/\/user@host\/name -c "SELECT reason/);
+  assert.doesNotMatch(hints.join("\n"), /--data /);
+});
+
 Deno.test("suspicions() points to the reasons where every row was rejected", () => {
   const [first, hint] = suspicions(summary({ raw: 3, rejected: 2, tick: 1 }), 0);
   assert.equal(first, "warning: every row was rejected");

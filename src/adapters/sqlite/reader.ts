@@ -1,6 +1,6 @@
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
-import type { Finding } from "./check.ts";
 import { type Dialect, SQLITE } from "../../tables/dialect.ts";
+import type { Finding } from "../../tables/finding.ts";
 import { SqlError, StoreError } from "./errors.ts";
 import type { FileSize, ReaderRequest } from "./reader_thread.ts";
 import { type PostedError, Thread } from "./thread.ts";

@@ -1,6 +1,7 @@
 /** Days that retention drops: their rows and nothing else, for good, and told by whoever proves. */
 import assert from "node:assert/strict";
-import { checkFile, type Finding } from "../../../src/adapters/sqlite/check.ts";
+import { checkFile } from "../../../src/adapters/sqlite/check.ts";
+import type { Finding } from "../../../src/tables/finding.ts";
 import { namedRows, readCells } from "../../../src/adapters/sqlite/cells.ts";
 import { DigestBook } from "../../../src/adapters/sqlite/digest_book.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
