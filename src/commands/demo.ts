@@ -1,7 +1,6 @@
 import { lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
 import { readArguments, readNumber, readRate } from "../console/arguments.ts";
-import { isStoreFile, STORE_FILE } from "../adapters/sqlite/store.ts";
-import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
+import { removeFiles, storeFiles } from "../setup/store.ts";
 import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
@@ -123,29 +122,5 @@ async function prepareFolder(
     return code === 0 ? [samplePath, fleetPath] : null;
   } finally {
     lock.release();
-  }
-}
-
-/**
- * The store's files in a folder: of this version, and of an earlier one.
- *
- * @throws {RunError} when what bears the store's name is none of ours
- */
-async function storeFiles(directory: string): Promise<string[]> {
-  const path = `${directory}/${STORE_FILE}`;
-  if (await exists(path) && !await isStoreFile(path)) {
-    throw new RunError(
-      `Cannot forget ${path}: it is no store of Gridwatch`,
-      "move it away, or use --data DIR",
-    );
-  }
-  const earlier = await hasEarlier(directory) ? [`${directory}/${EARLIER}`] : [];
-  return [path, `${path}-wal`, `${path}-shm`, ...earlier];
-}
-
-async function removeFiles(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    if (!await exists(path)) continue;
-    await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
   }
 }

@@ -7,14 +7,17 @@ import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Reader } from "../tables/query.ts";
-import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
+import { readSummary } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
+import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
+import { storeWarnings } from "./store_warnings.ts";
+import { hintsFor } from "./useless.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -99,9 +102,9 @@ export type OpenStore = {
   close(): Promise<void>;
 };
 
-/** The embedded store of a directory. */
-async function openEmbedded(directory: string): Promise<OpenStore> {
-  const store = await openStore(directory);
+/** The embedded store of a directory; `isFresh`: what it holds is forgotten. */
+export async function openEmbedded(directory: string, isFresh = false): Promise<OpenStore> {
+  const store = await openStore(directory, { isFresh });
   return {
     writer: store,
     reader: store.reader,
@@ -153,9 +156,8 @@ export async function runPipeline(
       const options = { ...play, directory, database, signal: stop.signal, live };
       const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store.reader, result, { isJson, isSilent: play.isSilent });
-      if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
-      else if (!play.isSilent) next.forEach(say);
+      const isUsed = await report(store.reader, result, { ...play, isJson, next });
+      exitCode = result.isFinished ? isUsed ? 0 : 1 : STOPPED_EXIT_CODE;
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
@@ -176,40 +178,57 @@ export async function runPipeline(
   return exitCode;
 }
 
-async function report(
-  store: Reader,
-  result: PlayResult,
-  { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
-): Promise<void> {
-  const summary = await readSummary(store);
-  const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
-  const seconds = Math.round(result.seconds * 1000) / 1000;
-  if (isJson) {
-    const answer: RunAnswer = { ...summary, seconds, readings_per_second: readingsPerSecond };
-    print(JSON.stringify(answer));
-  }
+type Report = Omit<PlayOptions, "signal" | "live"> & Pick<RunOptions, "isJson" | "next">;
+
+/** Tells how it went; false: nothing of what was played could be used. */
+async function report(store: Reader, result: PlayResult, options: Report): Promise<boolean> {
+  const { isJson, isSilent, next = [] } = options;
+  const { seconds, inspection, unjudgedMeters, isFinished } = result;
+  const readingsPerSecond = seconds > 0 ? Math.round(result.readings / seconds) : 0;
+  const found = await storeWarnings(store, inspection);
+  const answer: RunAnswer = {
+    ...await readSummary(store),
+    seconds: Math.round(seconds * 1000) / 1000,
+    readings_per_second: readingsPerSecond,
+    unjudged_meters: unjudgedMeters,
+    warnings: [...result.warnings, ...found],
+  };
+  if (isJson) print(JSON.stringify(answer));
   if (!isSilent) {
-    for (const line of describe(summary)) say(line);
+    for (const line of describe(answer)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
-    for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(seconds)}, ${rate}`);
+    for (const { text } of found) say(`warning: ${text}`);
   }
+  const useless = uselessOf(result.warnings, inspection);
+  if (useless === null) {
+    if (isFinished && !isSilent) next.forEach(say);
+    return true;
+  }
+  say(`error: Cannot use anything of this: ${useless.text}`);
+  hintsFor(useless, result, options).forEach((line) => say(line));
+  return false;
 }
 
 /** The summary in a few lines for people. */
-export function describe({ ledger, meters, gaps }: Summary): string[] {
-  const counts = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
-  const sum = counts.reduce((total, name) => total + ledger[name], 0);
-  const parts = counts.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
+export function describe({ ledger, meters, gaps, ...counts }: Described): string[] {
+  const names = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
+  const sum = names.reduce((total, name) => total + ledger[name], 0);
+  const parts = names.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
   // Of the ledger alone: whether the rows are there is for `verify` to say, which reads them.
   const seal = sum === ledger.raw ? "adds up" : `DOES NOT BALANCE: ${formatCount(sum)}`;
   const states = Object.entries(gaps).filter(([, { gaps }]) => gaps > 0).map(([state, count]) =>
     `${formatCount(count.gaps)} ${state} (${formatCount(count.missing_intervals)} intervals)`
   );
+  const unusable = counts.unusable_meters > 0 ? [`${counts.unusable_meters} unusable`] : [];
+  const unjudged = counts.unjudged_meters > 0 ? [`${counts.unjudged_meters} unjudged`] : [];
+  const of = [...unusable, ...unjudged].map((each) => `, ${each}`).join("");
   return [
     `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
-    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${
+    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}${of}, gaps: ${
       states.join(", ") || "none"
     }`,
   ];
 }
+
+type Described = Omit<RunAnswer, "seconds" | "readings_per_second" | "warnings">;

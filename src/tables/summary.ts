@@ -11,6 +11,10 @@ export type Summary = {
   readonly ledger: Ledger;
   readonly meters: number;
   readonly gaps: { readonly [state in GapState]: GapCount };
+  /** Meters of which no reading could be used. */
+  readonly unusable_meters: number;
+  /** How often the interval of a meter changed. */
+  readonly interval_changes: number;
 };
 
 /** Reads what a store holds. */
@@ -28,44 +32,26 @@ export async function readSummary(reader: Reader): Promise<Summary> {
     gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
   }
   const { total } = await readLedger(queryOf(reader));
-  return { ledger: total, meters: Number(meters), gaps };
+  const { rows: [{ changes }] } = await reader.query(
+    "SELECT count(*) AS changes FROM metrics WHERE metric_type = 'interval_changed'",
+  );
+  return {
+    ledger: total,
+    meters: Number(meters),
+    gaps,
+    unusable_meters: total.rejected === 0 ? 0 : await countUnusable(reader),
+    interval_changes: Number(changes),
+  };
 }
 
-/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
-const SUSPECT_SHARE = 0.3;
-
-/** How many accepted readings lie off their slots, or where they are few, at most. */
-export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
-  const { rows: [{ flagged }] } = await reader.query(
-    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
+async function countUnusable(reader: Reader): Promise<number> {
+  const { rows: [{ unusable }] } = await reader.query(
+    `SELECT count(*) AS unusable FROM (
+       SELECT meter_id FROM rejected_readings
+       WHERE meter_id IS NOT NULL AND reason NOT IN ('DUPLICATE', 'CONFLICT')
+       EXCEPT SELECT meter_id FROM readings_meter_daily
+       EXCEPT SELECT meter_id FROM late_events
+     ) AS meters`,
   );
-  // Readings of any flag, by their days: all readings are read through only where these are many.
-  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
-  const { rows: [{ n }] } = await reader.query(
-    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
-  );
-  return Number(n);
-}
-
-/** What a person should look into: so much is wrong that it may be the settings. */
-export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
-  const { tick, rejected, duplicate, too_late } = ledger;
-  const readings = ledger.raw - tick;
-  if (readings === 0) return [];
-  if (rejected === readings) {
-    return [
-      "warning: every row was rejected",
-      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
-    ];
-  }
-  const accepted = ledger.ok + ledger.late;
-  const missing = gaps.CLOSED.missing_intervals;
-  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
-    missing > (accepted + missing) * SUSPECT_SHARE;
-  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
-  return [
-    "warning: very many readings are missing, twice there or off their slots: do they come as " +
-    "often as expected_interval_minutes says?",
-    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
-  ];
+  return Number(unusable);
 }

@@ -22,7 +22,8 @@ import {
   readTimeline,
 } from "../../src/tables/meters.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
-import { countShifted, readSummary } from "../../src/tables/summary.ts";
+import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
+import { readSummary } from "../../src/tables/summary.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { TestPostgres } from "../pglite.ts";
@@ -60,8 +61,8 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "half a timeline": (query) => readTimeline(query, { ...span, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),
-    shifted: async (query) =>
-      await countShifted(asReader(query), await readSummary(asReader(query))),
+    repeats: (query) => readRepeats(asReader(query), { repeatsMin: 1, metersMax: 100 }),
+    "interval news": (query) => readIntervalNews(asReader(query)),
   };
   for (const state of GAP_STATES) {
     asked[`gaps ${state}`] = (query) => listGaps(query, { ...ANY_GAP, ...ALL, state });
