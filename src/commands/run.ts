@@ -69,7 +69,7 @@ export async function run(args: string[]): Promise<number> {
     staysUp: !values.exit,
     isJson: values.json,
     open: url === null
-      ? () => openEmbedded(play.directory, values.fresh)
+      ? () => openEmbedded(play.directory, { config, isFresh: values.fresh })
       : () => openRunDatabase(url, { config, isSilent }),
   });
 }

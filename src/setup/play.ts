@@ -6,6 +6,7 @@ import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
+import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
 import { readSummary } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
@@ -103,8 +104,11 @@ export type OpenStore = {
 };
 
 /** The embedded store of a directory; `isFresh`: what it holds is forgotten. */
-export async function openEmbedded(directory: string, isFresh = false): Promise<OpenStore> {
-  const store = await openStore(directory, { isFresh });
+export async function openEmbedded(
+  directory: string,
+  { config, isFresh = false }: { readonly config: Config; readonly isFresh?: boolean },
+): Promise<OpenStore> {
+  const store = await openStore(directory, { retentionDays: config.retention_days, isFresh });
   return {
     writer: store,
     reader: store.reader,
@@ -130,7 +134,7 @@ type RunOptions = {
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory) }: RunOptions,
+  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory, play) }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(

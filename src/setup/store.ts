@@ -14,7 +14,10 @@ import { attempt } from "../console/output_file.ts";
  */
 export async function openStore(
   directory: string,
-  { isFresh = false }: { readonly isFresh?: boolean } = {},
+  { retentionDays, isFresh = false }: {
+    readonly retentionDays: number;
+    readonly isFresh?: boolean;
+  },
 ): Promise<SqliteStore> {
   if (!isFresh) await refuseEarlier(directory);
   const isMade = !await exists(directory);
@@ -32,7 +35,7 @@ export async function openStore(
   };
   try {
     await removeFiles(forgotten);
-    return await SqliteStore.open(directory, { lock });
+    return await SqliteStore.open(directory, { retentionDays, lock });
   } catch (error) {
     lock.release();
     throw runError(error);
@@ -80,18 +83,22 @@ export async function openStoreReader(
   directory: string,
   options: { readonly statementMsMax?: number } = {},
 ): Promise<StoreReader> {
-  if (!await exists(`${directory}/${STORE_FILE}`)) {
-    await refuseEarlier(directory);
-    throw new RunError(
-      `Cannot open ${directory}: there is no store`,
-      "`gridwatch run FILE` makes one; --data names another directory",
-    );
-  }
+  await refuseAbsent(directory);
   try {
     return await openReader(directory, options);
   } catch (error) {
     throw runError(error);
   }
+}
+
+/** @throws {RunError} where there is no store */
+export async function refuseAbsent(directory: string): Promise<void> {
+  if (await exists(`${directory}/${STORE_FILE}`)) return;
+  await refuseEarlier(directory);
+  throw new RunError(
+    `Cannot open ${directory}: there is no store`,
+    "`gridwatch run FILE` makes one; --data names another directory",
+  );
 }
 
 /** A store that is in use, for people. */
