@@ -26,6 +26,7 @@ import {
 import { sayFindings } from "./input_findings.ts";
 import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "../console/shell.ts";
+import { storeWarnings } from "./store_warnings.ts";
 import { formatCount } from "../console/progress.ts";
 
 /** What files are played into. */
@@ -59,8 +60,10 @@ export type PlayResult = {
   readonly isFinished: boolean;
   readonly readings: number;
   readonly seconds: number;
-  /** What is known of the input, and of the settings it is judged by, before its repeats are. */
+  /** What a person should know of the input, and of the settings it is judged by. */
   readonly warnings: readonly Warning[];
+  /** Of these, what only shows when all is played: it has not been said yet. */
+  readonly found: readonly Warning[];
   /** What only looking the files through tells; null: they were not. */
   readonly inspection: Inspection | null;
   /** Meters whose interval is not known: their gaps are not judged. */
@@ -173,12 +176,14 @@ async function playInput(
   });
   progress.clear();
   throwIfBroken();
-  const warnings = [...changed, ...input.inspection?.warnings ?? []];
-  if (input.isRecorded && isFinished) warnings.push(...ofRecorded(before, readingsOf(tasks)));
+  const found = isFinished ? await storeWarnings(store, input.inspection) : [];
+  if (input.isRecorded && isFinished) found.push(...ofRecorded(before, readingsOf(tasks)));
+  const warnings = [...changed, ...input.inspection?.warnings ?? [], ...found];
   // It is told once more when somebody plays it again.
   await store.saveSettings({ [WARNINGS]: JSON.stringify(warnings) });
   if (isFinished) await store.finishInput(stored.id);
-  return { ...resultOf(input, begun, warnings), isFinished, readings, isAlone: stored.id === 1 };
+  const isAlone = stored.id === 1;
+  return { ...resultOf(input, begun, warnings), isFinished, found, readings, isAlone };
 }
 
 function resultOf(
@@ -195,6 +200,7 @@ function resultOf(
     readings: 0,
     seconds: (performance.now() - startedAtMs) / 1000,
     warnings,
+    found: [],
     inspection,
     unjudgedMeters,
     isAlone: last === null || last.id === 1,

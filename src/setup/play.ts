@@ -17,7 +17,6 @@ import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
-import { storeWarnings } from "./store_warnings.ts";
 import { hintsFor } from "./useless.ts";
 
 /** Options that every command playing files has. */
@@ -127,14 +126,14 @@ type RunOptions = {
   readonly isJson: boolean;
   /** Opens what is played into; none: the embedded store. */
   readonly open?: () => Promise<OpenStore>;
-  /** Said at the end: what a person may do next. */
-  readonly next?: readonly string[];
+  /** What is said at the end, of the store as it is then: what a person may do next. */
+  readonly next?: (store: Reader) => Promise<readonly string[]>;
 };
 
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory, play) }: RunOptions,
+  { port, staysUp, isJson, next, open = () => openEmbedded(play.directory, play) }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -186,27 +185,28 @@ type Report = Omit<PlayOptions, "signal" | "live"> & Pick<RunOptions, "isJson" |
 
 /** Tells how it went; false: nothing of what was played could be used. */
 async function report(store: Reader, result: PlayResult, options: Report): Promise<boolean> {
-  const { isJson, isSilent, next = [] } = options;
+  const { isJson, isSilent, next } = options;
   const { seconds, inspection, unjudgedMeters, isFinished } = result;
   const readingsPerSecond = seconds > 0 ? Math.round(result.readings / seconds) : 0;
-  const found = await storeWarnings(store, inspection);
   const answer: RunAnswer = {
     ...await readSummary(store),
     seconds: Math.round(seconds * 1000) / 1000,
     readings_per_second: readingsPerSecond,
     unjudged_meters: unjudgedMeters,
-    warnings: [...result.warnings, ...found],
+    warnings: result.warnings,
   };
+  const useless = uselessOf(result.warnings, inspection);
   if (isJson) print(JSON.stringify(answer));
   if (!isSilent) {
     for (const line of describe(answer)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
     say(`${formatCount(result.readings)} readings in ${formatSeconds(seconds)}, ${rate}`);
-    for (const { text } of found) say(`warning: ${text}`);
+    for (const warning of result.found) {
+      if (warning !== useless) say(`warning: ${warning.text}`);
+    }
   }
-  const useless = uselessOf(result.warnings, inspection);
   if (useless === null) {
-    if (isFinished && !isSilent) next.forEach(say);
+    if (isFinished && !isSilent) (await next?.(store) ?? []).forEach(say);
     return true;
   }
   say(`error: Cannot use anything of this: ${useless.text}`);
