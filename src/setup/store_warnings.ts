@@ -11,7 +11,7 @@ const CONFLICTING_SHARE = 0.1;
 /** So many times in a row there twice are a piece of history that was sent again. */
 const STRETCH_MIN = 12;
 /** Of a meter's repeats: if so many say the same, the others were revised. */
-const IDENTICAL_SHARE = 0.8;
+const IDENTICAL_SHARE = 0.5;
 const METERS_MAX = 100;
 const SHOWN_METERS_MAX = 3;
 

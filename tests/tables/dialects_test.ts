@@ -20,6 +20,7 @@ import {
   readMeter,
   readSeries,
   readTimeline,
+  readTimelineCells,
 } from "../../src/tables/meters.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
 import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
@@ -58,6 +59,8 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "gap spans": async (query) =>
       [...await readGapSpans(query, { meterIds, spansPerMeterMax: 3 })].sort(),
     timeline: (query) => readTimeline(query, span),
+    "a timeline's cells": (query) => readTimelineCells(query, { ...span, cellDays: 1 }),
+    "a timeline's weeks": (query) => readTimelineCells(query, { ...span, cellDays: 7 }),
     "half a timeline": (query) => readTimeline(query, { ...span, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),

@@ -73,7 +73,8 @@ function showReplay(status) {
     setText(byId("left"), left === null ? "" : `${formatSeconds(left)} left`);
   } else {
     setText(byId("rate"), status.message ?? STATES[status.state][1]);
-    const ran = status.state !== "starting" && status.rows_read > 0;
+    // Who only serves a store did not play what is in it.
+    const ran = status.state !== "starting" && status.rows_read > 0 && total !== null;
     setText(byId("left"), ran ? `took ${formatSeconds(took)}` : "");
   }
 }
