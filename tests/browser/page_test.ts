@@ -5,7 +5,7 @@ import { createApp } from "../../src/api/app.ts";
 import { LiveTracker } from "../../src/setup/live.ts";
 import { gridwatch, inFolder } from "../commands/command_line.ts";
 
-const FOLDER = new URL("./", import.meta.url);
+const SCRIPTS = new URL("../../scripts/", import.meta.url);
 const BROWSER = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
   .find((path) => {
     try {
@@ -55,9 +55,9 @@ async function look(address: string) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "-A", "--no-config", "--frozen"],
-      `--import-map=${new URL("imports.json", FOLDER).pathname}`,
-      `--lock=${new URL("browser.lock", FOLDER).pathname}`,
-      new URL("look.ts", FOLDER).pathname,
+      `--import-map=${new URL("look.imports.json", SCRIPTS).pathname}`,
+      `--lock=${new URL("look.lock", SCRIPTS).pathname}`,
+      new URL("look.ts", SCRIPTS).pathname,
       BROWSER!,
       address,
     ],

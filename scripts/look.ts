@@ -1,5 +1,5 @@
 /**
- * Looks at a page with a browser and prints what it saw as JSON: run by page_test.ts in a process of
+ * Looks at a page with a browser and prints what it saw as JSON: run by tests/browser/ in a process of
  * its own, with an import map and a lock of its own, for nobody else needs a browser's driver.
  *
  *     look.ts BROWSER ADDRESS: the page's address; /test/away and /test/back there take its store away
