@@ -72,7 +72,8 @@ try {
   const page = await browser.newPage({ viewport: VIEWPORTS.wide });
   const errors: string[] = [];
   page.on("pageerror", ({ message }) => errors.push(message));
-  console.log(JSON.stringify({ ...await lookAt(page), errors }));
+  const seen = JSON.stringify({ ...await lookAt(page), errors });
+  await new Blob([seen]).stream().pipeTo(Deno.stdout.writable, { preventClose: true });
 } finally {
   await browser.close();
 }
