@@ -245,6 +245,38 @@ export async function readTimeline(
   }));
 }
 
+/** Days together, from a midnight on: how many meters miss readings in them. */
+export type TimelineCell = { readonly from: string | null; readonly meters_missing: number };
+
+/**
+ * The same days, so many together: a meter that misses readings on several of them is one. Only cells
+ * with missing readings are there.
+ */
+export async function readTimelineCells(
+  query: Query,
+  { fromMs, toMs, cellDays }: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly cellDays: number;
+  },
+): Promise<TimelineCell[]> {
+  const { order, seconds, time } = dialectOf(query);
+  const cellSeconds = Math.trunc(cellDays) * 86_400;
+  const rows = await query(
+    `SELECT CAST(${seconds(time("$1"), "bucket")} AS bigint) / ${cellSeconds} AS cell,
+       count(DISTINCT meter_id) AS meters
+     FROM missing_daily
+     WHERE missing_intervals > 0
+       AND ${order("bucket")} >= ${order(time("$1"))} AND ${order("bucket")} < ${order(time("$2"))}
+     GROUP BY 1 ORDER BY 1`,
+    [isoFromMs(fromMs), isoFromMs(toMs)],
+  );
+  return rows.map((row) => ({
+    from: isoFromMs(fromMs + toNumber(row.cell) * cellSeconds * 1000),
+    meters_missing: toNumber(row.meters),
+  }));
+}
+
 /** How many late readings came within each delay. The last one has no end. */
 export type DelayCount = {
   readonly up_to_seconds: number | null;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertAnswer } from "../schemas.ts";
 import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { migrateDatabase, openForSchema } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
@@ -109,6 +110,7 @@ for (const partitions of [1, 3]) {
         "SELECT count(DISTINCT source_offset)::int AS commits FROM metrics",
       );
       assert.ok(Number(commits) > 10, `${commits} commits`);
+      await assertAnswer("run.json", JSON.parse(whole.stdout));
       const { raw } = JSON.parse(whole.stdout).ledger;
       await migrated(url);
       for (const share of [0, 0.3, 0.6, 0.95]) {
@@ -130,6 +132,7 @@ for (const partitions of [1, 3]) {
         gaps: expected.gaps,
       });
       const verified = await passes("verify", "--database", url, "--json");
+      await assertAnswer("verify.json", JSON.parse(verified.stdout));
       assert.equal(JSON.parse(verified.stdout).balanced, true);
       const again = await passes(...runArgs(site, url), ...parts);
       assert.match(again.stderr, /already: nothing to play/);
