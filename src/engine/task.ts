@@ -8,6 +8,7 @@ import {
 } from "../core/codec.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { Processor } from "../core/processor.ts";
+import { judgedToMs } from "../core/watermark.ts";
 import type { RawRecord } from "../core/wire/raw_record.ts";
 import type { Commit, CommitStore } from "./ports.ts";
 
@@ -98,6 +99,7 @@ export class Task {
       compacts,
       task: encodeTask(processor),
       watermarkMs: processor.watermarkMs,
+      judgedToMs: judgedToMs(processor),
       ledger: { ...processor.state.ledger },
     };
   }

@@ -1,6 +1,7 @@
 import type { Undigested } from "../adapters/postgres/check.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PartitionVerified } from "../engine/verify/partition.ts";
+import type { Warning } from "../replay/records.ts";
 import type { Difference } from "../tables/balance.ts";
 import type { Dropped } from "../tables/dropped.ts";
 import type { Finding } from "../tables/finding.ts";
@@ -16,6 +17,10 @@ export type RunAnswer = Summary & {
   /** How long this run took. */
   readonly seconds: number;
   readonly readings_per_second: number;
+  /** Meters whose interval is not known, so that their gaps are not judged. */
+  readonly unjudged_meters: number;
+  /** What a person should know of the input played last, and of what the store holds. */
+  readonly warnings: readonly Warning[];
 };
 
 /** What `verify --json` prints: of the embedded store, of a database's tables, or of topics. */

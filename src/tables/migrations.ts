@@ -2,6 +2,7 @@ import init from "../../sql/001_init.sql" with { type: "text" };
 import embedded from "../../sql/002_embedded.sql" with { type: "text" };
 import summaries from "../../sql/003_summaries.sql" with { type: "text" };
 import digests from "../../sql/004_digests.sql" with { type: "text" };
+import completeness from "../../sql/005_completeness.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -16,6 +17,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "002_embedded", sql: embedded, embedded: true },
   { name: "003_summaries", sql: summaries, embedded: false },
   { name: "004_digests", sql: digests, embedded: false },
+  { name: "005_completeness", sql: completeness, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

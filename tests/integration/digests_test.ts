@@ -115,8 +115,8 @@ const NOT_DIGESTED = ["sink_positions.written_at", "inputs.rows_total"];
 /** Another value than the one of a column. */
 const OTHER: Readonly<Record<string, (column: string) => string>> = {
   text: (it) => `coalesce(${it}, '') || 'x'`,
-  int4: (it) => `${it} + 100000`,
-  int8: (it) => `${it} + 100000`,
+  int4: (it) => `coalesce(${it}, 0) + 100000`,
+  int8: (it) => `coalesce(${it}, 0) + 100000`,
   float8: (it) => `coalesce(${it}, 0) + 0.001`,
   timestamptz: (it) => `coalesce(${it}, '2024-01-01') + interval '1 second'`,
   jsonb: (it) => `${it} || '{"x": "y"}'`,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertAnswer } from "../schemas.ts";
 import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { migrateDatabase, openForSchema } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
@@ -109,6 +110,7 @@ for (const partitions of [1, 3]) {
         "SELECT count(DISTINCT source_offset)::int AS commits FROM metrics",
       );
       assert.ok(Number(commits) > 10, `${commits} commits`);
+      await assertAnswer("run.json", JSON.parse(whole.stdout));
       const { raw } = JSON.parse(whole.stdout).ledger;
       await migrated(url);
       for (const share of [0, 0.3, 0.6, 0.95]) {
@@ -130,6 +132,7 @@ for (const partitions of [1, 3]) {
         gaps: expected.gaps,
       });
       const verified = await passes("verify", "--database", url, "--json");
+      await assertAnswer("verify.json", JSON.parse(verified.stdout));
       assert.equal(JSON.parse(verified.stdout).balanced, true);
       const again = await passes(...runArgs(site, url), ...parts);
       assert.match(again.stderr, /already: nothing to play/);
@@ -231,7 +234,7 @@ databaseTest("a database is written by runs or by sinks, and not by both", async
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000 }));
+      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
     } finally {
       await database.close();
     }
@@ -291,6 +294,7 @@ databaseTest(
           compacts: true,
           task: new Uint8Array(1),
           watermarkMs: 0,
+          judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
         };
         await assert.rejects(store.commit(commit), FencedError);
@@ -329,6 +333,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       compacts: false,
       task: new Uint8Array(1),
       watermarkMs: null,
+      judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [

@@ -23,7 +23,7 @@ export async function commitMessages(
 ): Promise<void> {
   const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
   try {
-    const sink = new PostgresSink(database, { answerMsMax: 60_000 });
+    const sink = new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 });
     for (const partition of PARTITIONS) {
       await sink.load(KINDS.map((topic) => ({ topic, partition, offset: 0 })));
       for (let n = first; n < end; n++) {

@@ -205,23 +205,27 @@ function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): num
 export async function writeAccount(
   tx: Transaction,
   { partition, account }: SinkCommit,
-  book: DigestBook,
+  { gapGraceMs, book }: { readonly gapGraceMs: number; readonly book: DigestBook },
 ): Promise<void> {
   if (account === null) return;
-  await writeLedger(tx, { partition, ledger: account.ledger }, book);
-  const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
+  const { ledger, nextOffset, watermarkMs } = account;
+  await writeLedger(tx, { partition, ledger }, book);
+  const times = watermarkMs === null
+    ? [null, null]
+    : [new Date(watermarkMs), new Date(watermarkMs - gapGraceMs)];
   const { rows: [row] } = await tx.query(
-    `INSERT INTO positions AS p VALUES ($1, $2, $3)
+    `INSERT INTO positions AS p VALUES ($1, $2, $3, $4)
      ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
-       watermark = coalesce(excluded.watermark, p.watermark)
+       watermark = coalesce(excluded.watermark, p.watermark),
+       judged_to = coalesce(excluded.judged_to, p.judged_to)
      WHERE p.next_offset <= excluded.next_offset
-     RETURNING p.watermark`,
-    [partition, account.nextOffset, watermark],
+     RETURNING p.watermark, p.judged_to`,
+    [partition, nextOffset, ...times],
   );
   if (row === undefined) return;
   bookPosition(book, partition, {
     nextOffset: account.nextOffset,
-    watermarkMs: toMsOrNull(row.watermark),
+    timesMs: [toMsOrNull(row.watermark), toMsOrNull(row.judged_to)],
   });
 }
 
@@ -229,14 +233,20 @@ export async function writeAccount(
 export function bookPosition(
   book: DigestBook,
   partition: number,
-  { nextOffset, watermarkMs }: { readonly nextOffset: number; readonly watermarkMs: number | null },
+  { nextOffset, timesMs }: {
+    readonly nextOffset: number;
+    /** The watermark, and up to where slots are judged. */
+    readonly timesMs: readonly (number | null)[];
+  },
 ): void {
   book.set({ table: "positions", partition }, [(writer) => {
-    writer.row(3);
+    writer.row(2 + timesMs.length);
     writer.int32(partition);
     writer.int64(nextOffset);
-    if (watermarkMs === null) writer.null();
-    else writer.timestamp(watermarkMs);
+    for (const ms of timesMs) {
+      if (ms === null) writer.null();
+      else writer.timestamp(ms);
+    }
   }]);
 }
 

@@ -40,13 +40,22 @@ import {
  */
 export class PostgresSink implements SinkStore {
   readonly #to: Answering;
+  readonly #gapGraceMs: number;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
   /** It never changes once the schema is there. */
   #digestedFrom: DigestedFrom | null = null;
 
-  constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
+  constructor(
+    database: PostgresDatabase,
+    { answerMsMax, gapGraceMs }: {
+      readonly answerMsMax: number;
+      /** The processor's: slots up to so long before the watermark are judged. */
+      readonly gapGraceMs: number;
+    },
+  ) {
     this.#to = { database, answerMsMax };
+    this.#gapGraceMs = gapGraceMs;
   }
 
   /**
@@ -94,8 +103,8 @@ export class PostgresSink implements SinkStore {
   /** A commit that is too much for the server at once is written in parts, one after another. */
   async commit(commit: SinkCommit): Promise<SinkCommitted> {
     const encoded = encodeRuns(commit.runs, commit.partition);
+    const write = (tx: Transaction, book: DigestBook) => writeRows(tx, encoded, book);
     try {
-      const write = (tx: Transaction, book: DigestBook) => writeRows(tx, encoded, book);
       const written = await this.#write(commit, write).catch((error) => {
         if (!isRefusal(error.cause)) throw error;
         return this.#write(commit, (tx, book) => writeAccepted(tx, commit, book));
@@ -136,7 +145,7 @@ export class PostgresSink implements SinkStore {
       const book = await this.#openBook(tx);
       await movePositions(tx, commit, book);
       const counts = await rows(tx, book);
-      await writeAccount(tx, commit, book);
+      await writeAccount(tx, commit, { gapGraceMs: this.#gapGraceMs, book });
       await book.save(tx);
       return counts;
     });

@@ -239,22 +239,22 @@ async function lockRun(database: PostgresDatabase, msMax: number): Promise<void>
 
 /** Moves the position on, before anything else: whoever comes second waits here for the first. */
 async function movePosition(tx: Transaction, commit: Commit, book: DigestBook): Promise<void> {
-  const { partition, fromOffset, nextOffset, watermarkMs } = commit;
-  const watermark = watermarkMs === null ? null : new Date(watermarkMs);
+  const { partition, fromOffset, nextOffset, watermarkMs, judgedToMs } = commit;
+  const times = [watermarkMs, judgedToMs].map((ms) => ms === null ? null : new Date(ms));
   const { touched } = fromOffset === 0
     ? await tx.query(
-      "INSERT INTO positions VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-      [partition, nextOffset, watermark],
+      "INSERT INTO positions VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+      [partition, nextOffset, ...times],
     )
     : await tx.query(
-      `UPDATE positions SET next_offset = $2, watermark = $3
-       WHERE partition = $1 AND next_offset = $4`,
-      [partition, nextOffset, watermark, fromOffset],
+      `UPDATE positions SET next_offset = $2, watermark = $3, judged_to = $4
+       WHERE partition = $1 AND next_offset = $5`,
+      [partition, nextOffset, ...times, fromOffset],
     );
   if (touched !== 1) {
     throw new FencedError(`partition ${partition} does not stand at ${fromOffset} any more`);
   }
-  bookPosition(book, partition, { nextOffset, watermarkMs });
+  bookPosition(book, partition, { nextOffset, timesMs: [watermarkMs, judgedToMs] });
 }
 
 async function writeState(tx: Transaction, commit: Commit, book: DigestBook): Promise<void> {

@@ -5,7 +5,15 @@ import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
 import { codeOf } from "./errors.ts";
 import { type Database, openFile, prepareCells } from "./library.ts";
-import { addToSum, type DaySum, emptySum, hashReading, type Slot } from "./reading_days.ts";
+import {
+  addToSum,
+  type DaySum,
+  emptySum,
+  hashReading,
+  MWH_AT,
+  type Slot,
+  sumColumns,
+} from "./reading_days.ts";
 import { findChangedSchema, migrateFile } from "./schema.ts";
 
 /** Tables without days, by partition; those named here have no partition either. */
@@ -37,11 +45,14 @@ const WRONG_TOTALS = `
   SELECT meter_id, source_partition FROM (
     SELECT meter_id, channel, source_partition, sum(readings) AS readings,
            sum(late_readings) AS late, sum(flagged_readings) AS flagged,
-           min(day * 86400000 + first_ms) AS first, max(day * 86400000 + last_ms) AS last
+           min(day * 86400000 + first_ms) AS first, max(day * 86400000 + last_ms) AS last,
+           sum(revised_readings) AS revised, max(last_offset) AS latest,
+           max(last_late_offset) AS latest_late
     FROM meter_days GROUP BY 1, 2, 3
   ) AS d FULL JOIN meter_totals t USING (meter_id, channel, source_partition)
-  WHERE (d.readings, d.late, d.flagged, d.first, d.last) IS NOT
-    (t.readings, t.late_readings, t.flagged_readings, t.first_ms, t.last_ms)
+  WHERE (d.readings, d.late, d.flagged, d.first, d.last, d.revised, d.latest, d.latest_late) IS NOT
+    (t.readings, t.late_readings, t.flagged_readings, t.first_ms, t.last_ms, t.revised_readings,
+     t.last_offset, t.last_late_offset)
   LIMIT ${MESSAGES_MAX}`;
 
 class Check {
@@ -108,7 +119,8 @@ class Check {
   #readDays(): void {
     const sums = prepareCells(
       this.#database,
-      `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms
+      `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms,
+              revised_readings, last_offset, last_late_offset
        FROM meter_days WHERE day = ? AND meter_id = ? AND channel = ? AND source_partition = ?`,
     );
     sums.setReadBigInts(true);
@@ -170,13 +182,15 @@ class Check {
     const meter = { id: hashOfText(meterId), channel: hashOfText(channel) };
     const claims = this.#claimsOf(partition);
     const sum = emptySum();
-    for (const [seconds, kwh, offset, delay = null, flags = []] of slots) {
+    for (const [seconds, kwh, offset, delay = null, flags = [], revisesKwh = null] of slots) {
       const ms = Math.round(seconds * 1000);
       const delaySeconds = delay ?? null;
-      const values = { timeMs: day * DAY_MS + ms, kwh, offset, delaySeconds, partition };
+      const value = { kwh, revisesKwh, offset, delaySeconds };
+      const values = { ...value, timeMs: day * DAY_MS + ms, partition };
       const flagsHash = flags.length === 0 ? null : hashOfText(flags.join(","));
       hashReading(this.#hash, meter, values, flagsHash).addTo(digest);
-      addToSum(sum, { ms, kwh, isLate: delaySeconds !== null, isFlagged: flags.length > 0 });
+      const isLate = delaySeconds !== null;
+      addToSum(sum, { ...value, ms, isLate, isFlagged: flags.length > 0 });
       claims.take(offset);
     }
     return sum;
@@ -274,9 +288,11 @@ function nameOf({ table, partition, day = NONE }: DigestKey): string {
 }
 
 /** Whether the columns of `meter_days` are those of a sum; one too large for a double is near it. */
-function isSum({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum, kept: bigint[]): boolean {
-  const [keptMwh] = kept.splice(3, 1).map(Number);
-  const others = [readings, late, flagged, firstMs, lastMs];
-  if (!others.every((value, at) => value === Number(kept[at]))) return false;
+function isSum(sum: DaySum, kept: readonly bigint[]): boolean {
+  const { mwh } = sum;
+  const keptMwh = Number(kept[MWH_AT]);
+  if (!sumColumns(sum).every((value, at) => at === MWH_AT || value === Number(kept[at]))) {
+    return false;
+  }
   return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
 }

@@ -89,6 +89,8 @@ export class JsonWriter {
         ? {}
         : { timestamp: formatTimestamp(rejected.timestampMs) }),
       ...(rejected.consumptionKwh === null ? {} : { consumption_kwh: rejected.consumptionKwh }),
+      ...(rejected.slotMs === undefined ? {} : { slot: formatTimestamp(rejected.slotMs) }),
+      ...(rejected.heldKwh === undefined ? {} : { held_kwh: rejected.heldKwh }),
       // Where the timestamp does not say when: the clock that the record was judged by.
       ...(rejected.atMs === rejected.timestampMs
         ? {}
