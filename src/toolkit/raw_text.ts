@@ -1,0 +1,51 @@
+/** A reading as a program has it. What is wrong with one is told by `take().rejected`. */
+export type JudgeReading = {
+  readonly meterId: string | number;
+  /** Event time: ISO 8601 (without an offset: in the option `timezone`), a Date, or epoch ms. */
+  readonly at: string | number | Date;
+  readonly kwh: number | string;
+  /** When it came to the head end, if that is known: nothing is FUTURE that came later. */
+  readonly receivedAt?: string | number | Date;
+  /** The interval that the meter says it has from this reading on. */
+  readonly intervalMinutes?: number;
+  /** Where it came from, for people; kept where it is rejected. */
+  readonly source?: string;
+};
+
+/** A reading as a raw record. Never throws: what cannot be read becomes a record that says so. */
+export function readingText(reading: JudgeReading): string {
+  if (typeof reading !== "object" || reading === null) return jsonText(reading);
+  return jsonText(() => {
+    const { meterId, at, kwh, receivedAt, intervalMinutes, source } = reading;
+    return {
+      meter_id: meterId,
+      timestamp: at,
+      consumption_kwh: kwh,
+      received_at: receivedAt,
+      interval_minutes: intervalMinutes,
+      source,
+    };
+  });
+}
+
+/** A tick as a raw record. */
+export function tickText(at: string | number | Date, isFinal: boolean): string {
+  return jsonText({ type: "tick", timestamp: at, final: isFinal ? true : undefined });
+}
+
+/**
+ * A value as JSON. Numbers that JSON has not are written as text, and so is a bigint, so that the
+ * rejected record shows them. No text where there is none: of a ring of objects, or a getter that throws.
+ */
+export function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(typeof value === "function" ? value() : value, sayable) ?? "";
+  } catch {
+    return ""; // whatever a stranger's object throws, its record is one that cannot be read
+  }
+}
+
+function sayable(_name: string, field: unknown): unknown {
+  const isSaid = typeof field !== "bigint" && (typeof field !== "number" || Number.isFinite(field));
+  return isSaid ? field : String(field);
+}
