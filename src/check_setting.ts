@@ -21,15 +21,16 @@ export function checkSetting(
       throw refuse('must be a time, such as "2005-01-01", in quotes');
     case "timezone":
       try {
-        return buildZone(String(value)).name;
+        if (typeof value === "string") return buildZone(value).name;
       } catch (error) {
         if (!(error instanceof Error)) throw error;
-        throw refuse('must be an IANA time zone, such as "Europe/London"');
       }
+      throw refuse('must be an IANA time zone, such as "Europe/London"');
     case "choice": {
       const choices = setting.choices ?? [];
-      if (!choices.includes(String(value))) throw refuse(`must be ${choices.join(" or ")}`);
-      return String(value);
+      const choice = typeof value === "boolean" ? String(value) : value;
+      if (typeof choice === "string" && choices.includes(choice)) return choice;
+      throw refuse(`must be ${choices.join(" or ")}`);
     }
     case "interval":
     case "tolerance":

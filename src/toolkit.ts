@@ -24,7 +24,7 @@ import { packParts, unpackParts } from "./toolkit/saved.ts";
 export { judgeOptions } from "./toolkit/options.ts";
 export { CodecError };
 export type { JudgeOptions } from "./toolkit/options.ts";
-export type { JudgeReading } from "./toolkit/raw_text.ts";
+export type { JudgeReading, TickOptions } from "./toolkit/raw_text.ts";
 export type { Ledger } from "./core/ledger.ts";
 export type { ProcessorOptions } from "./core/options.ts";
 export type { GapState, RejectReason } from "./core/outputs.ts";
@@ -62,7 +62,7 @@ export type Judge = {
    * Says that event time has come so far, though no reading came: this is what makes silence visible.
    * A `final` one ends a finite input: gaps that are open are told with the length known by then.
    */
-  tick(at: string | number | Date, options?: { readonly final?: boolean }): void;
+  tick(at: string | number | Date, options?: TickOptions): void;
   /** Takes what was said since the last call. */
   take(): Taken;
   /**
@@ -127,7 +127,7 @@ export function restoreJudge(
   options: JudgeOptions = {},
 ): Judge {
   const judging = readOptions(options);
-  const bytes = bytesOf(saved);
+  const bytes = saved instanceof ArrayBuffer ? new Uint8Array(saved) : bytesOf(saved);
   if (bytes === null) throw new TypeError("Cannot restore: saved must be bytes");
   const [judged, said, task, ...changelog] = unpackParts(bytes);
   const before: Judged = JSON.parse(decoder.decode(judged));
@@ -163,13 +163,10 @@ function refuseOther(name: string, now: string, before: string): void {
   throw new TypeError(`Cannot restore with ${name}=${now}: the state was judged by ${before}`);
 }
 
-/** Bytes as whatever a runtime keeps them in; null: they are none. */
+/** The bytes that a view shows; null: it is none. */
 function bytesOf(value: unknown): Uint8Array | null {
-  if (ArrayBuffer.isView(value)) {
-    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  }
-  const isBuffer = Object.prototype.toString.call(value) === "[object ArrayBuffer]";
-  return isBuffer ? new Uint8Array(value as ArrayBuffer) : null;
+  if (!ArrayBuffer.isView(value)) return null;
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
 function judgeOf(processor: Processor, judging: Judging, untaken: Taken): Judge {
@@ -209,7 +206,7 @@ function judgeOf(processor: Processor, judging: Judging, untaken: Taken): Judge 
           typeof record === "string" ? record : jsonText(record),
         ),
       ),
-    tick: (at, options) => fold(encoder.encode(tickText(at, options?.final === true))),
+    tick: (at, options) => fold(encoder.encode(tickText(at, options))),
     take() {
       collect();
       const taken = said;

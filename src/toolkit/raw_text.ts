@@ -28,9 +28,15 @@ export function readingText(reading: JudgeReading): string {
   });
 }
 
+/** What a tick is told besides its time. */
+export type TickOptions = { readonly final?: boolean };
+
 /** A tick as a raw record. */
-export function tickText(at: string | number | Date, isFinal: boolean): string {
-  return jsonText({ type: "tick", timestamp: at, final: isFinal ? true : undefined });
+export function tickText(at: string | number | Date, options?: TickOptions): string {
+  return jsonText(() => {
+    const isFinal = options?.final === true;
+    return { type: "tick", timestamp: at, final: isFinal ? true : undefined };
+  });
 }
 
 /**
