@@ -18,7 +18,13 @@ import type {
 } from "./core/wire/messages.ts";
 import { JsonWriter } from "./core/wire/output_json.ts";
 import { type JudgeOptions, type Judging, readOptions } from "./toolkit/options.ts";
-import { jsonText, type JudgeReading, readingText, tickText } from "./toolkit/raw_text.ts";
+import {
+  jsonText,
+  type JudgeReading,
+  readingText,
+  type TickOptions,
+  tickText,
+} from "./toolkit/raw_text.ts";
 import { packParts, unpackParts } from "./toolkit/saved.ts";
 
 export { judgeOptions } from "./toolkit/options.ts";
