@@ -152,9 +152,17 @@ export class Peer implements AsyncDisposable {
   }
 }
 
-function hostPeer(file: string): Peer {
+/** Starts a host, and tells it what to open. */
+async function hostPeer(file: string, opened: unknown): Promise<Peer> {
   const module = new URL(file, import.meta.url).pathname;
-  return new Peer(Deno.execPath(), ["run", ...HOST_OPTIONS, ...PERMISSIONS, module]);
+  const peer = new Peer(Deno.execPath(), ["run", ...HOST_OPTIONS, ...PERMISSIONS, module]);
+  try {
+    await peer.ask(opened);
+    return peer;
+  } catch (error) {
+    await peer[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** A script under Node, from a file of the folder. */
@@ -163,6 +171,9 @@ export async function openNode(script: string, folder: string): Promise<Peer> {
   await Deno.writeTextFile(path, script);
   return new Peer("node", [path]);
 }
+
+/** The behaviour of workerd that is asked for: that of this day. */
+const COMPATIBILITY_DATE = "2026-07-01";
 
 /** A worker in workerd. */
 export type Workerd = AsyncDisposable & {
@@ -174,8 +185,8 @@ export async function openWorkerd(
   script: string,
   bindings: Readonly<Record<string, unknown>> = {},
 ): Promise<Workerd> {
-  const peer = hostPeer("./workerd_host.ts");
-  await peer.ask({ modules: true, script, compatibilityDate: "2026-07-01", ...bindings });
+  const options = { modules: true, script, compatibilityDate: COMPATIBILITY_DATE, ...bindings };
+  const peer = await hostPeer("./workerd_host.ts", options);
   return {
     ask: (request) => peer.ask(request),
     [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
@@ -189,9 +200,9 @@ export type Chromium = AsyncDisposable & {
 
 /** Opens a page with a module of its own. */
 export async function openChromium(html: string, js: string): Promise<Chromium> {
-  const peer = hostPeer("./chromium_host.ts");
   const program = await chromiumProgram() ?? "chromium";
-  await peer.ask({ program, html, js } satisfies ChromiumPage);
+  const opened: ChromiumPage = { program, html, js };
+  const peer = await hostPeer("./chromium_host.ts", opened);
   return {
     ask: (request) => peer.ask(request),
     [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),

@@ -2,6 +2,8 @@
  * Runs workers in workerd, by miniflare. A process of its own, with a lock file of its own: see
  * packages.ts. The first line is miniflare's options.
  */
+import process from "node:process";
+import type { Readable } from "node:stream";
 import { host } from "./host.ts";
 import { MINIFLARE } from "./packages.ts";
 
@@ -43,10 +45,16 @@ async function answer(worker: Miniflare, request: WorkerdRequest): Promise<Worke
   return { status: response.status, headers, text: await response.text() };
 }
 
+/** What a worker prints is no answer. */
+function handleRuntimeStdio(stdout: Readable, stderr: Readable): void {
+  stdout.resume();
+  stderr.pipe(process.stderr);
+}
+
 if (import.meta.main) {
   await host(async (options: Record<string, unknown>) => {
     const { Miniflare } = await import(MINIFLARE);
-    const worker: Miniflare = new Miniflare(options);
+    const worker: Miniflare = new Miniflare({ ...options, handleRuntimeStdio });
     await worker.ready;
     return {
       answer: (request: WorkerdRequest) => answer(worker, request),
