@@ -70,7 +70,8 @@ async function lackOfPackage(name: string): Promise<string | null> {
 
 const HOST_OPTIONS = ["--no-config", `--lock=${LOCK}`, "--frozen", "--node-modules-dir=none"];
 
-async function chromiumProgram(): Promise<string | null> {
+/** Where Chromium is; null: it is not here. */
+export async function chromiumProgram(): Promise<string | null> {
   for (const program of CHROMIUM_PROGRAMS) {
     const path = await said("sh", ["-c", `command -v ${program}`]);
     if (path !== null) return path;
