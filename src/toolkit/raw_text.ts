@@ -18,9 +18,9 @@ export function readingText(reading: JudgeReading): string {
   return jsonText(() => {
     const { meterId, at, kwh, receivedAt, intervalMinutes, source } = reading;
     return {
-      meter_id: meterId,
-      timestamp: at,
-      consumption_kwh: kwh,
+      meter_id: sayable(meterId),
+      timestamp: sayable(at),
+      consumption_kwh: sayable(kwh),
       received_at: receivedAt,
       interval_minutes: intervalMinutes,
       source,
@@ -35,23 +35,24 @@ export type TickOptions = { readonly final?: boolean };
 export function tickText(at: string | number | Date, options?: TickOptions): string {
   return jsonText(() => {
     const isFinal = options?.final === true;
-    return { type: "tick", timestamp: at, final: isFinal ? true : undefined };
+    return { type: "tick", timestamp: sayable(at), final: isFinal ? true : undefined };
   });
 }
 
 /**
- * A value as JSON. Numbers that JSON has not are written as text, and so is a bigint, so that the
- * rejected record shows them. No text where there is none: of a ring of objects, or a getter that throws.
+ * A value as JSON, or what a function gives. No text where there is none: of a ring of objects, or a
+ * getter that throws.
  */
 export function jsonText(value: unknown): string {
   try {
-    return JSON.stringify(typeof value === "function" ? value() : value, sayable) ?? "";
+    return JSON.stringify(typeof value === "function" ? value() : sayable(value)) ?? "";
   } catch {
     return ""; // whatever a stranger's object throws, its record is one that cannot be read
   }
 }
 
-function sayable(_name: string, field: unknown): unknown {
+/** A field as JSON can say it: numbers that JSON has not become text, so that people see them. */
+function sayable(field: unknown): unknown {
   const isSaid = typeof field !== "bigint" && (typeof field !== "number" || Number.isFinite(field));
   return isSaid ? field : String(field);
 }
