@@ -19,9 +19,9 @@ import type {
 import { JsonWriter } from "./core/wire/output_json.ts";
 import { type JudgeOptions, type Judging, readOptions } from "./toolkit/options.ts";
 import {
-  jsonText,
   type JudgeReading,
   readingText,
+  recordText,
   type TickOptions,
   tickText,
 } from "./toolkit/raw_text.ts";
@@ -142,16 +142,7 @@ export function restoreJudge(
   }
   const processor = new Processor(judging.processor, decodeTask(task));
   for (const payload of changelog) applyChanges(payload, processor);
-  const { intervalMsByMeter } = judging.processor;
-  const intervalsBefore = new Map(before.meters);
-  for (const id of [...intervalMsByMeter.keys(), ...intervalsBefore.keys()]) {
-    if (processor.meters.find(id) < 0) continue;
-    const [now, then] = [intervalMsByMeter, intervalsBefore].map((intervals) => {
-      const intervalMs = intervals.get(id);
-      return intervalMs === undefined ? "none" : `${intervalMs / 60_000}`;
-    });
-    refuseOther(`meters.${id}`, now, then);
-  }
+  refuseOtherIntervals(processor, new Map(before.meters));
   finishRestore(processor);
   return judgeOf(processor, judging, JSON.parse(decoder.decode(said)));
 }
@@ -167,6 +158,22 @@ type Judged = {
 function refuseOther(name: string, now: string, before: string): void {
   if (now === before) return;
   throw new TypeError(`Cannot restore with ${name}=${now}: the state was judged by ${before}`);
+}
+
+/** The same of the intervals of meters that have come. */
+function refuseOtherIntervals(
+  { meters, options: { intervalMsByMeter } }: Processor,
+  before: ReadonlyMap<string, number>,
+): void {
+  for (const id of [...intervalMsByMeter.keys(), ...before.keys()]) {
+    if (meters.find(id) < 0) continue;
+    refuseOther(`meters.${id}`, minutesOf(intervalMsByMeter, id), minutesOf(before, id));
+  }
+}
+
+function minutesOf(intervals: ReadonlyMap<string, number>, id: string): string {
+  const intervalMs = intervals.get(id);
+  return intervalMs === undefined ? "none" : `${intervalMs / 60_000}`;
 }
 
 /** The bytes that a view shows; null: it is none. */
@@ -206,12 +213,7 @@ function judgeOf(processor: Processor, judging: Judging, untaken: Taken): Judge 
 
   return {
     reading: (reading) => fold(encoder.encode(readingText(reading))),
-    record: (record) =>
-      fold(
-        bytesOf(record) ?? encoder.encode(
-          typeof record === "string" ? record : jsonText(record),
-        ),
-      ),
+    record: (record) => fold(bytesOf(record) ?? encoder.encode(recordText(record))),
     tick: (at, options) => fold(encoder.encode(tickText(at, options))),
     take() {
       collect();

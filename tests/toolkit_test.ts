@@ -104,7 +104,6 @@ Deno.test("createJudge() throws a TypeError that names the option which cannot b
       const isNamed = (error: unknown) =>
         error instanceof TypeError && error.message.startsWith(`Cannot use ${name}`);
       const shown = `${name}: ${String(value)}`;
-      // Not refused: null is how one says that there is no clock.
       assert.throws(() => createJudge(untyped({ [name]: value })), isNamed, shown);
       assert.throws(() => judgeOptions(untyped({ [name]: value })), isNamed, shown);
     }
@@ -311,4 +310,29 @@ Deno.test("restoreJudge() reads bytes in whatever a runtime keeps them, and no d
   for (const none of [undefined, null, "GWJ", [], {}]) {
     assert.throws(() => restoreJudge(none as unknown as Uint8Array), TypeError);
   }
+});
+
+Deno.test("restoreJudge() reads the state that the first version of it wrote, frozen", async () => {
+  const file = new URL("./golden/state/judge_v1.txt", import.meta.url);
+  const text = atob((await Deno.readTextFile(file)).replaceAll("\n", ""));
+  const saved = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const judge = restoreJudge(saved, { intervalMinutes: 30, meters: { "é": 15 }, nowMs: null });
+  assert.equal(judge.watermark, "2013-01-01T11:30:00Z");
+  assert.deepEqual([judge.ledger.raw, judge.ledger.ok], [3, 3]);
+  const before = judge.take();
+  assert.equal(before.accepted.length, 3);
+  assert.deepEqual(
+    new Set(before.gaps.map(({ gap_id, state }) => `${gap_id} ${state}`)),
+    new Set([
+      "M1@2013-01-01T10:30:00Z CLOSED",
+      "é@2013-01-01T10:15:00Z OPEN",
+    ]),
+  );
+  judge.reading({ meterId: "M1", at: "2013-01-01T11:30:00Z", kwh: 0.3 });
+  judge.reading({ meterId: "M1", at: "2013-01-01T11:00:00Z", kwh: 0.3 });
+  const { rejected, gaps } = judge.take();
+  assert.deepEqual(rejected.map(({ reason }) => reason), ["DUPLICATE"]);
+  assert.deepEqual(gaps.map((gap) => [gap.gap_id, gap.missing_intervals]), [
+    ["M1@2013-01-01T10:30:00Z", 1],
+  ]);
 });

@@ -14,7 +14,7 @@ export type JudgeReading = {
 
 /** A reading as a raw record. Never throws: what cannot be read becomes a record that says so. */
 export function readingText(reading: JudgeReading): string {
-  if (typeof reading !== "object" || reading === null) return jsonText(reading);
+  if (typeof reading !== "object" || reading === null) return jsonText(() => reading);
   return jsonText(() => {
     const { meterId, at, kwh, receivedAt, intervalMinutes, source } = reading;
     return {
@@ -39,13 +39,15 @@ export function tickText(at: string | number | Date, options?: TickOptions): str
   });
 }
 
-/**
- * A value as JSON, or what a function gives. No text where there is none: of a ring of objects, or a
- * getter that throws.
- */
-export function jsonText(value: unknown): string {
+/** Whatever is handed in as a raw record. */
+export function recordText(record: unknown): string {
+  return typeof record === "string" ? record : jsonText(() => sayable(record));
+}
+
+/** JSON of what `say` gives; no text where there is none: of a ring of objects, a getter that throws. */
+function jsonText(say: () => unknown): string {
   try {
-    return JSON.stringify(typeof value === "function" ? value() : sayable(value)) ?? "";
+    return JSON.stringify(say()) ?? "";
   } catch {
     return ""; // whatever a stranger's object throws, its record is one that cannot be read
   }
