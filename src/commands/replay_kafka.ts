@@ -129,7 +129,7 @@ async function playIntoTopic(
 
 /** @throws {RunError} when another number than the topics' was asked for */
 async function countPartitions(setup: KafkaSetup, { command, ...play }: Play): Promise<number> {
-  const partitions = await checkTopics(setup);
+  const { partitions } = await checkTopics(setup);
   if (play.partitions === null || play.partitions === partitions) return partitions;
   throw new RunError(
     `Cannot ${command} with --partitions="${play.partitions}": ` +

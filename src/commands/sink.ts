@@ -71,7 +71,7 @@ export async function sink(args: string[]): Promise<number> {
   const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
-    const partitions = await checkTopics(setup);
+    const { partitions } = await checkTopics(setup);
     await awaitSchema(url, stop.signal);
     const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
     logEvent({ level: "info", event: "started", fields });

@@ -4,6 +4,7 @@ import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka/connections.ts";
 import type { Config } from "../settings.ts";
 import { LogError, type LogReader } from "../engine/log/ports.ts";
 import { topicNames, type Topics } from "../engine/log/records.ts";
+import { losingTopics, producersClock, type TopicFault } from "../engine/log/topic_settings.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { say, systemClock } from "../console/shell.ts";
 
@@ -202,12 +203,19 @@ export function committedReader(
   });
 }
 
+/** Topics that can be worked on. */
+export type TopicsChecked = {
+  readonly partitions: number;
+  readonly warnings: readonly TopicFault[];
+};
+
 /**
- * How many partitions the raw topic has.
+ * How many partitions the raw topic has, and what a person should know of the topics.
  *
- * @throws {RunError} when a topic of the pipeline is not there, or has another number of them
+ * @throws {RunError} when a topic of the pipeline is not there, has another number of them, or loses
+ * records by its settings
  */
-export async function checkTopics({ log, topics }: KafkaSetup): Promise<number> {
+export async function checkTopics({ log, topics }: KafkaSetup): Promise<TopicsChecked> {
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
   try {
     const names = Object.values(topics);
@@ -229,7 +237,10 @@ export async function checkTopics({ log, topics }: KafkaSetup): Promise<number> 
         "all topics of a pipeline need as many: give the raw topic's number to the others",
       );
     }
-    return partitions;
+    const [loses] = losingTopics(found, topics);
+    if (loses !== undefined) throw new RunError(`Cannot use the topics: ${loses.fault}`, loses.fix);
+    const clock = producersClock(found, topics);
+    return { partitions, warnings: clock === null ? [] : [clock] };
   } finally {
     await admin.close();
   }

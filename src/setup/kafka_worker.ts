@@ -1,5 +1,5 @@
 import type { Config } from "../settings.ts";
-import { processorOptions } from "../judging.ts";
+import { judgingFingerprint, processorOptions } from "../judging.ts";
 import type { WorkerEvent } from "../engine/event.ts";
 import { type PartitionStatus, Worker } from "../engine/log/worker.ts";
 import type { LogError } from "../engine/log/ports.ts";
@@ -52,6 +52,7 @@ export async function runKafkaWorker(
   }, {
     topics,
     group,
+    judging: await judgingFingerprint(config),
     processorOptions: (partition) => processorOptions(config, partition, null),
     commitRecordsMax: config.commit_records_max,
     commitIntervalMs: config.commit_interval_ms,

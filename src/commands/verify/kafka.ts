@@ -44,7 +44,7 @@ export async function verifyKafka(
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
     await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
-    const partitions = await checkTopics(setup);
+    const { partitions } = await checkTopics(setup);
     const progress = shellProgress({
       verb: "verifying",
       rowsTotal: null,

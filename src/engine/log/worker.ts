@@ -21,7 +21,7 @@ import {
 } from "./ports.ts";
 import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
-import { LogStore } from "./store.ts";
+import { type Judging, LogStore } from "./store.ts";
 
 /** The log that a worker works on. */
 export type WorkerLog = {
@@ -37,6 +37,8 @@ export type WorkerLog = {
 export type WorkerOptions = {
   readonly topics: Topics;
   readonly group: string;
+  /** What readings are judged by. */
+  readonly judging: Judging;
   readonly processorOptions: (partition: number) => ProcessorOptions;
   readonly commitRecordsMax: number;
   readonly commitIntervalMs: number;
@@ -193,13 +195,14 @@ export class Worker {
   /** Restores a partition's task, to read on from there. */
   async #restore(held: WorkerPartition, signal: AbortSignal): Promise<() => void> {
     const { partition } = held;
-    const { topics, group, clock, processorOptions, changelogBytesMin } = this.#options;
+    const { topics, group, judging, clock, processorOptions, changelogBytesMin } = this.#options;
     const { admin } = this.#log;
     const startedAtMs = clock.nowMs();
     const store = new LogStore({
       partition,
       topics,
       group,
+      judging,
       membership: () => this.#holdings.membership(partition),
       committer: held.committer,
       admin,

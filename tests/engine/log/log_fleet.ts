@@ -5,7 +5,7 @@ import type { TaskState } from "../../../src/core/task_state.ts";
 import type { LogRecords } from "../../../src/engine/log/ports.ts";
 import { outputRecords, topicNames } from "../../../src/engine/log/records.ts";
 import { verifyPartition } from "../../../src/engine/verify/partition.ts";
-import { LogStore } from "../../../src/engine/log/store.ts";
+import { type Judging, LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
@@ -32,6 +32,8 @@ export type Fleet = {
   readonly group: MemoryGroup;
   readonly partitions: number;
   readonly options: (partition: number) => ProcessorOptions;
+  /** What its readings are judged by; a test of settings that change sets others. */
+  judging: Judging;
 };
 
 export type Process = {
@@ -52,6 +54,7 @@ export function emptyFleet(partitions: number, changes: Partial<OracleOptions> =
     group: new MemoryGroup(partitions),
     partitions,
     options: (partition) => coreOptions({ ...MIXED_SETTINGS, ...changes }, partition),
+    judging: { hash: "0", values: { grace_period_seconds: "900" } },
   };
 }
 
@@ -129,6 +132,7 @@ export function startProcess(fleet: Fleet, options: ProcessOptions = {}): Proces
   const worker = new Worker(client.workerLog(GROUP), {
     topics: TOPICS,
     group: GROUP,
+    judging: fleet.judging,
     processorOptions: fleet.options,
     commitRecordsMax: 16,
     commitIntervalMs: 100,
@@ -260,6 +264,7 @@ export function openStore(fleet: Fleet, partition: number, client = reliable(fle
     partition,
     topics: TOPICS,
     group: GROUP,
+    judging: fleet.judging,
     membership: () => ({ memberId: "", generation: -1 }),
     committer: client.committer(`${GROUP}-${partition}`),
     admin: client.admin(),
