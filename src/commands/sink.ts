@@ -4,6 +4,7 @@ import { PostgresSink } from "../adapters/postgres/sink.ts";
 import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
 import { OtherLogError } from "../engine/ports.ts";
 import { StoreAwayError } from "../engine/sink/ports.ts";
+import { storeEvent } from "../engine/sink/store_event.ts";
 import { RunError } from "../console/errors.ts";
 import { readArguments } from "../console/arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
@@ -157,14 +158,13 @@ async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
   for (let isAway = false;; isAway = true) {
     try {
       await checkSchema(url);
-      if (isAway) logEvent({ level: "info", event: "database_back", fields: {} });
+      if (isAway) logEvent(storeEvent(null));
       return;
     } catch (error) {
       signal.throwIfAborted();
       const away = awayOf(error);
       if (!(away instanceof StoreAwayError)) throw error;
-      const fields = { error: away.message, hint: away.hint ?? null };
-      if (!isAway) logEvent({ level: "warn", event: "database_away", fields });
+      if (!isAway) logEvent(storeEvent(away));
       await systemClock.sleep(SCHEMA_RETRY_MS, signal);
       signal.throwIfAborted();
     }

@@ -19,7 +19,7 @@ import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
-import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
+import { duplicateOf, type Kept, rejectedOf, timeOfRejected } from "./rejected.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
@@ -389,12 +389,12 @@ export class Processor {
         judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
       }
     }
-    const atMs = isInTime || Number.isNaN(arrivedMs) ? timestampMs : arrivedMs;
+    const atMs = isInTime ? timeOfRejected(this, timestampMs, arrivedMs) : arrivedMs;
     this.#step.outputs.rejected.push(rejectedOf(parsed, reason, {
       offset: this.#step.offset,
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
       kept: this.#kept(),
-      atMs: Number.isNaN(atMs) ? 0 : atMs,
+      atMs: Number.isNaN(atMs) ? Number.isNaN(timestampMs) ? 0 : timestampMs : atMs,
     }));
   }
 }

@@ -2,7 +2,9 @@ import { openForSchema, readSchema } from "../adapters/postgres/migrate.ts";
 import { type Answer, PostgresDatabase } from "../adapters/postgres/database.ts";
 import { hintOf } from "../adapters/postgres/errors.ts";
 import type { TimescaleOptions } from "../adapters/postgres/timescale.ts";
+import { SSL_MODES } from "../adapters/postgres/tls.ts";
 import type { Config } from "../settings.ts";
+import { redacted } from "../console/redact.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 
 /** Options that every command talking to a database has. */
@@ -36,7 +38,7 @@ export function databaseUrl(command: string, config: Config, given: string | und
       "--database postgres://user:password@host/name, or GRIDWATCH_DATABASE_URL",
     );
   }
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return url;
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return completed(url, config);
   throw new UsageError(
     `Cannot ${command} with --database="${shownUrl(url)}": ` +
       "must be postgres://user:password@host:port/name",
@@ -59,12 +61,38 @@ export function databaseMeant(
   return isMeant ? databaseUrl(command, config, database) : null;
 }
 
+/** A URL with the password and the authorities that the settings name files of. */
+function completed(text: string, config: Config): string {
+  const url = new URL(text);
+  const passwordFile = config["database.password_file"];
+  const caFile = config["database.tls_ca_file"];
+  if (passwordFile !== "" && url.password === "") {
+    if (url.hostname === "") url.hostname = "localhost"; // a URL has no user without a host
+    url.password = encodeURIComponent(readFile(passwordFile));
+  }
+  const mode = url.searchParams.get("sslmode") ?? url.searchParams.get("ssl");
+  if (mode !== null && !SSL_MODES.some((one) => one === mode)) {
+    throw new UsageError(`Cannot use sslmode=${mode}: must be ${SSL_MODES.join(" or ")}`);
+  }
+  if (caFile !== "" && !url.searchParams.has("sslrootcert")) {
+    readFile(caFile); // named now where it cannot be read, and not once for each connection
+    url.searchParams.set("sslrootcert", caFile);
+  }
+  return url.href;
+}
+
+function readFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    throw new RunError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 /** A database's address without its password. */
 export function shownUrl(url: string): string {
-  if (!URL.canParse(url)) return "(not a URL)";
-  const parsed = new URL(url);
-  if (parsed.password !== "") parsed.password = "***";
-  return parsed.href;
+  if (!url.includes("://")) return "(not a URL)";
+  return redacted(url.replace(/[\s"]/g, encodeURIComponent));
 }
 
 /**

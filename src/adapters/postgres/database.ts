@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import postgres from "postgres";
+import { driverTls, NoTlsError, readTls } from "./tls.ts";
 
 /** Rows of one statement. */
 export type Answer = { readonly columns: string[]; readonly rows: Record<string, unknown>[] };
@@ -125,9 +126,13 @@ class Connection implements Transaction {
   /** Statements under way: the driver forgets those sent between an error and the end it causes. */
   readonly #pending = new Set<(error: Error) => void>();
   #isLost = false;
+  #isWithoutTls = false;
 
   constructor(url: string, options: DatabaseOptions) {
-    this.#sql = connect(url, options, () => this.#lose());
+    this.#sql = connect(url, options, {
+      lost: () => this.#lose(),
+      noTls: () => this.#isWithoutTls = true,
+    });
   }
 
   get isLost(): boolean {
@@ -229,6 +234,9 @@ class Connection implements Transaction {
     this.#pending.add(reject);
     try {
       return await Promise.race([statement, lost]);
+    } catch (error) {
+      // The driver goes on with a greeting that such a server takes for nonsense.
+      throw this.#isWithoutTls ? new NoTlsError("the server has no TLS", { cause: error }) : error;
     } finally {
       this.#pending.delete(reject);
     }
@@ -243,10 +251,20 @@ class Connection implements Transaction {
   }
 }
 
-function connect(url: string, options: DatabaseOptions, onLost: () => void): postgres.Sql {
+/** What a connection hears of its socket. */
+type SocketHearer = {
+  readonly lost: () => void;
+  /** The server was asked for TLS, and has none. */
+  readonly noTls: () => void;
+};
+
+function connect(text: string, options: DatabaseOptions, on: SocketHearer): postgres.Sql {
   const { name, readOnly = false, statementMsMax } = options;
-  return postgres(url, {
+  const tls = readTls(text);
+  let reached = "";
+  return postgres(tls.url, {
     max: 1,
+    ssl: driverTls(tls, () => reached),
     connect_timeout: (options.connectMsMax ?? CONNECT_MS_MAX) / 1000,
     max_lifetime: null,
     // Statements are made of settings and counts: named ones would pile up, and poolers dislike them.
@@ -262,20 +280,28 @@ function connect(url: string, options: DatabaseOptions, onLost: () => void): pos
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     } as Record<string, unknown>,
     // Once TLS has begun, the socket's own listeners are gone: then the driver alone hears of its end.
-    onclose: onLost,
-    socket: socketOnce(onLost),
+    onclose: on.lost,
+    socket: socketOnce((address) => {
+      reached = address.host[0];
+      const socket = openSocket(address, on.lost);
+      if (tls.mustEncrypt) socket.once("data", ([first]) => first === NO_TLS && on.noTls());
+      return socket;
+    }),
   } as postgres.Options<Record<string, never>>);
 }
 
 /** The driver would go on with another connection in the middle of a transaction: it gets none. */
-function socketOnce(onLost: () => void): (address: Address) => Socket {
+function socketOnce(open: (address: Address) => Socket): (address: Address) => Socket {
   let isOpened = false;
   return (address) => {
     if (isOpened) throw new ConnectionLostError("the connection was lost");
     isOpened = true;
-    return openSocket(address, onLost);
+    return open(address);
   };
 }
+
+/** The server's answer to a client that asks for TLS: the letter N. */
+const NO_TLS = 78;
 
 type Address = { host: string[]; port: number[]; path?: string | false };
 
@@ -284,7 +310,10 @@ type Address = { host: string[]; port: number[]; path?: string | false };
  * of what went before it, 40 to 90 ms each time. It is given out while it still connects; the driver
  * hears of a failure from the socket's events.
  */
-function openSocket({ host, port, path }: Address, onLost: () => void): Socket {
+function openSocket(
+  { host, port, path }: Address,
+  onLost: () => void,
+): Socket {
   const socket = new Socket();
   socket.once("error", onLost);
   socket.once("close", onLost);

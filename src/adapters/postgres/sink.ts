@@ -7,10 +7,11 @@ import {
   type SinkStore,
   StoreAwayError,
 } from "../../engine/sink/ports.ts";
+import { splitCommit } from "../../engine/sink/split.ts";
 import { isPlayedInto } from "../../tables/migrations.ts";
 import { answered, type Answering, transacted } from "./answered.ts";
 import type { PostgresDatabase, Transaction } from "./database.ts";
-import { isRefusal } from "./errors.ts";
+import { isRefusal, isTooMuch } from "./errors.ts";
 import {
   type EncodedRows,
   encodeRuns,
@@ -81,14 +82,25 @@ export class PostgresSink implements SinkStore {
     }));
   }
 
+  /** A commit that is too much for the server at once is written in parts, one after another. */
   async commit(commit: SinkCommit): Promise<SinkCommitted> {
     const encoded = encodeRuns(commit.runs, commit.partition);
-    const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
-      if (!(error instanceof StoreAwayError && isRefusal(error.cause))) throw error;
-      return this.#write(commit, (tx) => writeAccepted(tx, commit));
-    });
-    this.#touch(encoded);
-    return written;
+    try {
+      const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
+        if (!isRefusal(error.cause)) throw error;
+        return this.#write(commit, (tx) => writeAccepted(tx, commit));
+      });
+      this.#touch(encoded);
+      return written;
+    } catch (error) {
+      const parts = error instanceof StoreAwayError && isTooMuch(error.cause)
+        ? splitCommit(commit)
+        : null;
+      if (parts === null) throw error;
+      const first = await this.commit(parts[0]);
+      const rest = await this.commit(parts[1]);
+      return { rows: first.rows + rest.rows, refused: first.refused + rest.refused };
+    }
   }
 
   /** One window at a time; of those that cannot be computed now the first says why. */

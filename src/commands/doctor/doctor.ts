@@ -19,7 +19,7 @@ import {
 } from "./database.ts";
 import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./grafana.ts";
 import { kafkaChecks, type KafkaPorts, readProcessed } from "./kafka.ts";
-import { openDatabase } from "../../setup/database.ts";
+import { databaseUrl, openDatabase } from "../../setup/database.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
 import { closeInTime, loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
 import { formatTable } from "../../console/table.ts";
@@ -115,7 +115,7 @@ async function lookAround(
   const kafka = await ports.openKafka(config).catch((error: unknown) => ({ error }));
   const database = databaseChecks({
     url: given.database ?? (config["database.url"] || null),
-    open: ports.openDatabase,
+    open: async (url) => await ports.openDatabase(databaseUrl("doctor", config, url)),
     readMigrations: migrationsOf,
     processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,

@@ -55,12 +55,20 @@ export type SinkStore = {
   settle(): Promise<void>;
 };
 
-/** The store does not take anything now. `hint` names a way out. */
+/**
+ * The store does not take anything now. `hint` names a way out; `sqlstate` says that it answers, and
+ * why it refuses; null: it is away.
+ */
 export class StoreAwayError extends Error {
   override name = "StoreAwayError";
   readonly hint: string | undefined;
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  readonly sqlstate: string | null;
+  constructor(
+    message: string,
+    options: { hint?: string; sqlstate?: string; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
+    this.sqlstate = options.sqlstate ?? null;
   }
 }

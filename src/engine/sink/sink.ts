@@ -15,6 +15,7 @@ import type { Topics } from "../log/records.ts";
 import type { Clock } from "../ports.ts";
 import { type SinkKind, type SinkStore, StoreAwayError } from "./ports.ts";
 import { SinkQueue } from "./queue.ts";
+import { storeEvent } from "./store_event.ts";
 
 /** The log that a sink reads. The reader gives committed records with keys and origins. */
 export type SinkLog = {
@@ -91,7 +92,8 @@ export class Sink {
   readonly #kinds: ReadonlyMap<string, SinkKind | null>;
   readonly #holdings: Holdings<SinkPartition>;
   #commits = 0;
-  #isAway = false;
+  /** What keeps the store from taking anything: a SQLSTATE, or `away`; empty: nothing does. */
+  #trouble = "";
   #settleDueAtMs = Infinity;
   #settleRestUntilMs = 0;
   #settling: Promise<void> | null = null;
@@ -279,14 +281,12 @@ export class Sink {
     });
   }
 
-  /** Says when the store gets away and when it is back, not each try. */
+  /** Says what the store's trouble is when it begins or is another, and its end, not each try. */
   #hear(trouble: StoreAwayError | null): void {
-    if ((trouble !== null) === this.#isAway) return;
-    this.#isAway = trouble !== null;
-    if (trouble === null) this.#say("info", "database_back", {});
-    else {
-      this.#say("warn", "database_away", { error: trouble.message, hint: trouble.hint ?? null });
-    }
+    const kind = trouble === null ? "" : trouble.sqlstate ?? "away";
+    if (kind === this.#trouble) return;
+    this.#trouble = kind;
+    this.#options.onEvent(storeEvent(trouble));
   }
 
   #settleWhenDue(nowMs: number): void {
