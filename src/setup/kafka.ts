@@ -12,6 +12,11 @@ import { say, systemClock } from "../console/shell.ts";
 export type KafkaSetup = {
   readonly log: KafkaLog;
   readonly topics: Topics;
+  /**
+   * The group of the processors, and the start of their transactional ids: that of the settings,
+   * and of the raw topic. Pipelines of two prefixes do not take each other's partitions.
+   */
+  readonly group: string;
   readonly config: Config;
   readonly onTrouble: OnTrouble;
 };
@@ -91,7 +96,9 @@ export async function openKafka(
   };
   const hear = once(onTrouble);
   const log = new KafkaLog(options, hear);
-  return { log, topics: topicNames(config["kafka.topic_prefix"]), config, onTrouble: hear };
+  const topics = topicNames(config["kafka.topic_prefix"]);
+  const group = `${config["kafka.group"]}-${topics.raw}`;
+  return { log, topics, group, config, onTrouble: hear };
 }
 
 /**

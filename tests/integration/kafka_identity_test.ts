@@ -135,13 +135,13 @@ async function deleteStateBefore(pipeline: Pipeline, offset: number): Promise<vo
   const path = `${pipeline.folder}/delete.json`;
   const partitions = [{ topic, partition: 0, offset }];
   await Deno.writeTextFile(path, JSON.stringify({ partitions, version: 1 }));
-  await setPolicy(pipeline, topic, "delete"); // else the broker refuses to
+  await setPolicy(topic, "delete"); // else the broker refuses to
   const before = ["--offset-json-file", path];
   await tool("org.apache.kafka.tools.DeleteRecordsCommand", ...before);
-  await setPolicy(pipeline, topic, "compact");
+  await setPolicy(topic, "compact");
 }
 
-async function setPolicy(pipeline: Pipeline, topic: string, policy: string): Promise<void> {
+async function setPolicy(topic: string, policy: string): Promise<void> {
   const named = ["--entity-type", "topics", "--entity-name", topic];
   const change = ["--alter", "--add-config", `cleanup.policy=${policy}`];
   await tool("kafka.admin.ConfigCommand", ...named, ...change);
@@ -171,7 +171,7 @@ pipelineTest(
     await pipeline.createTopics();
     const { changelog, raw } = pipeline.topics;
     for (const [topic, policy] of [[changelog, "delete"], [raw, "compact"]]) {
-      await setPolicy(pipeline, topic, policy);
+      await setPolicy(topic, policy);
       const { code, stderr } = await pipeline.run("process", ...pipeline.brokers);
       assert.equal(code, 1);
       assert.match(
@@ -179,7 +179,7 @@ pipelineTest(
         new RegExp(`${topic} has cleanup\\.policy=${policy}: \\w+ will be lost`),
       );
       assert.match(stderr, /hint: kafka-configs --alter/);
-      await setPolicy(pipeline, topic, topic === changelog ? "compact" : "delete");
+      await setPolicy(topic, topic === changelog ? "compact" : "delete");
     }
   },
 );
@@ -225,3 +225,35 @@ pipelineTest(
     await terminate(processor);
   },
 );
+
+pipelineTest(
+  "two prefixes under one kafka.group are judged each to their end",
+  async (pipeline) => {
+    const settings = { KAFKA_GROUP: pipeline.name };
+    await withPipeline(kafka.brokers, { partitions: 1, settings }, async (other) => {
+      for (const [n, each] of [pipeline, other].entries()) {
+        await each.createTopics();
+        await sendReadings(each, { meter: `M${n}`, count: 20 });
+      }
+      const processors = [pipeline.process(), other.process()];
+      for (const each of [pipeline, other]) {
+        await until("all is judged", async () => await validatedCount(each) === 20);
+      }
+      for (const processor of processors) assert.equal((await terminate(processor)).code, 0);
+      for (const each of [pipeline, other]) assert.equal((await each.verify()).code, 0);
+    });
+  },
+);
+
+pipelineTest("verify exits 3 when a partition is missing", async (pipeline) => {
+  await pipeline.createTopics();
+  await sendReadings(pipeline, { count: 20 });
+  const { code, found, stderr } = await pipeline.verify();
+  assert.equal(code, 3);
+  assert.deepEqual(found.not_compared, [0]);
+  assert.equal(found.balanced, false);
+  assert.match(
+    stderr,
+    /partition 0 is missing: it has raw records, and nothing of it is processed/,
+  );
+});

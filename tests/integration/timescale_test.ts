@@ -104,8 +104,8 @@ async function hypertablesOf(url: string): Promise<unknown[]> {
 timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", async () => {
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
-    ...["001_init", "003_summaries", "timescale_001_hypertables", "timescale_002_aggregates"],
-    "timescale_003_columnstore",
+    ...["001_init", "003_summaries", "006_identity"],
+    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -223,7 +223,7 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
   const database = openForSchema(url);
   const sink = new PostgresSink(database, { answerMsMax: 30_000 });
   try {
-    await sink.load([{ topic: "t", partition: 0, offset: 0 }]);
+    await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);
     const locks = "SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation'";
     await until("it is held", async () => (await rowsOf(url, locks)).length > 0);
@@ -372,6 +372,7 @@ timescaleTest(
       assert.deepEqual(await migrate(url), [
         "001_init",
         "003_summaries",
+        "006_identity",
         "timescale_001_hypertables",
       ]);
       assert.deepEqual(await migrate(url), []);

@@ -4,6 +4,7 @@ import type { Clock } from "../ports.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
+import { type CommitLimits, commitWaitMs } from "./commit_wait.ts";
 import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
@@ -34,16 +35,12 @@ export type WorkerLog = {
   join(handlers: GroupHandlers): LogGroup;
 };
 
-export type WorkerOptions = {
+export type WorkerOptions = CommitLimits & {
   readonly topics: Topics;
   readonly group: string;
   /** What readings are judged by. */
   readonly judging: Judging;
   readonly processorOptions: (partition: number) => ProcessorOptions;
-  readonly commitRecordsMax: number;
-  readonly commitIntervalMs: number;
-  /** While more than `commitRecordsMax` records wait, a commit may take this long. */
-  readonly commitIntervalBehindMs: number;
   /** A partition without a record for this long gets a tick; 0: never. */
   readonly idleTimeoutMs: number;
   /** Passed on to `Task.open`; tests make snapshots early. */
@@ -127,9 +124,14 @@ export class Worker {
   /** Works until the signal, then commits, gives its partitions back and leaves the group. */
   async run(): Promise<void> {
     const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
+    const over = new AbortController();
     try {
-      await Promise.race([failed, this.#work(this.#options.signal)]);
+      await Promise.race([
+        failed,
+        this.#work(AbortSignal.any([this.#options.signal, over.signal])),
+      ]);
     } finally {
+      over.abort();
       await this.#holdings.leave();
       await this.#log.reader.close();
       await this.#ticks.close();
@@ -263,9 +265,9 @@ export class Worker {
     held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
     held.lastProgressAtMs = nowMs;
     if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
-      const { commitIntervalMs, commitIntervalBehindMs, commitRecordsMax } = this.#options;
-      const isBehind = held.lagRecords > commitRecordsMax;
-      held.commitDueAtMs = nowMs + (isBehind ? commitIntervalBehindMs : commitIntervalMs);
+      const { lagRecords, commitDurationMs } = held;
+      const load = { partitions: this.#holdings.count, lagRecords, commitDurationMs };
+      held.commitDueAtMs = nowMs + commitWaitMs(load, this.#options);
     }
     this.#commitWhenDue(held, nowMs);
   }
