@@ -68,28 +68,40 @@ export function stateRecordsOf({ changelog }: Commit): number {
   return changelog.reduce((sum, { length }) => sum + Math.ceil(length / RECORD_BYTES_MAX), 0);
 }
 
-/** The records of one commit. */
-export function changelogRecords(
-  commit: Commit,
-  { topic, changes, mark, settings, nowMs }: ChangelogCommit,
-): LogRecords {
-  const keys = [encoder.encode(TASK_KEY), encoder.encode(MARK_KEY)];
-  const values = [commit.task, encoder.encode(mark)];
-  if (settings !== null) {
-    keys.push(encoder.encode(SETTINGS_KEY));
-    values.push(encoder.encode(settings));
+/** The records of one commit, in runs: a snapshot is large, and nothing of it is copied. */
+export function changelogRecords(commit: Commit, options: ChangelogCommit): LogRecords[] {
+  const { mark, settings, changes } = options;
+  const own: Entry[] = [[TASK_KEY, commit.task], [MARK_KEY, encoder.encode(mark)]];
+  if (settings !== null) own.push([SETTINGS_KEY, encoder.encode(settings)]);
+  const states = commit.changelog.map((payload, n) =>
+    piecesOf(payload, commit.compacts ? SNAPSHOT_PREFIX + n : CHANGE_PREFIX + (changes + n))
+  );
+  const runs = commit.compacts ? [own, ...states] : [[...own, ...states.flat()]];
+  return runs.map((entries) => toRecords(entries, commit.partition, options));
+}
+
+type Entry = readonly [key: string, value: Uint8Array];
+
+function piecesOf(payload: Uint8Array, key: string): Entry[] {
+  const pieces: Entry[] = [];
+  for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
+    const name = piece === 0 ? key : key + PIECE_MARK + piece;
+    pieces.push([name, payload.subarray(at, at + RECORD_BYTES_MAX)]);
   }
-  commit.changelog.forEach((payload, n) => {
-    const key = commit.compacts ? SNAPSHOT_PREFIX + n : CHANGE_PREFIX + (changes + n);
-    for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
-      keys.push(encoder.encode(piece === 0 ? key : key + PIECE_MARK + piece));
-      values.push(payload.subarray(at, at + RECORD_BYTES_MAX));
-    }
-  });
+  return pieces;
+}
+
+function toRecords(
+  entries: readonly Entry[],
+  partition: number,
+  { topic, nowMs }: Pick<ChangelogCommit, "topic" | "nowMs">,
+): LogRecords {
+  const keys = entries.map(([key]) => encoder.encode(key));
+  const values = entries.map(([, value]) => value);
   return {
     topic,
-    partition: commit.partition,
-    count: values.length,
+    partition,
+    count: entries.length,
     values: concatenate(values),
     valueEnds: endsOf(values),
     keys: concatenate(keys),

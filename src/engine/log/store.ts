@@ -145,9 +145,10 @@ export class LogStore implements CommitStore {
       ...{ topic: topics.changelog, changes: this.#changes, mark, settings, nowMs },
     });
     if (!compacts) this.#changes += commit.changelog.length;
-    const records = [state, ...outputRecords(commit.outputs, { topics, partition, nowMs })];
+    const records = [...state, ...outputRecords(commit.outputs, { topics, partition, nowMs })];
     const [firstOffset] = await committer.commit({ records, groupOffset });
-    this.#end = Math.max(this.#end, firstOffset + state.count);
+    const written = state.reduce((sum, { count }) => sum + count, 0);
+    this.#end = Math.max(this.#end, firstOffset + written);
     this.#hasSettings = true;
   }
 

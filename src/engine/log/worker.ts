@@ -45,6 +45,8 @@ export type WorkerOptions = CommitLimits & {
   readonly idleTimeoutMs: number;
   /** Passed on to `Task.open`; tests make snapshots early. */
   readonly changelogBytesMin?: number;
+  /** Meters that a tick may judge in one commit; tests make parts of it early. */
+  readonly partMetersMax?: number;
   readonly clock: Clock;
   /** From 0 to 1: for the jitter of retries. */
   readonly random: () => number;
@@ -77,6 +79,8 @@ type WorkerPartition = HeldPartition & {
   gauged: { readonly atMs: number; readonly lagRecords: number } | null;
   /** Everything up to here is read: records, and what stands between them. */
   readOffset: number;
+  /** A batch of which record `next` is folded in part: the rest waits for a commit. */
+  rest: { readonly batch: LogBatch; readonly next: number } | null;
   lastRecordAtMs: number;
   lastRecordTimeMs: number;
   /** No tick before this. */
@@ -85,6 +89,8 @@ type WorkerPartition = HeldPartition & {
 
 const READ_WAIT_MS = 20;
 const GAUGE_MS_MIN = 10_000;
+/** Meters that fall silent in one commit: a few megabytes of outputs and states. */
+const PART_METERS_MAX = 20_000;
 
 /**
  * Shares the partitions of the raw topic with the other members of its group and works on its own:
@@ -109,7 +115,7 @@ export class Worker {
       restore: (held, signal) => this.#restore(held, signal),
       finish: (held) => this.#finish(held),
       letGo: (held) => {
-        held.task = held.store = null;
+        held.task = held.store = held.rest = null;
         log.reader.unassign(this.#rawOf(held));
       },
       close: ({ committer }) => committer.close(),
@@ -155,9 +161,10 @@ export class Worker {
     while (!signal.aborted) {
       const batch = await this.#read(signal);
       if (batch !== null) {
-        this.#holdings.work(batch.partition, (held) => this.#fold(held, batch));
+        this.#holdings.work(batch.partition, (held) => this.#fold(held, batch, 0));
       }
       this.#holdings.turn((held, nowMs) => {
+        this.#foldRest(held);
         this.#commitWhenDue(held, nowMs);
         this.#tickWhenIdle(held, nowMs);
       });
@@ -188,6 +195,7 @@ export class Worker {
       lagRecords: 0,
       gauged: null,
       readOffset: 0,
+      rest: null,
       lastRecordAtMs: held.lastProgressAtMs,
       lastRecordTimeMs: NaN,
       tickDueAtMs: -Infinity,
@@ -228,6 +236,7 @@ export class Worker {
       held.task = task;
       held.store = store;
       held.foldedRecords = 0;
+      held.rest = null;
       held.readOffset = offset;
       held.commitDueAtMs = Infinity;
       held.lastRecordAtMs = clock.nowMs();
@@ -247,15 +256,32 @@ export class Worker {
     };
   }
 
-  #fold(held: WorkerPartition, batch: LogBatch): void {
+  /** Goes on where a tick was folded in part, once that is committed. */
+  #foldRest(held: WorkerPartition): void {
+    const { rest } = held;
+    if (rest === null || held.pending !== null) return;
+    if (held.foldedRecords > 0) return this.#commit(held);
+    held.rest = null;
+    this.#fold(held, rest.batch, rest.next);
+    if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
+  }
+
+  #fold(held: WorkerPartition, batch: LogBatch, first: number): void {
     const { task } = held;
     if (task === null) return;
     const nowMs = this.#options.clock.nowMs();
+    const { partMetersMax = PART_METERS_MAX } = this.#options;
     const { offsets, timesMs, count } = batch;
-    for (let r = 0; r < count; r++) {
+    for (let r = first; r < count; r++) {
       if (offsets[r] < task.nextOffset) continue;
-      task.fold(placeRecord(this.#record, batch, r));
       held.foldedRecords++;
+      if (task.foldPart(placeRecord(this.#record, batch, r), partMetersMax)) continue;
+      // So many meters fell silent that their outputs are to be committed, and dropped, first.
+      held.rest = { batch, next: r };
+      held.lastProgressAtMs = nowMs;
+      this.#log.reader.pause(this.#rawOf(held));
+      if (held.pending === null) this.#commit(held);
+      return;
     }
     if (count > 0) {
       held.lastRecordAtMs = nowMs;
@@ -298,7 +324,7 @@ export class Worker {
     commit.outputs.metrics.push(...shared);
     this.#holdings.follow(held, store.commit(commit), () => {
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
-      this.#log.reader.resume(this.#rawOf(held));
+      if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
     });
   }
 

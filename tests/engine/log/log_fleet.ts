@@ -25,6 +25,8 @@ export const TOPICS = topicNames("t_");
 export const GROUP = "workers";
 /** Small, so that the changelog is folded into a snapshot every few commits. */
 const CHANGELOG_BYTES_MIN = 800;
+/** Small, so that ticks are folded in parts. */
+const PART_METERS_MAX = 2;
 
 export type Fleet = {
   readonly log: MemoryLog;
@@ -139,6 +141,7 @@ export function startProcess(fleet: Fleet, options: ProcessOptions = {}): Proces
     commitIntervalBehindMs: 500,
     idleTimeoutMs: options.idleTimeoutMs ?? 0,
     changelogBytesMin: CHANGELOG_BYTES_MIN,
+    partMetersMax: PART_METERS_MAX,
     clock,
     random: () => 1,
     signal: controller.signal,
