@@ -257,3 +257,29 @@ pipelineTest("verify exits 3 when a partition is missing", async (pipeline) => {
     /partition 0 is missing: it has raw records, and nothing of it is processed/,
   );
 });
+
+/** Adds partitions to topics, as an operator does. */
+async function addPartitions(count: number, ...topics: string[]): Promise<void> {
+  for (const topic of topics) {
+    const change = ["--alter", "--topic", topic, "--partitions", String(count)];
+    await tool("org.apache.kafka.tools.TopicCommand", ...change);
+  }
+}
+
+pipelineTest("partitions added are told, and nobody judges on with them", async (pipeline) => {
+  await pipeline.createTopics();
+  await sendReadings(pipeline, { count: 10 });
+  const running = pipeline.process();
+  await pipeline.untilJudged();
+  await addPartitions(2, pipeline.topics.raw);
+  const { code } = await running.ended; // within ten seconds
+  assert.equal(code, 1);
+  assert.match(running.stderr, /"\w+_raw" has 2 partitions, and was judged with 1/);
+  assert.match(running.stderr, /hint: take another kafka\.topic_prefix/);
+  // The others, too: now nothing but the state tells.
+  const { raw: _, ...others } = pipeline.topics;
+  await addPartitions(2, ...Object.values(others));
+  const { error } = await refusalOf(pipeline);
+  assert.match(error, /has 2 partitions, and was judged with 1/);
+  assert.equal(await validatedCount(pipeline), 10);
+});

@@ -9,6 +9,8 @@ import type { Topics } from "./records.ts";
 export type CommitMark = {
   /** What each topic is, in the order of `Topics`: the beginning of its identity. */
   readonly topics: readonly string[];
+  /** Of the raw topic: with another number meters stand in other partitions. */
+  readonly partitions: number;
   /** Nothing of the state stands in the changelog before this offset. */
   readonly stateFrom: number;
   /** Nothing of this commit stands in the changelog before this offset. */
@@ -29,9 +31,10 @@ export function markTopics(ids: readonly string[]): string[] {
 
 /** The mark as the text that is kept. */
 export function formatMark(mark: CommitMark): string {
-  const { topics, stateFrom, commitFrom, stateRecords, settings } = mark;
+  const { topics, partitions, stateFrom, commitFrom, stateRecords, settings } = mark;
   return JSON.stringify({
     topics: topics.join(),
+    partitions,
     state_from: stateFrom,
     commit_from: commitFrom,
     state_records: stateRecords,
@@ -43,11 +46,13 @@ export function formatMark(mark: CommitMark): string {
 export function readMark(text: string): CommitMark | null {
   if (!text.startsWith("{")) return null;
   try {
-    const { topics, state_from, commit_from, state_records, settings } = JSON.parse(text);
-    const numbers = [state_from, commit_from, state_records];
+    const { topics, partitions, settings, ...offsets } = JSON.parse(text);
+    const { state_from, commit_from, state_records } = offsets;
+    const numbers = [partitions, state_from, commit_from, state_records];
     if (typeof topics !== "string" || !numbers.every(Number.isSafeInteger)) return null;
     return {
       topics: topics.split(","),
+      partitions,
       stateFrom: state_from,
       commitFrom: commit_from,
       stateRecords: state_records,
@@ -72,6 +77,21 @@ export function isOfTopics(mark: CommitMark, topics: Topics, ids: readonly strin
   const others = names.filter((name) => name !== topics.raw);
   if (others.every((name) => anew.includes(name))) return false;
   throw topicsMadeAnew(anew);
+}
+
+/** The refusal of a raw topic that has got other partitions than it was judged with. */
+export function otherPartitions(
+  topic: string,
+  { before, now }: { readonly before: number; readonly now: number },
+): LogRefusedError {
+  return new LogRefusedError(
+    `Cannot go on: "${topic}" has ${now} partitions, and was judged with ${before}: meters have ` +
+      "moved to partitions where nobody knows them, and would have gaps that are none",
+    {
+      hint: `take another kafka.topic_prefix: \`gridwatch topics --create --partitions ${now}\`, ` +
+        "play the records of before into it, and send those that come there",
+    },
+  );
 }
 
 /** The refusal of a state that is not whole. */

@@ -13,6 +13,7 @@ import {
   formatMark,
   isOfTopics,
   markTopics,
+  otherPartitions,
   readMark,
   stateNotWhole,
 } from "./mark.ts";
@@ -70,6 +71,7 @@ export class LogStore implements CommitStore {
   readonly #options: LogStoreOptions;
   /** What the topics are, as their marks have it. */
   #topics: readonly string[] = [];
+  #partitions = 0;
   /** Changes in the changelog since its latest snapshot. */
   #changes = 0;
   /** Records of the state there, the snapshot's with them. */
@@ -90,15 +92,17 @@ export class LogStore implements CommitStore {
    * @throws {LogRefusedError} It counts in another log, is not whole, or was judged by other settings.
    */
   async load(partition: number): Promise<Snapshot | null> {
-    const { committer, admin, topics, group, signal } = this.#options;
+    const { committer, admin, topics, signal } = this.#options;
     signal.throwIfAborted();
     await committer.open();
     signal.throwIfAborted();
-    this.#topics = markTopics((await admin.identify(Object.values(topics))).map(({ id }) => id));
+    const identities = await admin.identify(Object.values(topics));
+    this.#topics = markTopics(identities.map(({ id }) => id));
+    this.#partitions = identities.find(({ name }) => name === topics.raw)?.partitions ?? 0;
     const ref = { topic: topics.changelog, partition };
     const [{ offset: start }] = await admin.listOffsets([ref], "start");
     const [{ offset: end }] = await admin.listOffsets([ref], "committedEnd");
-    const [stored] = await admin.groupOffsets(group, [{ topic: topics.raw, partition }]);
+    const stored = await this.#readGroup(partition);
     this.#changes = this.#stateRecords = 0;
     this.#stateFrom = this.#end = end;
     this.#hasSettings = false;
@@ -127,6 +131,7 @@ export class LogStore implements CommitStore {
     this.#stateRecords += stateRecordsOf(commit);
     const mark = formatMark({
       topics: this.#topics,
+      partitions: this.#partitions,
       stateFrom: this.#stateFrom,
       commitFrom: this.#end,
       stateRecords: this.#stateRecords,
@@ -150,6 +155,27 @@ export class LogStore implements CommitStore {
     const written = state.reduce((sum, { count }) => sum + count, 0);
     this.#end = Math.max(this.#end, firstOffset + written);
     this.#hasSettings = true;
+  }
+
+  /**
+   * Where the group stands in a partition.
+   *
+   * @throws {LogRefusedError} Any partition was judged when the raw topic had another number of them.
+   */
+  async #readGroup(partition: number): Promise<StoredOffset> {
+    const { admin, topics, group } = this.#options;
+    const { raw: topic } = topics;
+    const now = this.#partitions;
+    const refs = Array.from({ length: now }, (_, partition) => ({ topic, partition }));
+    const stored = await admin.groupOffsets(group, refs);
+    for (const { metadata } of stored) {
+      const mark = readMark(metadata);
+      if (mark === null || mark.partitions === now) continue;
+      if (!isOfTopics(mark, topics, this.#topics)) continue;
+      throw otherPartitions(topic, { before: mark.partitions, now });
+    }
+    return stored.find((one) => one.partition === partition) ??
+      { topic, partition, nextOffset: -1, metadata: "" };
   }
 
   /** The last commit between two offsets, and where the latest snapshot begins of those between. */

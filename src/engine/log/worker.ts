@@ -1,6 +1,7 @@
 import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import type { WorkerEvent } from "../event.ts";
 import type { Clock } from "../ports.ts";
+import type { Metric } from "../../core/outputs.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
@@ -23,6 +24,7 @@ import {
 import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
 import { type Judging, LogStore } from "./store.ts";
+import { TopicWatch } from "./topic_watch.ts";
 
 /** The log that a worker works on. */
 export type WorkerLog = {
@@ -62,6 +64,8 @@ export type PartitionStatus = {
   readonly lagRecords: number;
   readonly watermarkMs: number | null;
   readonly meters: number;
+  /** Meters that began here though another partition of this process has them, since it started. */
+  readonly sharedMeters: number;
   readonly lastProgressAtMs: number;
 };
 
@@ -81,6 +85,7 @@ type WorkerPartition = HeldPartition & {
   readOffset: number;
   /** A batch of which record `next` is folded in part: the rest waits for a commit. */
   rest: { readonly batch: LogBatch; readonly next: number } | null;
+  sharedMeters: number;
   lastRecordAtMs: number;
   lastRecordTimeMs: number;
   /** No tick before this. */
@@ -89,6 +94,8 @@ type WorkerPartition = HeldPartition & {
 
 const READ_WAIT_MS = 20;
 const GAUGE_MS_MIN = 10_000;
+/** Of meters that a line of the log names. */
+const NAMES_MAX = 10;
 /** Meters that fall silent in one commit: a few megabytes of outputs and states. */
 const PART_METERS_MAX = 20_000;
 
@@ -105,6 +112,7 @@ export class Worker {
   readonly #ticks: TickSender;
   /** The record being folded. */
   readonly #record = newRawRecord();
+  readonly #watch: TopicWatch;
 
   constructor(log: WorkerLog, options: WorkerOptions) {
     const { clock, random, signal, onEvent } = options;
@@ -121,6 +129,7 @@ export class Worker {
       close: ({ committer }) => committer.close(),
       ...{ isTransient, clock, random, signal, onEvent },
     });
+    this.#watch = new TopicWatch(log.admin, options);
     this.#ticks = new TickSender(() => log.openProducer(), (partition, error) => {
       const reason = error instanceof Error ? error.message : String(error);
       this.#say("warn", "tick_failed", { partition, error: reason });
@@ -153,6 +162,7 @@ export class Worker {
       lagRecords: held.lagRecords,
       watermarkMs: held.task?.processor.watermarkMs ?? null,
       meters: held.task?.processor.meters.count ?? 0,
+      sharedMeters: held.sharedMeters,
       lastProgressAtMs: held.lastProgressAtMs,
     }));
   }
@@ -160,6 +170,7 @@ export class Worker {
   async #work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const batch = await this.#read(signal);
+      this.#watch.turn();
       if (batch !== null) {
         this.#holdings.work(batch.partition, (held) => this.#fold(held, batch, 0));
       }
@@ -196,6 +207,7 @@ export class Worker {
       gauged: null,
       readOffset: 0,
       rest: null,
+      sharedMeters: 0,
       lastRecordAtMs: held.lastProgressAtMs,
       lastRecordTimeMs: NaN,
       tickDueAtMs: -Infinity,
@@ -322,9 +334,21 @@ export class Worker {
     } else dropGauges(commit);
     const shared = sharedMeterMetrics(held, this.#holdings.all, metricOf(commit));
     commit.outputs.metrics.push(...shared);
+    this.#warnShared(held, shared);
     this.#holdings.follow(held, store.commit(commit), () => {
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
       if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
+    });
+  }
+
+  #warnShared(held: WorkerPartition, shared: readonly Metric[]): void {
+    if (shared.length === 0) return;
+    held.sharedMeters += shared.length;
+    this.#say("warn", "meters_in_several_partitions", {
+      partition: held.partition,
+      meters: shared.slice(0, NAMES_MAX).map(({ meterId }) => meterId).join(", "),
+      more: Math.max(0, shared.length - NAMES_MAX),
+      hint: "each partition judges what it gets: let every producer use the partitioner murmur2",
     });
   }
 

@@ -17,6 +17,7 @@ import {
   TOPICS,
 } from "./log_fleet.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
+import { MemoryGroup } from "./memory_group.ts";
 import { textOf } from "./memory_log.ts";
 import { rawOf } from "../../simulation/fold.ts";
 
@@ -199,6 +200,17 @@ Deno.test("load() refuses topics made anew by their names, unless all but the ra
   assert.equal((await restoreTask(fleet, 0)).nextOffset, 0);
   fleet.log.makeAnew(raw);
   assert.equal((await restoreTask(fleet, 0)).nextOffset, 0);
+});
+
+Deno.test("load() refuses more partitions than were judged, in the new ones, too", async () => {
+  const { fleet } = await committedFleet(5);
+  const grown = { ...fleet, group: new MemoryGroup(2) };
+  for (const partition of [0, 1]) {
+    await assert.rejects(restoreTask(grown, partition), {
+      name: "LogRefusedError",
+      message: /"t_raw" has 2 partitions, and was judged with 1/,
+    });
+  }
 });
 
 Deno.test("load() refuses other settings by name and value, but not those of a newer version", async () => {
