@@ -244,8 +244,13 @@ export async function checkTopics({ log, topics }: KafkaSetup): Promise<TopicsCh
         "all topics of a pipeline need as many: give the raw topic's number to the others",
       );
     }
-    const [loses] = losingTopics(found, topics);
-    if (loses !== undefined) throw new RunError(`Cannot use the topics: ${loses.fault}`, loses.fix);
+    const losing = losingTopics(found, topics);
+    if (losing.length > 0) {
+      throw new RunError(
+        `Cannot use the topics: ${losing.map(({ fault }) => fault).join("; ")}`,
+        losing.map(({ fix }) => fix).join("; "),
+      );
+    }
     const clock = producersClock(found, topics);
     return { partitions, warnings: clock === null ? [] : [clock] };
   } finally {

@@ -178,8 +178,7 @@ pipelineTest(
         stderr,
         new RegExp(`${topic} has cleanup\\.policy=${policy}: \\w+ will be lost`),
       );
-      assert.match(stderr, /hint: kafka-configs --alter/);
-      await setPolicy(topic, topic === changelog ? "compact" : "delete");
+      assert.match(stderr, new RegExp(`hint: .*kafka-configs --alter .* ${topic} `));
     }
   },
 );
@@ -258,12 +257,10 @@ pipelineTest("verify exits 3 when a partition is missing", async (pipeline) => {
   );
 });
 
-/** Adds partitions to topics, as an operator does. */
-async function addPartitions(count: number, ...topics: string[]): Promise<void> {
-  for (const topic of topics) {
-    const change = ["--alter", "--topic", topic, "--partitions", String(count)];
-    await tool("org.apache.kafka.tools.TopicCommand", ...change);
-  }
+/** Adds partitions to the topics of a pattern, as an operator does. */
+async function addPartitions(count: number, pattern: string): Promise<void> {
+  const change = ["--alter", "--topic", pattern, "--partitions", String(count)];
+  await tool("org.apache.kafka.tools.TopicCommand", ...change);
 }
 
 pipelineTest("partitions added are told, and nobody judges on with them", async (pipeline) => {
@@ -277,8 +274,7 @@ pipelineTest("partitions added are told, and nobody judges on with them", async 
   assert.match(running.stderr, /"\w+_raw" has 2 partitions, and was judged with 1/);
   assert.match(running.stderr, /hint: take another kafka\.topic_prefix/);
   // The others, too: now nothing but the state tells.
-  const { raw: _, ...others } = pipeline.topics;
-  await addPartitions(2, ...Object.values(others));
+  await addPartitions(2, `${pipeline.name}_(?!raw).*`);
   const { error } = await refusalOf(pipeline);
   assert.match(error, /has 2 partitions, and was judged with 1/);
   assert.equal(await validatedCount(pipeline), 10);
