@@ -4,8 +4,6 @@ export type CommitLoad = {
   readonly partitions: number;
   /** Records of the partition that wait to be read. */
   readonly lagRecords: number;
-  /** How long the partition's last commit took; null: there was none. */
-  readonly commitDurationMs: number | null;
 };
 
 /** Limits of the time that records wait for their commit. */
@@ -16,23 +14,21 @@ export type CommitLimits = {
   readonly commitIntervalBehindMs: number;
 };
 
-const WAIT_MS_MIN = 100;
+/** A partition has one commit under way at a time: a slow broker makes this longer by itself. */
+const WAIT_MS_MIN = 50;
 /** 40 commits a second of all partitions together: a few percent of a core, here and on the broker. */
 const PARTITION_MS = 25;
-/** Committing takes a third of a partition's time at most. */
-const DURATIONS = 2;
 
 /**
  * How long records may wait for their commit: shorter while there is little to do, so that they are
  * visible soon, and longer where each commit would hold few of them.
  */
 export function commitWaitMs(
-  { partitions, lagRecords, commitDurationMs }: CommitLoad,
+  { partitions, lagRecords }: CommitLoad,
   { commitRecordsMax, commitIntervalMs, commitIntervalBehindMs }: CommitLimits,
 ): number {
   if (lagRecords > commitRecordsMax) return commitIntervalBehindMs;
   const sharedMs = partitions * PARTITION_MS;
   if (sharedMs > commitIntervalMs) return Math.min(sharedMs, commitIntervalBehindMs);
-  const waitMs = Math.max(WAIT_MS_MIN, sharedMs, (commitDurationMs ?? 0) * DURATIONS);
-  return Math.min(waitMs, commitIntervalMs);
+  return Math.min(Math.max(WAIT_MS_MIN, sharedMs), commitIntervalMs);
 }

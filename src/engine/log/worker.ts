@@ -303,8 +303,7 @@ export class Worker {
     held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
     held.lastProgressAtMs = nowMs;
     if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
-      const { lagRecords, commitDurationMs } = held;
-      const load = { partitions: this.#holdings.count, lagRecords, commitDurationMs };
+      const load = { partitions: this.#holdings.count, lagRecords: held.lagRecords };
       held.commitDueAtMs = nowMs + commitWaitMs(load, this.#options);
     }
     this.#commitWhenDue(held, nowMs);
