@@ -82,9 +82,9 @@ export function balanceSql(
   ];
   return `WITH ${
     name === "sqlite"
-      ? `${counted("meter_totals")}${DROPPED}${FOUND}`
+      ? `${counted("meter_totals")}${FOUND}`
       : by === "days"
-      ? `${counted("readings_meter_daily")}${DROPPED_ROWS}${FOUND}`
+      ? `${counted("readings_meter_daily")}${FOUND}`
       : CLAIMED
   }
 ), days AS (
@@ -168,7 +168,7 @@ const CLAIMED = `claims AS (
     FROM dropped
   ) AS there GROUP BY partition`;
 
-/** The same, with the readings counted by the sums of their days. */
+/** The same, with the readings counted by their sums, which stay when retention drops days. */
 const counted = (days: string) =>
   `counted AS (
   SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
@@ -180,15 +180,7 @@ const counted = (days: string) =>
   SELECT source_partition, 0, 0, 0,
          count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
          count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
-  FROM rejected_readings GROUP BY source_partition`;
-
-/** What retention has dropped from the embedded store; of readings the sums are there still. */
-const DROPPED = `
-  UNION ALL
-  SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
-
-/** What retention has dropped from PostgreSQL's tables: the sums of readings stay. */
-const DROPPED_ROWS = `
+  FROM rejected_readings GROUP BY source_partition
   UNION ALL
   SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
 
