@@ -257,7 +257,8 @@ Deno.test("what is done by hand to a dropped day is told, with the table and the
     const hands: Record<string, string> = {
       "UPDATE meter_days SET consumption_mwh = 1 WHERE day = 19723": "meter_days",
       "DELETE FROM meter_days WHERE day = 19723": "meter_days",
-      "INSERT INTO meter_days VALUES (19722, 'M1', '', 0, 1, 0, 0, 1, 0, 0, 0, 0, -1)": "meter_days",
+      "INSERT INTO meter_days VALUES (19722, 'M1', '', 0, 1, 0, 0, 1, 0, 0, 0, 0, -1)":
+        "meter_days",
       "INSERT INTO reading_days VALUES (19723, 'M1', '', 0, '[[0,1,9]]')": "validated_readings",
     };
     for (const [sql, table] of Object.entries(hands)) {
