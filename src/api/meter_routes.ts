@@ -9,6 +9,7 @@ import {
   readMeter,
   readSeries,
   readTimeline,
+  readTimelineCells,
 } from "../tables/meters.ts";
 import type { MeterStatus } from "../tables/meter_status.ts";
 import type { RoutePorts } from "./list_routes.ts";
@@ -34,6 +35,7 @@ const METER_GAPS_MAX = 200;
 const METER_READINGS_DEFAULT = 24;
 const SERIES_DAYS = { default: 28, min: 1, max: 92 };
 const SERIES_DAILY_DAYS = { default: 366, min: 1, max: 1830 };
+const TIMELINE_CELL = { default: 1, min: 1, max: 366 };
 const TIMELINE_DAYS = { default: 366, min: 1, max: 1830 };
 
 /** The meters, one meter, and the fleet's days. */
@@ -143,16 +145,23 @@ async function answerTimeline(
   c: Context,
   { query, cache, answers }: RoutePorts,
 ): Promise<Response> {
-  const parameters = readParameters(c.req.url, ["days"]);
+  const parameters = readParameters(c.req.url, ["days", "cell"]);
+  const cellDays = wholeNumber(parameters, "cell", TIMELINE_CELL);
   const daysMax = wholeNumber(parameters, "days", TIMELINE_DAYS);
   const { firstAtMs, lastAtMs } = (await answers.fleet()).totals;
-  if (firstAtMs === null || lastAtMs === null) return c.json({ from: null, to: null, days: [] });
+  if (firstAtMs === null || lastAtMs === null) {
+    return c.json({ from: null, to: null, days: [], cell_days: cellDays, cells: [] });
+  }
   const endMs = latestMs([lastAtMs, ...watermarksMs(await answers.ledger())]) ?? lastAtMs;
   const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;
   const fromMs = Math.max(Math.floor(firstAtMs / DAY_MS) * DAY_MS, toMs - daysMax * DAY_MS);
-  const key = `timeline ${fromMs} ${toMs}`;
-  const days = await cache.get(key, LIST, () => readTimeline(query, { fromMs, toMs }));
-  return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days });
+  const span = { fromMs, toMs, cellDays };
+  const [days, cells] = await cache.get(
+    `timeline ${JSON.stringify(span)}`,
+    LIST,
+    () => Promise.all([readTimeline(query, span), readTimelineCells(query, span)]),
+  );
+  return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days, cell_days: cellDays, cells });
 }
 
 /** Statuses in the order in which a person looks into them. */

@@ -15,6 +15,7 @@ import {
   missingRows,
   readBalance,
   type TableCounts,
+  tablesOf,
 } from "../tables/balance.ts";
 import { type LedgerAnswer, readLedger } from "../tables/ledger.ts";
 import { countGaps, type GapsByState } from "../tables/lists.ts";
@@ -47,7 +48,7 @@ export function createAnswers(
   const { query, cache, nowMs, live } = options;
   const check = async () => {
     const checkedAtMs = nowMs();
-    const of = live().source === "database" ? "sinks" : "store";
+    const of = live().source === "database" ? await tablesOf(query) : "store";
     return { ...await readBalance(query, of), checkedAtMs };
   };
   const load = () => readFleet(query, nowMs());

@@ -50,7 +50,7 @@ export async function retire(args: string[]): Promise<number> {
   if (values.kafka) retired = await retireOnKafka(config, meterIds);
   else {
     const store = values.database === undefined
-      ? await openEmbedded(values.data ?? config.data_directory, config, { makes: false })
+      ? await openEmbedded(values.data ?? config.data_directory, { config, makes: false })
       : await openRunDatabase(databaseUrl("retire", config, values.database), {
         config,
         isSilent: true,

@@ -8,14 +8,16 @@ import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
-import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
+import { readSummary, type Summary } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
+import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
+import { hintsFor } from "./useless.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -101,17 +103,20 @@ export type OpenStore = {
 };
 
 /**
- * The embedded store of a directory.
+ * The embedded store of a directory; `isFresh`: what it holds is forgotten.
  *
  * @throws {RunError} where there is none, and none is to be made
  */
 export async function openEmbedded(
   directory: string,
-  config: Config,
-  { makes = true }: { readonly makes?: boolean } = {},
+  { config, makes = true, isFresh = false }: {
+    readonly config: Config;
+    readonly makes?: boolean;
+    readonly isFresh?: boolean;
+  },
 ): Promise<OpenStore> {
   if (!makes) await (await openStoreReader(directory)).close();
-  const store = await openStore(directory, { retentionDays: config.retention_days });
+  const store = await openStore(directory, { retentionDays: config.retention_days, isFresh });
   return {
     writer: store,
     reader: store.reader,
@@ -130,15 +135,14 @@ type RunOptions = {
   readonly isJson: boolean;
   /** Opens what is played into; none: the embedded store. */
   readonly open?: () => Promise<OpenStore>;
-  /** Said at the end: what a person may do next. */
-  readonly next?: readonly string[];
+  /** What is said at the end, of the store as it is then: what a person may do next. */
+  readonly next?: (store: Reader) => Promise<readonly string[]>;
 };
 
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory, play.config) }:
-    RunOptions,
+  { port, staysUp, isJson, next, open = () => openEmbedded(play.directory, play) }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -164,9 +168,8 @@ export async function runPipeline(
       const options = { ...play, directory, database, signal: stop.signal, live };
       const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store.reader, result, { isJson, isSilent: play.isSilent });
-      if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
-      else if (!play.isSilent) next.forEach(say);
+      const isUsed = await report(store.reader, result, { ...play, isJson, next });
+      exitCode = result.isFinished ? isUsed ? 0 : 1 : STOPPED_EXIT_CODE;
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
@@ -187,24 +190,37 @@ export async function runPipeline(
   return exitCode;
 }
 
-async function report(
-  store: Reader,
-  result: PlayResult,
-  { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
-): Promise<void> {
-  const summary = await readSummary(store);
-  const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
-  const seconds = Math.round(result.seconds * 1000) / 1000;
-  if (isJson) {
-    const answer: RunAnswer = { ...summary, seconds, readings_per_second: readingsPerSecond };
-    print(JSON.stringify(answer));
-  }
+type Report = Omit<PlayOptions, "signal" | "live"> & Pick<RunOptions, "isJson" | "next">;
+
+/** Tells how it went; false: nothing of what was played could be used. */
+async function report(store: Reader, result: PlayResult, options: Report): Promise<boolean> {
+  const { isJson, isSilent, next } = options;
+  const { seconds, inspection, unjudgedMeters, isFinished } = result;
+  const readingsPerSecond = seconds > 0 ? Math.round(result.readings / seconds) : 0;
+  const answer: RunAnswer = {
+    ...await readSummary(store),
+    seconds: Math.round(seconds * 1000) / 1000,
+    readings_per_second: readingsPerSecond,
+    unjudged_meters: unjudgedMeters,
+    warnings: result.warnings,
+  };
+  const useless = uselessOf(result.warnings, inspection);
+  if (isJson) print(JSON.stringify(answer));
   if (!isSilent) {
-    for (const line of describe(summary)) say(line);
+    for (const line of describe(answer)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
-    for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(seconds)}, ${rate}`);
+    for (const warning of result.found) {
+      if (warning !== useless) say(`warning: ${warning.text}`);
+    }
   }
+  if (useless === null) {
+    if (isFinished && !isSilent) (await next?.(store) ?? []).forEach(say);
+    return true;
+  }
+  say(`error: Cannot use anything of this: ${useless.text}`);
+  hintsFor(useless, result, options).forEach((line) => say(line));
+  return false;
 }
 
 /** The summary in a few lines for people. */
@@ -261,3 +277,5 @@ function describeCompleteness(
     `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }
+
+type Described = Omit<RunAnswer, "seconds" | "readings_per_second" | "warnings">;

@@ -1,6 +1,7 @@
 import { emptyLedger, type Ledger } from "../core/ledger.ts";
 import { type Dialect, POSTGRES } from "./dialect.ts";
 import { dialectOf, type Query, type Row } from "./query.ts";
+import { isPlayedInto } from "./migrations.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -65,7 +66,7 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
  * By rows it reads PostgreSQL's tables through. By days the readings are counted by the sums of their
  * days, which are written in the transaction of the rows: milliseconds, for dashboards; a row that
  * somebody took out or doubled by hand is seen by rows alone. The embedded store is always counted by
- * days, for `verify` proves its rows by their digests.
+ * days, and everything by `verify`, which proves rows by their digests and the sums by the rows.
  */
 export function balanceSql(
   of: TablesOf,
@@ -78,7 +79,7 @@ export function balanceSql(
     name === "sqlite"
       ? `${counted("meter_totals")}${DROPPED}${FOUND}`
       : by === "days"
-      ? `${counted("readings_meter_daily")}${FOUND}`
+      ? `${counted("readings_meter_daily")}${DROPPED_ROWS}${FOUND}`
       : CLAIMED
   }
 ), days AS (
@@ -131,13 +132,22 @@ const CLAIMED = `claims AS (
          CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
   FROM rejected_readings
 ), found AS (
-  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
-         max(source_offset) + 1 AS end_offset,
-         ${
+  SELECT partition, sum(claims) AS claims, sum(offsets) AS offsets, max(end_offset) AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM (
+    SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+           max(source_offset) + 1 AS end_offset,
+           ${
   ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
-    .join(",\n         ")
+    .join(",\n           ")
 }
-  FROM claims GROUP BY partition`;
+    FROM claims GROUP BY partition
+    UNION ALL
+    SELECT partition, ${ROW_DISPOSITIONS.join(" + ")},
+           ${ROW_DISPOSITIONS.join(" + ")}, 0,
+           ${ROW_DISPOSITIONS.join(", ")}
+    FROM dropped
+  ) AS there GROUP BY partition`;
 
 /** The same, with the readings counted by the sums of their days. */
 const counted = (days: string) =>
@@ -155,6 +165,11 @@ const counted = (days: string) =>
 
 /** What retention has dropped from the embedded store; of readings the sums are there still. */
 const DROPPED = `
+  UNION ALL
+  SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
+
+/** What retention has dropped from PostgreSQL's tables: the sums of readings stay. */
+const DROPPED_ROWS = `
   UNION ALL
   SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
 
@@ -184,9 +199,24 @@ FROM sink_positions s LEFT JOIN known k ON k.partition = s.partition
 WHERE s.messages > 0 AND k.partition IS NULL`,
 };
 
-/** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
-export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
-  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
+/** Who has written a store's tables. */
+export async function tablesOf(query: Query): Promise<TablesOf> {
+  if (dialectOf(query).name === "sqlite") return "store";
+  const asked = { query: async (sql: string) => ({ rows: await query(sql) }) };
+  return await isPlayedInto(asked) ? "store" : "sinks";
+}
+
+/**
+ * Compares ledger and rows of every partition. By rows it reads the tables through: seconds over
+ * millions.
+ */
+export async function readBalance(
+  query: Query,
+  of: TablesOf,
+  { by = "rows" }: { readonly by?: "rows" | "days" } = {},
+): Promise<Balance> {
+  const { name } = dialectOf(query);
+  const rows = (await query(balanceSql(of, { name, by }))).map(comparisonOf)
     .sort((a, b) => a.partition - b.partition);
   const compared = rows.filter((row): row is Difference => row.ledger !== null);
   const differences = compared.filter(({ ledger, found }) => ledger !== found);

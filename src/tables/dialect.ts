@@ -17,6 +17,8 @@ export type Dialect = {
   texts(parameter: string): string;
   /** Which readings have a flag. */
   hasFlag(flag: string): string;
+  /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
+  lastTimes(where: string): string;
   /** Where late readings come from. */
   readonly lateReadings: string;
   /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
@@ -38,6 +40,8 @@ export const POSTGRES: Dialect = {
   texts: (parameter) =>
     `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
+  lastTimes: (where) =>
+    `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
   lateReadings: "validated_readings",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
@@ -63,6 +67,9 @@ export const SQLITE: Dialect = {
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
+  lastTimes: (where) =>
+    `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at
+     FROM meter_totals ${where} GROUP BY meter_id`,
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}

@@ -95,18 +95,17 @@ function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
   return a.meter_id < b.meter_id ? -1 : 1;
 }
 
-/** Each meter's last accepted reading, by its days: cheap, and so newer than a scan. */
+/**
+ * The last accepted reading of each meter that has one, by its sums: cheap, and so newer than a scan.
+ */
 export async function readLastTimes(
   query: Query,
   meterIds: readonly string[],
 ): Promise<Map<string, string | null>> {
-  const rows = await query(
-    `WITH asked (meter_id) AS (${dialectOf(query).texts("$1")})
-     SELECT meter_id,
-       (SELECT max(last_at) FROM readings_meter_daily d WHERE d.meter_id = asked.meter_id) AS last_at
-     FROM asked`,
-    [JSON.stringify(meterIds)],
-  );
+  const { lastTimes, texts } = dialectOf(query);
+  const rows = await query(lastTimes(`WHERE meter_id IN (${texts("$1")})`), [
+    JSON.stringify(meterIds),
+  ]);
   return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
 }
 
@@ -169,7 +168,10 @@ export async function listReadings(
 /** Energy and readings of one step; a step without readings is not there. */
 export type SeriesPoint = { readonly at: string; readonly kwh: number; readonly readings: number };
 
-/** A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. */
+/**
+ * A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. Days come of their sums, which stay
+ * when retention has dropped the readings: both ends are at midnight then.
+ */
 export async function readSeries(
   query: Query,
   options: {
@@ -179,12 +181,18 @@ export async function readSeries(
     readonly toMs: number;
   },
 ): Promise<SeriesPoint[]> {
-  const { beginning, readingsOf } = dialectOf(query);
+  const { beginning, order, readingsOf, time } = dialectOf(query);
   const rows = await query(
-    `SELECT ${beginning(options.step, "time")} AS at, count(*) AS readings,
-       sum(consumption_kwh - coalesce(revises_kwh, 0)) AS kwh
-     FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
-     WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
+    options.step === "day"
+      ? `SELECT bucket AS at, sum(consumption_kwh) AS kwh, sum(readings) AS readings
+         FROM readings_meter_daily
+         WHERE meter_id = $1 AND ${order("bucket")} >= ${order(time("$2"))}
+           AND ${order("bucket")} < ${order(time("$3"))}
+         GROUP BY bucket ORDER BY bucket`
+      : `SELECT ${beginning("hour", "time")} AS at, count(*) AS readings,
+           sum(consumption_kwh - coalesce(revises_kwh, 0)) AS kwh
+         FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
+         WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
     [options.meterId, isoFromMs(options.fromMs), isoFromMs(options.toMs)],
   );
   return rows.map((row) => ({
@@ -234,6 +242,38 @@ export async function readTimeline(
     meters_missing: toNumber(row.meters_missing),
     too_late: toNumber(row.too_late),
     rejected: toNumber(row.rejected),
+  }));
+}
+
+/** Days together, from a midnight on: how many meters miss readings in them. */
+export type TimelineCell = { readonly from: string | null; readonly meters_missing: number };
+
+/**
+ * The same days, so many together: a meter that misses readings on several of them is one. Only cells
+ * with missing readings are there.
+ */
+export async function readTimelineCells(
+  query: Query,
+  { fromMs, toMs, cellDays }: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly cellDays: number;
+  },
+): Promise<TimelineCell[]> {
+  const { order, seconds, time } = dialectOf(query);
+  const cellSeconds = Math.trunc(cellDays) * 86_400;
+  const rows = await query(
+    `SELECT CAST(${seconds(time("$1"), "bucket")} AS bigint) / ${cellSeconds} AS cell,
+       count(DISTINCT meter_id) AS meters
+     FROM missing_daily
+     WHERE missing_intervals > 0
+       AND ${order("bucket")} >= ${order(time("$1"))} AND ${order("bucket")} < ${order(time("$2"))}
+     GROUP BY 1 ORDER BY 1`,
+    [isoFromMs(fromMs), isoFromMs(toMs)],
+  );
+  return rows.map((row) => ({
+    from: isoFromMs(fromMs + toNumber(row.cell) * cellSeconds * 1000),
+    meters_missing: toNumber(row.meters),
   }));
 }
 

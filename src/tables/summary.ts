@@ -9,7 +9,8 @@ import {
   type FleetTotals,
   readTotals,
 } from "./meter_status.ts";
-import { dialectOf, queryOf, type Reader } from "./query.ts";
+import { queryOf, type Reader } from "./query.ts";
+import { toNumber } from "./values.ts";
 
 /** Gaps of one state, and the slots missing in them. */
 export type GapCount = { gaps: number; missing_intervals: number };
@@ -23,6 +24,10 @@ export type Summary = Completeness & {
   /** As announced: a gap that goes on counts with the length that was known then. */
   readonly gaps: { readonly [state in GapState]: GapCount };
   readonly duplicates: DuplicateCounts;
+  /** Meters of which no reading could be used. */
+  readonly unusable_meters: number;
+  /** How often the interval of a meter changed. */
+  readonly interval_changes: number;
 };
 
 /** Reads what a store holds. */
@@ -30,51 +35,17 @@ export async function readSummary(reader: Reader): Promise<Summary> {
   const query = queryOf(reader);
   const totals = await readTotals(query);
   const { total } = await readLedger(query);
+  const [{ changes }] = await query(
+    "SELECT count(*) AS changes FROM metrics WHERE metric_type = 'interval_changed'",
+  );
   return {
     ledger: total,
     meters: totals.meters,
     meters_by_status: totals.byStatus,
     gaps: await countGaps(query),
     duplicates: totals.duplicates,
+    unusable_meters: totals.byStatus.unusable,
+    interval_changes: toNumber(changes),
     ...completenessOf(totals),
   };
-}
-
-/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
-const SUSPECT_SHARE = 0.3;
-
-/** How many accepted readings lie off their slots, or where they are few, at most. */
-export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
-  const { rows: [{ flagged }] } = await reader.query(
-    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
-  );
-  // Readings of any flag, by their days: all readings are read through only where these are many.
-  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
-  const { rows: [{ n }] } = await reader.query(
-    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
-  );
-  return Number(n);
-}
-
-/** What a person should look into: so much is wrong that it may be the settings. */
-export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
-  const { tick, rejected, duplicate, too_late } = ledger;
-  const readings = ledger.raw - tick;
-  if (readings === 0) return [];
-  if (rejected === readings) {
-    return [
-      "warning: every row was rejected",
-      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
-    ];
-  }
-  const accepted = ledger.ok + ledger.late;
-  const missing = gaps.CLOSED.missing_intervals;
-  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
-    missing > (accepted + missing) * SUSPECT_SHARE;
-  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
-  return [
-    "warning: very many readings are missing, twice there or off their slots: do they come as " +
-    "often as expected_interval_minutes says?",
-    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
-  ];
 }

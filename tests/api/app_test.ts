@@ -158,6 +158,7 @@ Deno.test("a parameter that cannot be used is a 400 with an error and a hint", a
     "/api/meters/MAC1?readings=1001",
     "/api/meters/%00",
     "/api/timeline?days=0",
+    "/api/timeline?cell=0",
   ];
   for (const path of wrong) {
     const { status, body } = await bench.get(path);
@@ -166,6 +167,15 @@ Deno.test("a parameter that cannot be used is a 400 with an error and a hint", a
     assert.ok(body.error.length < 300 && body.hint.length > 0, path);
   }
   assert.equal(bench.queries, 0);
+});
+
+Deno.test("/api/timeline counts a meter once in days that are put together", async () => {
+  const bench = createBench(filled);
+  const { body: { cells: days } } = await bench.get("/api/timeline");
+  assert.deepEqual(days.map((cell: { meters_missing: number }) => cell.meters_missing), [1, 1, 1]);
+  const { body } = await bench.get("/api/timeline?cell=7");
+  assert.equal(body.cell_days, 7);
+  assert.deepEqual(body.cells, [{ from: "2013-01-01T00:00:00Z", meters_missing: 1 }]);
 });
 
 Deno.test("limits at their bounds are taken", async () => {

@@ -35,6 +35,7 @@ async function openTables(): Promise<PGlite> {
 
 async function addViews(db: PGlite): Promise<void> {
   await runSql(db, "003_summaries.sql");
+  await runSql(db, "004_digests.sql");
   await runSql(db, "005_completeness.sql");
 }
 

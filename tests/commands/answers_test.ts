@@ -55,7 +55,7 @@ Deno.test("run, replay, verify and query print with --json what their schemas sa
 
 Deno.test("assertAnswer() refuses what is missing, of another type, or not described", async () => {
   const counts = { raw: 1, ok: 1, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 };
-  const verified = { balanced: true, ledger: counts, differences: [] };
+  const verified = { balanced: true, ledger: counts, differences: [], dropped: null };
   await assertAnswer("verify.json", verified);
   const finding = { what: "a page is damaged", table: null, partition: null, day: "2013-01-01" };
   await assertAnswer("verify.json", { ...verified, balanced: false, differences: [finding] });

@@ -104,8 +104,9 @@ async function hypertablesOf(url: string): Promise<unknown[]> {
 timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", async () => {
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
-    ...["001_init", "003_summaries", "005_completeness", "timescale_001_hypertables"],
-    ...["timescale_002_aggregates", "timescale_003_columnstore"],
+    ...["001_init", "003_summaries", "004_digests", "005_completeness"],
+    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
+    "timescale_004_dropped",
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -372,8 +373,10 @@ timescaleTest(
       assert.deepEqual(await migrate(url), [
         "001_init",
         "003_summaries",
+        "004_digests",
         "005_completeness",
         "timescale_001_hypertables",
+        "timescale_004_dropped",
       ]);
       assert.deepEqual(await migrate(url), []);
       assert.deepEqual(await hypertablesOf(url), HYPERTABLES);

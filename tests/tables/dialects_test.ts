@@ -23,10 +23,12 @@ import {
   readMeter,
   readSeries,
   readTimeline,
+  readTimelineCells,
 } from "../../src/tables/meters.ts";
 import { readTotals } from "../../src/tables/meter_status.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
-import { countShifted, readSummary } from "../../src/tables/summary.ts";
+import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
+import { readSummary } from "../../src/tables/summary.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { TestPostgres } from "../pglite.ts";
@@ -65,11 +67,13 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "gap spans": async (query) =>
       [...await readGapSpans(query, { meterIds, spansPerMeterMax: 3 })].sort(),
     timeline: (query) => readTimeline(query, span),
+    "a timeline's cells": (query) => readTimelineCells(query, { ...span, cellDays: 1 }),
+    "a timeline's weeks": (query) => readTimelineCells(query, { ...span, cellDays: 7 }),
     "half a timeline": (query) => readTimeline(query, { ...span, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),
-    shifted: async (query) =>
-      await countShifted(asReader(query), await readSummary(asReader(query))),
+    repeats: (query) => readRepeats(asReader(query), { repeatsMin: 1, metersMax: 100 }),
+    "interval news": (query) => readIntervalNews(asReader(query)),
   };
   for (const state of GAP_STATES) {
     asked[`gaps ${state}`] = (query) => listGaps(query, { ...ANY_GAP, ...ALL, state });

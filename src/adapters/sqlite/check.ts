@@ -1,4 +1,6 @@
+import { Claims } from "../../tables/claims.ts";
 import { type Digest, emptyDigest, hashOfText, RowHash, sameDigest } from "../../tables/digest.ts";
+import { dayText, differenceOf, type Finding, findingOf } from "../../tables/finding.ts";
 import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
 import { codeOf } from "./errors.ts";
@@ -13,15 +15,6 @@ import {
   sumColumns,
 } from "./reading_days.ts";
 import { findChangedSchema, migrateFile } from "./schema.ts";
-
-/** One thing that is not as it was written. */
-export type Finding = {
-  readonly what: string;
-  readonly table: string | null;
-  readonly partition: number | null;
-  /** The day (UTC) of the rows, `2013-01-01`. */
-  readonly day: string | null;
-};
 
 /** Tables without days, by partition; those named here have no partition either. */
 const SMALL_TABLES = ["positions", "ledger", "task_state", "state_changelog", "dropped"] as const;
@@ -101,9 +94,7 @@ class Check {
   }
 
   #find(what: string, place: Partial<Omit<Finding, "what">>): void {
-    const { table = null, partition = null, day = null } = place;
-    const shown = `${table ?? "the file"}${day === null ? "" : ` on ${day}`}: ${what}`;
-    this.findings.push({ what: shown, table, partition, day });
+    this.findings.push(findingOf(what, place));
   }
 
   #checkPages(): void {
@@ -248,10 +239,7 @@ class Check {
 
   #compareDigest({ table, partition, day = NONE }: DigestKey, kept: Digest, found: Digest): void {
     if (sameDigest(kept, found)) return;
-    const what = kept.rows === found.rows
-      ? `a row of ${found.rows} is not as it was written`
-      : `${kept.rows} rows were written, ${found.rows} are there`;
-    this.#find(what, {
+    this.#find(differenceOf(kept, found), {
       table,
       partition: partition === NONE ? null : partition,
       day: day === NONE ? null : dayText(day),
@@ -289,28 +277,6 @@ class Check {
   }
 }
 
-/** Which raw records have a row, one bit each. */
-class Claims {
-  /** Rows whose raw record has another row already. */
-  shared = 0;
-  #bits = new Uint8Array(1 << 16);
-
-  take(offset: number): void {
-    const at = Math.floor(offset / 8);
-    if (!(at >= 0 && at < BYTES_MAX)) return; // no offset of ours: its digest tells
-    if (at >= this.#bits.length) {
-      const larger = new Uint8Array(Math.max(this.#bits.length * 2, at + 1));
-      larger.set(this.#bits);
-      this.#bits = larger;
-    }
-    const bit = 1 << (offset % 8);
-    if ((this.#bits[at] & bit) !== 0) this.shared++;
-    this.#bits[at] |= bit;
-  }
-}
-
-const BYTES_MAX = 2 ** 30;
-
 /** Whether an error comes of what a file holds: SQLite's own, or of text that is no JSON of ours. */
 function isUnreadable(error: unknown): error is Error {
   return error instanceof SyntaxError || error instanceof TypeError ||
@@ -329,9 +295,4 @@ function isSum(sum: DaySum, kept: readonly bigint[]): boolean {
     return false;
   }
   return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
-}
-
-function dayText(day: number): string {
-  const date = new Date(day * DAY_MS);
-  return Number.isNaN(date.getTime()) ? `day ${day}` : date.toISOString().slice(0, 10);
 }

@@ -158,9 +158,7 @@ export class Session {
 
   /** Whether anything was ever played into the store. */
   isUsed(): boolean {
-    const [{ n }] = this.#database.prepare(
-      "SELECT (SELECT count(*) FROM inputs) + (SELECT count(*) FROM positions) AS n",
-    ).all();
+    const [{ n }] = this.#database.prepare("SELECT count(*) AS n FROM positions").all();
     return Number(n) > 0;
   }
 

@@ -1,5 +1,5 @@
 /** Where readings are missing: the fleet's days, and its meters, the silent first, on the same axis. */
-import { drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
+import { cellDaysOf, drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
 import { byId, getJson, h, reconcile, s, setAttribute, setText } from "./dom.js";
 import { formatCount, formatDays, formatPercent, formatSeconds } from "./format.js";
 import { meterLink, quietly, showStanding, stepByKey } from "./parts.js";
@@ -21,21 +21,36 @@ export function createFleetPanel({ onDay }) {
     timeline: null,
     limit: METERS_STEP,
     q: "",
+    /** So many days a cell has, by the width of the strip. */
+    cellDays: 1,
     cells: [],
     cursor: null,
     day: null,
   };
 
   async function refresh() {
-    [view.timeline] = await Promise.all([getJson("/api/timeline"), refreshMeters()]);
-    redraw();
+    const timeline = async () => {
+      const known = await getJson(`/api/timeline?cell=${view.cellDays}`);
+      const wanted = known.from === null ? 1 : cellDaysOf(known, stripWidthPx());
+      if (wanted === known.cell_days) return known;
+      view.cellDays = wanted;
+      return await getJson(`/api/timeline?cell=${wanted}`);
+    };
+    const [read, draw] = await Promise.all([timeline(), refreshMeters()]);
+    return () => {
+      view.timeline = read;
+      draw();
+    };
   }
 
   async function refreshMeters() {
     const { q, limit } = view;
     const find = q === "" ? "sort=status" : `sort=id&q=${encodeURIComponent(q)}`;
     const meters = await getJson(`/api/meters?spans=true&limit=${limit}&${find}`);
-    if (q === view.q && limit === view.limit) view.meters = meters;
+    return () => {
+      if (q === view.q && limit === view.limit) view.meters = meters;
+      redraw();
+    };
   }
 
   function redraw() {
@@ -76,10 +91,7 @@ export function createFleetPanel({ onDay }) {
     if (cell === undefined) {
       return setText(byId("day-readout"), HINT);
     }
-    const meters = cell.meters === 1 ? "1 meter" : `${formatCount(cell.meters)} meters`;
-    const missing = cell.missing === 0
-      ? "nothing missing"
-      : `${formatCount(cell.missing)} missing in ${meters}`;
+    const missing = missingText(cell);
     const text = `${formatDays(cell.fromMs, cell.toMs)}: ${missing}, ` +
       `${formatCount(cell.tooLate)} too late, ${formatCount(cell.rejected)} rejected`;
     setText(byId("day-readout"), text);
@@ -184,13 +196,22 @@ export function createFleetPanel({ onDay }) {
     findTimer = setTimeout(() => {
       view.q = event.target.value.trim();
       view.limit = METERS_STEP;
-      quietly(() => refreshMeters().then(redraw));
+      quietly(refreshMeters);
     }, FIND_PAUSE_MS);
   });
   byId("meters-more").addEventListener("click", () => {
     view.limit = Math.min(METERS_MAX, view.limit + 2 * METERS_STEP);
-    quietly(() => refreshMeters().then(redraw));
+    quietly(refreshMeters);
   });
 
   return { refresh, redraw, showAllDays: () => chooseDay(null) };
+}
+
+/** While the strip's width has just changed, the meters of its new cells are not counted yet. */
+function missingText({ missing, meters }) {
+  if (missing === 0) return "nothing missing";
+  if (meters === null) return `${formatCount(missing)} missing`;
+  return `${formatCount(missing)} missing in ${formatCount(meters)} ${
+    meters === 1 ? "meter" : "meters"
+  }`;
 }

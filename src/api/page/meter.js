@@ -10,6 +10,7 @@ import {
   formatShortInstant,
   visibleText,
 } from "./format.js";
+import { lengthOf } from "./list_panels.js";
 import { showState, stepByKey } from "./parts.js";
 
 const SPANS = [
@@ -42,24 +43,30 @@ export function createMeterSheet({ onClose }) {
     setText(byId("meter-message"), "Reading its history…");
     if (!dialog.open) dialog.showModal();
     dialog.querySelector(".sheet").scrollTop = 0;
-    refresh().catch(tell);
+    refreshNow();
+  }
+
+  function refreshNow() {
+    return refresh().then((draw) => draw()).catch(tell);
   }
 
   async function refresh() {
-    if (!dialog.open) return;
+    if (!dialog.open) return () => {};
     const { meterId, span } = view;
     let detail;
     try {
       detail = await getJson(`/api/meters/${encodeURIComponent(meterId)}?${span.query}`);
     } catch (error) {
       if (error.status !== 404) throw error;
-      return tell(new Error("No table knows this meter. Its id may have changed since."));
+      return () => tell(new Error("No table knows this meter. Its id may have changed since."));
     }
-    if (meterId !== view.meterId || span !== view.span) return;
-    view.detail = detail;
-    byId("meter-body").classList.remove("waiting");
-    setText(byId("meter-message"), "");
-    show();
+    return () => {
+      if (meterId !== view.meterId || span !== view.span) return;
+      view.detail = detail;
+      byId("meter-body").classList.remove("waiting");
+      setText(byId("meter-message"), "");
+      show();
+    };
   }
 
   function tell(error) {
@@ -125,8 +132,7 @@ export function createMeterSheet({ onClose }) {
         showState(state, gap);
         setText(from, formatInstant(gap.missing_from));
         setText(to, gapEnd(gap));
-        const minutes = gap.state === "FILLED" ? 0 : gap.known_minutes;
-        setText(length, formatSeconds(minutes * 60));
+        setText(length, lengthOf(gap));
         setText(missing, formatCount(gap.known_intervals));
         setText(unusable, formatCount(gap.rejected_intervals));
       },
@@ -188,7 +194,7 @@ export function createMeterSheet({ onClose }) {
         for (const button of event.target.parentElement.children) {
           setAttribute(button, "aria-pressed", button === event.target);
         }
-        refresh().catch(tell);
+        refreshNow();
       },
     }, span.label)
   ));

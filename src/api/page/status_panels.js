@@ -8,6 +8,8 @@ const STATES = {
   finished: ["check", "Finished"],
   stopped: ["stop", "Stopped"],
   failed: ["cross", "Failed"],
+  /** Of nothing that is shown it is known whether it still holds. */
+  away: ["alert", "No answer"],
 };
 
 const TERMS = [
@@ -18,19 +20,29 @@ const TERMS = [
   { name: "rejected", label: "Rejected", table: "rejected" },
   { name: "tick", label: "Ticks", table: null },
 ];
+/** Ticks are no readings: of the bar, which is of readings, they would take the most. */
+const PARTS = TERMS.filter(({ table }) => table !== null);
 
-/** Draws a status: state, replay, completeness and ledger. */
-export function showStatus(status) {
-  const [symbol, text] = STATES[status.state];
+/** Shows a state in the badge: one of a status, or `away`. */
+export function showState(state) {
   const badge = byId("state");
-  if (badge.dataset.state !== status.state) {
-    badge.dataset.state = status.state;
-    byId("state-icon").replaceChildren(icon(symbol));
-    setText(byId("state-text"), text);
-  }
+  if (badge.dataset.state === state) return;
+  const [symbol, text] = STATES[state];
+  badge.dataset.state = state;
+  byId("state-icon").replaceChildren(icon(symbol));
+  setText(byId("state-text"), text);
+}
+
+/** Draws what a status knows by itself: the state, and how far the replay is. */
+export function showProgress(status) {
+  showState(status.state);
   setText(byId("inputs"), visibleText(status.inputs));
   setText(byId("version"), status.version);
   showReplay(status);
+}
+
+/** Draws what a status has of the store: completeness and ledger. */
+export function showFigures(status) {
   showFleet(status);
   showLedger(status);
 }
@@ -61,7 +73,8 @@ function showReplay(status) {
     setText(byId("left"), left === null ? "" : `${formatSeconds(left)} left`);
   } else {
     setText(byId("rate"), status.message ?? STATES[status.state][1]);
-    const ran = status.state !== "starting" && status.rows_read > 0;
+    // Who only serves a store did not play what is in it.
+    const ran = status.state !== "starting" && status.rows_read > 0 && total !== null;
     setText(byId("left"), ran ? `took ${formatSeconds(took)}` : "");
   }
 }
@@ -75,7 +88,6 @@ function showFleet(status) {
   setText(byId("fleet-readings"), formatCount(fleet?.readings));
   setText(byId("fleet-missing"), formatCount(fleet?.missing_intervals));
   setText(byId("fleet-open"), formatCount(status.open_gaps));
-  setText(byId("open-count"), status.open_gaps === null ? "" : formatCount(status.open_gaps));
   showCauses(fleet);
 }
 
@@ -106,7 +118,7 @@ function showLedger({ ledger, fleet }) {
       h(
         "div",
         { class: `term term-${name}` },
-        h("p", { class: "term-label" }, h("i", { class: `chip chip-${name}` }), label),
+        h("p", { class: "term-label", title: name === "tick" ? TICKS : null }, chipOf(name), label),
         h("p", { class: "term-count" }, "–"),
         h("p", { class: "term-check caption" }, " "),
       ),
@@ -114,20 +126,29 @@ function showLedger({ ledger, fleet }) {
       setText(term.children[1], formatCount(total?.[name]));
       const check = term.children[2];
       if (name === "raw") return setText(check, "each counted once");
-      if (table === null) return setText(check, "leave no row");
+      if (table === null) return setText(check, "tell the time, leave no row");
       const off = offOf(differences, name);
       const repeats = name === "duplicate" && off?.sum === 0 ? repeatsText(fleet) : null;
       setText(check, repeats ?? tablesText(off));
       setAttribute(check, "data-off", off === null || off.sum === 0 ? null : "true");
     },
   });
-  const raw = total?.raw ?? 0;
-  reconcile(byId("parts"), TERMS.filter(({ name }) => (total?.[name] ?? 0) > 0), {
+  const readings = (total?.raw ?? 0) - (total?.tick ?? 0);
+  reconcile(byId("parts"), PARTS.filter(({ name }) => (total?.[name] ?? 0) > 0), {
     key: ({ name }) => name,
     create: ({ name }) => h("i", { class: `chip-${name}` }),
-    update: (part, { name }) => part.style.setProperty("--part", total[name] / raw),
+    update: (part, { name }) => part.style.setProperty("--part", total[name] / readings),
   });
   showSeal(ledger);
+}
+
+const TICKS =
+  "A tick says that event time has come so far, though no reading came: by it a silence " +
+  "is noticed. It is a record, and no reading.";
+
+/** The colour of a term in the bar; ticks are not in it. */
+function chipOf(name) {
+  return name === "tick" ? null : h("i", { class: `chip chip-${name}` });
 }
 
 function showSeal(ledger) {

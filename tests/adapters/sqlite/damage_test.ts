@@ -1,6 +1,7 @@
 /** A store's file cut, mixed, flipped and altered by hand: told, or no answer differs. */
 import assert from "node:assert/strict";
-import { checkFile, type Finding } from "../../../src/adapters/sqlite/check.ts";
+import { checkFile } from "../../../src/adapters/sqlite/check.ts";
+import type { Finding } from "../../../src/tables/finding.ts";
 import { codeOf, StoreError } from "../../../src/adapters/sqlite/errors.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
 import { identityOf } from "../../../src/adapters/sqlite/schema.ts";
