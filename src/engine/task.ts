@@ -12,6 +12,10 @@ import { judgedToMs } from "../core/watermark.ts";
 import type { RawRecord } from "../core/wire/raw_record.ts";
 import type { Commit, CommitStore } from "./ports.ts";
 
+export { FencedError } from "./ports.ts";
+export type { Commit, CommitStore, Snapshot } from "./ports.ts";
+export type { RawRecord } from "../core/wire/raw_record.ts";
+
 /** Bytes of changelog written before it is folded into a snapshot, at least. */
 const CHANGELOG_BYTES_MIN = 4 << 20;
 /** The same as a multiple of the last snapshot. */
