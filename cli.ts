@@ -28,6 +28,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "make a believable fleet's readings, with known defects",
     load: async () => (await import("./src/commands/generate.ts")).generate,
   },
+  retire: {
+    about: "say of meters that they have left",
+    load: async () => (await import("./src/commands/retire.ts")).retire,
+  },
   query: {
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,

@@ -11,6 +11,7 @@ import {
   readTimeline,
   readTimelineCells,
 } from "../tables/meters.ts";
+import type { MeterStatus } from "../tables/meter_status.ts";
 import type { RoutePorts } from "./list_routes.ts";
 import {
   choice,
@@ -51,7 +52,7 @@ async function answerMeters(
 ): Promise<Response> {
   const parameters = readParameters(c.req.url, ["limit", "offset", "sort", "q", "spans"]);
   const page = listPage(parameters);
-  const sort = choice(parameters, "sort", ["worst", "id"]) ?? "worst";
+  const sort = choice(parameters, "sort", ["worst", "status", "id"]) ?? "worst";
   const spans = choice(parameters, "spans", ["true", "false"]) === "true";
   if (spans && page.limit > SPANS_METERS_MAX) {
     throw new ParameterError(
@@ -66,7 +67,7 @@ async function answerMeters(
   const body = {
     ...page,
     total: found.length,
-    fleet_meters: fleet.metersTotal,
+    fleet_meters: fleet.totals.meters,
     counted_seconds_ago: countedSecondsAgo,
   };
   if (!spans) return c.json({ meters, ...body });
@@ -147,7 +148,7 @@ async function answerTimeline(
   const parameters = readParameters(c.req.url, ["days", "cell"]);
   const cellDays = wholeNumber(parameters, "cell", TIMELINE_CELL);
   const daysMax = wholeNumber(parameters, "days", TIMELINE_DAYS);
-  const { firstAtMs, lastAtMs } = await answers.fleet();
+  const { firstAtMs, lastAtMs } = (await answers.fleet()).totals;
   if (firstAtMs === null || lastAtMs === null) {
     return c.json({ from: null, to: null, days: [], cell_days: cellDays, cells: [] });
   }
@@ -163,16 +164,24 @@ async function answerTimeline(
   return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days, cell_days: cellDays, cells });
 }
 
-/** The fleet's meters as asked: kept in the order of the worst, sorted anew by id. */
+/** Statuses in the order in which a person looks into them. */
+const SHOWN_FIRST: readonly MeterStatus[] = [
+  ...["silent", "gap", "unusable", "unjudged", "late", "healthy", "retired"] as const,
+];
+
+/** The fleet's meters as asked: kept in the order of the worst; of one status, that order stays. */
 function selectMeters(
   fleet: Fleet,
-  options: { readonly sort: "worst" | "id"; readonly q: string | null },
+  options: { readonly sort: "worst" | "status" | "id"; readonly q: string | null },
 ): readonly MeterSummary[] {
   const q = options.q?.toLowerCase();
   const found = q === undefined
     ? fleet.meters
     : fleet.meters.filter(({ meter_id }) => meter_id.toLowerCase().includes(q));
   if (options.sort === "worst") return found;
+  if (options.sort === "status") {
+    return found.toSorted((a, b) => SHOWN_FIRST.indexOf(a.status) - SHOWN_FIRST.indexOf(b.status));
+  }
   return found.toSorted((a, b) => a.meter_id < b.meter_id ? -1 : 1);
 }
 

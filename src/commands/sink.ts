@@ -132,7 +132,10 @@ async function runSink(
           rebalanceTimeoutMs: DEADLINE_MS,
         }, handlers),
     },
-    new PostgresSink(database, { answerMsMax: ANSWER_MS_MAX }),
+    new PostgresSink(database, {
+      answerMsMax: ANSWER_MS_MAX,
+      gapGraceMs: config.grace_period_seconds * 1000,
+    }),
     {
       topics,
       commitRecordsMax: config["sink.commit_records_max"],

@@ -1,7 +1,9 @@
+import { MONTH } from "./calendar.ts";
 import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import type { Metric, Outputs, RejectReason } from "./outputs.ts";
 import type { Step } from "./step.ts";
 import type { TaskState } from "./task_state.ts";
+import { MONTH_MINUTES } from "./wire/file_fields.ts";
 
 /** Adds the counts of a commit to what it says, at the watermark. */
 export function countCommit(
@@ -48,4 +50,9 @@ export function sayOfMeter(
   },
 ): void {
   outputs.metrics.push({ offset: offset + 1, ...metric });
+}
+
+/** An interval as metrics and records say it. */
+export function minutesOf(intervalMs: number): number {
+  return intervalMs === MONTH ? MONTH_MINUTES : intervalMs / 60_000;
 }

@@ -203,7 +203,7 @@ export class Processor {
     const clockMs = movedMs > watermarkMs ? movedMs : watermarkMs;
     if (clockMs >= meters.timers.dueMs(known)) {
       const meterId = meters.idOf(known);
-      const hasLeft = advance(step, known, clockMs, clockMs);
+      const hasLeft = advance(step, known, { clockMs, watermarkMs: clockMs, isBack: true });
       if (hasLeft) return this.#foldFirst(meterId, reading, delayMs);
     }
     if (isNext && isUndisturbed(meters, known, reading)) {

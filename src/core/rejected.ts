@@ -61,6 +61,8 @@ export function duplicateOf(
     timestampMs,
     consumptionKwh,
     ...(source === null ? {} : { source }),
+    slotMs,
+    heldKwh,
     atMs: timestampMs,
   };
 }

@@ -23,6 +23,8 @@ export type Commit = {
   readonly compacts: boolean;
   readonly task: Uint8Array;
   readonly watermarkMs: number | null;
+  /** Slots up to here are judged, of every meter: a slot's grace before the watermark. */
+  readonly judgedToMs: number | null;
   readonly ledger: Readonly<Ledger>;
 };
 

@@ -8,8 +8,13 @@ import {
 } from "../core/codec.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { Processor } from "../core/processor.ts";
+import { judgedToMs } from "../core/watermark.ts";
 import type { RawRecord } from "../core/wire/raw_record.ts";
 import type { Commit, CommitStore } from "./ports.ts";
+
+export { FencedError } from "./ports.ts";
+export type { Commit, CommitStore, Snapshot } from "./ports.ts";
+export type { RawRecord } from "../core/wire/raw_record.ts";
 
 /** Bytes of changelog written before it is folded into a snapshot, at least. */
 const CHANGELOG_BYTES_MIN = 4 << 20;
@@ -98,6 +103,7 @@ export class Task {
       compacts,
       task: encodeTask(processor),
       watermarkMs: processor.watermarkMs,
+      judgedToMs: judgedToMs(processor),
       ledger: { ...processor.state.ledger },
     };
   }

@@ -1,5 +1,5 @@
 import { openForSchema, readSchema } from "../adapters/postgres/migrate.ts";
-import { type Answer, PostgresDatabase } from "../adapters/postgres/database.ts";
+import { type Answer, PostgresDatabase, type Transaction } from "../adapters/postgres/database.ts";
 import { hintOf } from "../adapters/postgres/errors.ts";
 import type { TimescaleOptions } from "../adapters/postgres/timescale.ts";
 import { SSL_MODES } from "../adapters/postgres/tls.ts";
@@ -14,11 +14,14 @@ export const DATABASE_OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
+/** Questions of one transaction. */
+export type ReadTransaction = Pick<Transaction, "query" | "copyOut">;
+
 /** A database that is read: nothing can be changed through it. */
 export type ReadDatabase = {
   query(sql: string, params?: readonly unknown[]): Promise<Answer>;
   /** Runs `work` in one transaction. */
-  transaction<T>(work: (tx: Pick<ReadDatabase, "query">) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 };
 

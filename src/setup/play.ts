@@ -8,7 +8,7 @@ import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
 import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
-import { readSummary } from "../tables/summary.ts";
+import { readSummary, type Summary } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
@@ -16,7 +16,7 @@ import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
-import { inUse, openStore, runError } from "./store.ts";
+import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 import { hintsFor } from "./useless.ts";
 
 /** Options that every command playing files has. */
@@ -102,11 +102,20 @@ export type OpenStore = {
   close(): Promise<void>;
 };
 
-/** The embedded store of a directory; `isFresh`: what it holds is forgotten. */
+/**
+ * The embedded store of a directory; `isFresh`: what it holds is forgotten.
+ *
+ * @throws {RunError} where there is none, and none is to be made
+ */
 export async function openEmbedded(
   directory: string,
-  { config, isFresh = false }: { readonly config: Config; readonly isFresh?: boolean },
+  { config, makes = true, isFresh = false }: {
+    readonly config: Config;
+    readonly makes?: boolean;
+    readonly isFresh?: boolean;
+  },
 ): Promise<OpenStore> {
+  if (!makes) await (await openStoreReader(directory)).close();
   const store = await openStore(directory, { retentionDays: config.retention_days, isFresh });
   return {
     writer: store,
@@ -215,23 +224,57 @@ async function report(store: Reader, result: PlayResult, options: Report): Promi
 }
 
 /** The summary in a few lines for people. */
-export function describe({ ledger, meters, gaps, ...counts }: Described): string[] {
-  const names = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
-  const sum = names.reduce((total, name) => total + ledger[name], 0);
-  const parts = names.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
+export function describe(summary: Summary): string[] {
+  const { ledger, meters, duplicates: { identical, conflicting } } = summary;
+  const counts = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
+  const sum = counts.reduce((total, name) => total + ledger[name], 0);
+  const parts = counts.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
   // Of the ledger alone: whether the rows are there is for `verify` to say, which reads them.
   const seal = sum === ledger.raw ? "adds up" : `DOES NOT BALANCE: ${formatCount(sum)}`;
-  const states = Object.entries(gaps).filter(([, { gaps }]) => gaps > 0).map(([state, count]) =>
-    `${formatCount(count.gaps)} ${state} (${formatCount(count.missing_intervals)} intervals)`
-  );
-  const unusable = counts.unusable_meters > 0 ? [`${counts.unusable_meters} unusable`] : [];
-  const unjudged = counts.unjudged_meters > 0 ? [`${counts.unjudged_meters} unjudged`] : [];
-  const of = [...unusable, ...unjudged].map((each) => `, ${each}`).join("");
+  const repeats = `duplicate: ${formatCount(identical)} identical, ${
+    formatCount(conflicting)
+  } conflicting with what is there`;
   return [
     `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
-    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}${of}, gaps: ${
-      states.join(", ") || "none"
-    }`,
+    ...(identical + conflicting > 0 ? [repeats] : []),
+    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${describeGaps(summary)}`,
+    ...describeCompleteness(summary),
+  ];
+}
+
+/** How many gaps there are in each state; of a meter that is not judged it is not said that none is. */
+function describeGaps({ gaps, meters, meters_by_status: { unjudged, unusable } }: Summary): string {
+  const states = (["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const).filter((state) =>
+    gaps[state].gaps > 0
+  ).map((state) => {
+    // Those of silent meters go on: their length is said with the silence.
+    const length = state === "EXPIRED"
+      ? ""
+      : ` (${formatCount(gaps[state].missing_intervals)} intervals)`;
+    return `${formatCount(gaps[state].gaps)} ${state}${length}`;
+  });
+  const hasJudged = meters > unjudged + unusable;
+  const found = states.length > 0 || !hasJudged ? states : ["none"];
+  const unknown = [
+    ...(unjudged > 0 ? [`${formatCount(unjudged)} unjudged (too few readings to tell)`] : []),
+    ...(unusable > 0 ? [`${formatCount(unusable)} without a usable reading`] : []),
+  ];
+  return [...found, ...unknown].join(", ") || "none";
+}
+
+function describeCompleteness(
+  { completeness_percent: percent, meters, meters_by_status, ...rest }: Summary,
+): string[] {
+  if (percent === null) return [];
+  const { silent, retired, unusable } = meters_by_status;
+  if (silent === 0) return [`completeness: ${percent} %`];
+  const reporting = rest.completeness_reporting_percent;
+  const count = meters - silent - retired - unusable;
+  const others = count === 1 ? "1 meter that reports" : `${formatCount(count)} meters that report`;
+  return [
+    `completeness: ${percent} %` +
+    (reporting === null ? "" : `, ${reporting} % of the ${others}`) +
+    `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }
 

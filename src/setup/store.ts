@@ -116,7 +116,7 @@ export function runError(error: unknown): unknown {
 const EARLIER = "pg";
 
 /** Whether a directory holds the store of an earlier version: beside each stands its lock. */
-async function hasEarlier(directory: string): Promise<boolean> {
+export async function hasEarlier(directory: string): Promise<boolean> {
   return await exists(`${directory}/${EARLIER}/PG_VERSION`) &&
     await exists(`${directory}/${LOCK_FILE}`);
 }

@@ -17,10 +17,8 @@ export type Dialect = {
   texts(parameter: string): string;
   /** Which readings have a flag. */
   hasFlag(flag: string): string;
-  /** How many meters there are: a whole statement, of the column `meters`. */
-  readonly countMeters: string;
-  /** `meter_id`, `readings`, `late`, `first_at` and `last_at` of meters, by their days. */
-  meterSums(where: string): string;
+  /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
+  lastTimes(where: string): string;
   /** Where late readings come from. */
   readonly lateReadings: string;
   /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
@@ -29,10 +27,7 @@ export type Dialect = {
   lastReadings(meterId: string, count: number): string;
 };
 
-/**
- * PostgreSQL, with TimescaleDB or without. Meters are counted by stepping along the primary key, where
- * DISTINCT would read every row.
- */
+/** PostgreSQL, with TimescaleDB or without. */
 export const POSTGRES: Dialect = {
   name: "postgres",
   time: (parameter) => `CAST(${parameter} AS timestamptz)`,
@@ -45,17 +40,8 @@ export const POSTGRES: Dialect = {
   texts: (parameter) =>
     `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
-  countMeters: `WITH RECURSIVE meters AS (
-      (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
-      UNION ALL
-      SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
-              ORDER BY v.meter_id LIMIT 1)
-      FROM meters m WHERE m.meter_id IS NOT NULL
-    ) SELECT count(meter_id) AS meters FROM meters`,
-  meterSums: (where) =>
-    `SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-       min(first_at) AS first_at, max(last_at) AS last_at
-     FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  lastTimes: (where) =>
+    `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
   lateReadings: "validated_readings",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
@@ -65,8 +51,7 @@ export const POSTGRES: Dialect = {
 
 /**
  * The embedded store. Times are text: without their `Z` they compare as they should; with it
- * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days, and counted by the
- * sums of those.
+ * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days.
  */
 export const SQLITE: Dialect = {
   name: "sqlite",
@@ -82,14 +67,9 @@ export const SQLITE: Dialect = {
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
-  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_totals",
-  meterSums: (where) =>
-    `SELECT meter_id, readings, late,
-       strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,
-       strftime('%Y-%m-%dT%H:%M:%fZ', last_ms / 1e3, 'unixepoch') AS last_at
-     FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-             min(first_ms) AS first_ms, max(last_ms) AS last_ms
-           FROM meter_totals ${where} GROUP BY meter_id)`,
+  lastTimes: (where) =>
+    `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at
+     FROM meter_totals ${where} GROUP BY meter_id`,
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}

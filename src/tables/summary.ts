@@ -1,16 +1,29 @@
 import type { Ledger } from "../core/ledger.ts";
 import type { GapState } from "../core/outputs.ts";
 import { readLedger } from "./ledger.ts";
-import { dialectOf, queryOf, type Reader } from "./query.ts";
+import { countGaps } from "./lists.ts";
+import {
+  type Completeness,
+  completenessOf,
+  type DuplicateCounts,
+  type FleetTotals,
+  readTotals,
+} from "./meter_status.ts";
+import { queryOf, type Reader } from "./query.ts";
+import { toNumber } from "./values.ts";
 
 /** Gaps of one state, and the slots missing in them. */
 export type GapCount = { gaps: number; missing_intervals: number };
 
-/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
-export type Summary = {
+/** What a store holds: the ledger's sum, the meters, the gaps as they stand, and how complete it is. */
+export type Summary = Completeness & {
   readonly ledger: Ledger;
+  /** All that are known, those of unusable readings alone among them. */
   readonly meters: number;
+  readonly meters_by_status: FleetTotals["byStatus"];
+  /** As announced: a gap that goes on counts with the length that was known then. */
   readonly gaps: { readonly [state in GapState]: GapCount };
+  readonly duplicates: DuplicateCounts;
   /** Meters of which no reading could be used. */
   readonly unusable_meters: number;
   /** How often the interval of a meter changed. */
@@ -19,39 +32,20 @@ export type Summary = {
 
 /** Reads what a store holds. */
 export async function readSummary(reader: Reader): Promise<Summary> {
-  const [{ rows: [{ meters }] }, { rows }] = [
-    await reader.query(dialectOf(reader).countMeters),
-    await reader.query(
-      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
-        "GROUP BY state",
-    ),
-  ];
-  const gaps = {} as Record<GapState, GapCount>;
-  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const) {
-    const row = rows.find((r) => r.state === state);
-    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
-  }
-  const { total } = await readLedger(queryOf(reader));
-  const { rows: [{ changes }] } = await reader.query(
+  const query = queryOf(reader);
+  const totals = await readTotals(query);
+  const { total } = await readLedger(query);
+  const [{ changes }] = await query(
     "SELECT count(*) AS changes FROM metrics WHERE metric_type = 'interval_changed'",
   );
   return {
     ledger: total,
-    meters: Number(meters),
-    gaps,
-    unusable_meters: total.rejected === 0 ? 0 : await countUnusable(reader),
-    interval_changes: Number(changes),
+    meters: totals.meters,
+    meters_by_status: totals.byStatus,
+    gaps: await countGaps(query),
+    duplicates: totals.duplicates,
+    unusable_meters: totals.byStatus.unusable,
+    interval_changes: toNumber(changes),
+    ...completenessOf(totals),
   };
-}
-
-async function countUnusable(reader: Reader): Promise<number> {
-  const { rows: [{ unusable }] } = await reader.query(
-    `SELECT count(*) AS unusable FROM (
-       SELECT meter_id FROM rejected_readings
-       WHERE meter_id IS NOT NULL AND reason NOT IN ('DUPLICATE', 'CONFLICT')
-       EXCEPT SELECT meter_id FROM readings_meter_daily
-       EXCEPT SELECT meter_id FROM late_events
-     ) AS meters`,
-  );
-  return Number(unusable);
 }

@@ -6,6 +6,7 @@ const empty = await openEmpty();
 
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
+  "/api/silences",
   "/api/meters",
   "/api/gaps",
   "/api/late",
@@ -92,8 +93,17 @@ Deno.test("/api/status tells the run, the ledger, the gaps and the fleet", async
   assert.deepEqual(body.fleet, {
     meters: 3 + HOSTILE_IDS.length,
     readings: 130,
-    missing_intervals: 6,
-    completeness_percent: 95.588,
+    meters_by_status: {
+      ...{ retired: 0, silent: 0, gap: 1, unusable: 1, unjudged: 0, late: 0 },
+      healthy: 1 + HOSTILE_IDS.length,
+    },
+    missing_intervals: 22,
+    expected_intervals: 151,
+    completeness_percent: 85.43,
+    completeness_reporting_percent: 85.43,
+    silent_meters: 0,
+    silent_intervals: 0,
+    duplicates: { identical: 1, conflicting: 0 },
     first_at: "2013-01-01T00:00:00Z",
     last_at: "2013-01-03T11:30:00Z",
   });

@@ -37,7 +37,9 @@ Deno.test("run, replay, verify and query print with --json what their schemas sa
       const exit = command === "run" ? ["--exit"] : [];
       const played = await answerOf(command, csv, "--data", store, ...exit);
       await assertAnswer("run.json", played);
-      assert.equal(played.meters, 1);
+      assert.equal(played.meters, 2);
+      assert.equal(played.meters_by_status.unusable, 1);
+      assert.deepEqual(played.duplicates, { identical: 1, conflicting: 0 });
       assert.equal(played.gaps.CLOSED.missing_intervals, 3);
     }
     const store = ["--data", `${folder}/run`];

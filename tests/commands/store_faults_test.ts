@@ -126,7 +126,7 @@ Deno.test("looks at absent stores make nothing; the folder of one that is made i
 Deno.test(`${READS} reads of another process than the run's are each of one commit, in 3 partitions`, async (t) => {
   await inFolder(async (folder) => {
     const csv = `${folder}/fleet.csv`;
-    await writeFleet(csv);
+    await writeFleet(csv, { days: 200 }); // more than is played while the looks last
     const directory = `${folder}/store`;
     await Deno.mkdir(directory, { mode: 0o700 });
     using watcher = Deno.watchFs(directory);

@@ -140,6 +140,8 @@ Deno.test("Processor keeps the raw bytes of a repeat, with meter, time, value an
     meterId: "M1",
     timestampMs: ms("10:00:01"),
     consumptionKwh: 2.5,
+    slotMs: ms("10:00"),
+    heldKwh: 1.5,
     atMs: ms("10:00:01"),
   });
   assert.equal(duplicate.reason, "DUPLICATE");

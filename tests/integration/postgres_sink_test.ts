@@ -14,7 +14,7 @@ async function openSite() {
   await migrateDatabase(database, { chunkDays: 7, columnstoreAfterDays: 0, retentionDays: 0 });
   return {
     url,
-    sink: new PostgresSink(database, { answerMsMax: 60_000 }),
+    sink: new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }),
     async [Symbol.asyncDispose]() {
       await database.close();
       await server.stop();

@@ -7,6 +7,8 @@ import { PostgresStore } from "../../src/adapters/postgres/store.ts";
 import { emptyLedger } from "../../src/core/ledger.ts";
 import { emptyOutputs } from "../../src/core/outputs.ts";
 import { FencedError, OtherLogError } from "../../src/engine/ports.ts";
+import { createApp } from "../../src/api/app.ts";
+import { LiveTracker } from "../../src/setup/live.ts";
 import { type Ended, gridwatch, inFolder } from "../commands/command_line.ts";
 import { until } from "./kafka_broker.ts";
 import { Running } from "./pipeline.ts";
@@ -232,7 +234,7 @@ databaseTest("a database is written by runs or by sinks, and not by both", async
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000 }));
+      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
     } finally {
       await database.close();
     }
@@ -292,6 +294,7 @@ databaseTest(
           compacts: true,
           task: new Uint8Array(1),
           watermarkMs: 0,
+          judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
         };
         await assert.rejects(store.commit(commit), FencedError);
@@ -330,6 +333,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       compacts: false,
       task: new Uint8Array(1),
       watermarkMs: null,
+      judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [
@@ -338,6 +342,33 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
   } finally {
     await database.close();
   }
+});
+
+databaseTest("serve and doctor ask of a played database what verify asks", async (site) => {
+  const { url, config } = site;
+  await passes(...runArgs(site, url));
+  const query = (sql: string, params: unknown[] = []) =>
+    rowsOf(url, sql, params as (string | number)[]);
+  const said = async () => {
+    const app = createApp({
+      query,
+      live: () => new LiveTracker(() => 0, "database").status,
+      version: "0",
+      reportError: (error) => console.error(error),
+    });
+    const { stdout } = await gridwatch("doctor", "--database", url, "--json", ...config);
+    const [{ state }] = JSON.parse(stdout).checks
+      .filter(({ check }: { check: string }) => check === "ledger");
+    const { balanced } = await (await app.request("/api/ledger")).json();
+    return [state, balanced];
+  };
+  assert.deepEqual(await said(), ["ok", true]);
+  // An offset of Kafka has holes before it; a position of a run counts its records.
+  await rowsOf(url, "UPDATE positions SET next_offset = next_offset + 7");
+  assert.deepEqual(await said(), ["failed", false]);
+  const { code, stderr } = await gridwatch("verify", "--database", url);
+  assert.equal(code, 3);
+  assert.match(stderr, /^partition 0: position: /m);
 });
 
 databaseTest("gridwatch run takes --data or --database", async (site) => {

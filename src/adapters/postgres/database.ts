@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import postgres from "postgres";
+import { COPY_HEADER_BYTES } from "../../tables/copy.ts";
 import { driverTls, NoTlsError, readTls } from "./tls.ts";
 
 /** Rows of one statement. */
@@ -14,6 +15,11 @@ export type Transaction = {
     target: { readonly table: string; readonly columns: readonly string[] },
     bytes: Uint8Array,
   ): Promise<void>;
+  /**
+   * Copies the rows of a query out in PostgreSQL's binary form: `take` gets them as they come, whole
+   * rows one behind another without the header, and has to be done with them when it returns.
+   */
+  copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void>;
   /** Runs work that leaves nothing behind when it rejects; the transaction goes on. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
 };
@@ -213,6 +219,31 @@ class Connection implements Transaction {
     await this.#follow(done);
   }
 
+  async copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+    this.#check();
+    const copying = this.#sql.unsafe(`COPY (${query}) TO STDOUT (FORMAT binary)`);
+    const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+    // The rows may be there before whoever awaits the stream hears of it. Each is a message of its
+    // own, taken as the driver finds it: through the queue of the stream it would cost thrice as much.
+    const asked = copying as unknown as { resolve(stream: CopyStream): void };
+    const resolveAsked = asked.resolve;
+    asked.resolve = (stream) => {
+      asked.resolve = resolveAsked; // it is called again when the statement is at its end
+      let isFirst = true;
+      stream.push = (message) => {
+        if (message === null) resolve();
+        else take(isFirst ? message.subarray(COPY_HEADER_BYTES) : message);
+        isFirst = false;
+        return true;
+      };
+      stream.once("error", reject);
+      resolveAsked(stream);
+    };
+    done.catch(() => {});
+    await this.#follow(copying.readable());
+    await this.#follow(done);
+  }
+
   async close(secondsMax: number): Promise<void> {
     if (secondsMax === 0) this.#lose();
     await this.#sql.end({ timeout: secondsMax });
@@ -250,6 +281,12 @@ class Connection implements Transaction {
     if (pending.length > 0) setTimeout(() => pending.forEach((reject) => reject(error)), 0);
   }
 }
+
+/** What the driver pushes the messages of a COPY into. */
+type CopyStream = {
+  push(message: Uint8Array<ArrayBuffer> | null): boolean;
+  once(event: "error", listener: (error: Error) => void): void;
+};
 
 /** What a connection hears of its socket. */
 type SocketHearer = {

@@ -9,13 +9,16 @@ import {
 } from "../../engine/sink/ports.ts";
 import { splitCommit } from "../../engine/sink/split.ts";
 import { isPlayedInto } from "../../tables/migrations.ts";
+import type { DigestedFrom } from "../../tables/table_digests.ts";
 import { answered, type Answering, transacted } from "./answered.ts";
 import type { PostgresDatabase, Transaction } from "./database.ts";
+import { DigestBook, readDigestedFrom } from "./digest_book.ts";
 import { isRefusal, isTooMuch } from "./errors.ts";
 import {
   type EncodedRows,
   encodeRuns,
   movePositions,
+  positionRow,
   writeAccepted,
   writeAccount,
   writeRows,
@@ -37,11 +40,22 @@ import {
  */
 export class PostgresSink implements SinkStore {
   readonly #to: Answering;
+  readonly #gapGraceMs: number;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
+  /** It never changes once the schema is there. */
+  #digestedFrom: DigestedFrom | null = null;
 
-  constructor(database: PostgresDatabase, { answerMsMax }: { readonly answerMsMax: number }) {
+  constructor(
+    database: PostgresDatabase,
+    { answerMsMax, gapGraceMs }: {
+      readonly answerMsMax: number;
+      /** The processor's: slots up to so long before the watermark are judged. */
+      readonly gapGraceMs: number;
+    },
+  ) {
     this.#to = { database, answerMsMax };
+    this.#gapGraceMs = gapGraceMs;
   }
 
   /**
@@ -67,6 +81,10 @@ export class PostgresSink implements SinkStore {
          ORDER BY topic, partition`,
         [JSON.stringify(starts)],
       );
+      const book = await this.#openBook(tx);
+      const added = answer.rows.filter(({ is_new: isNew }) => isNew);
+      book.add("sink_positions", added.map((row) => positionRow(row, Number(row.next_offset), 0)));
+      await book.save(tx);
       if (await isPlayedInto(tx)) {
         throw new OtherLogError("files are played into the database by `gridwatch run`");
       }
@@ -85,10 +103,11 @@ export class PostgresSink implements SinkStore {
   /** A commit that is too much for the server at once is written in parts, one after another. */
   async commit(commit: SinkCommit): Promise<SinkCommitted> {
     const encoded = encodeRuns(commit.runs, commit.partition);
+    const write = (tx: Transaction, book: DigestBook) => writeRows(tx, encoded, book);
     try {
-      const written = await this.#write(commit, (tx) => writeRows(tx, encoded)).catch((error) => {
+      const written = await this.#write(commit, write).catch((error) => {
         if (!isRefusal(error.cause)) throw error;
-        return this.#write(commit, (tx) => writeAccepted(tx, commit));
+        return this.#write(commit, (tx, book) => writeAccepted(tx, commit, book));
       });
       this.#touch(encoded);
       return written;
@@ -120,14 +139,21 @@ export class PostgresSink implements SinkStore {
 
   async #write(
     commit: SinkCommit,
-    rows: (tx: Transaction) => Promise<Written>,
+    rows: (tx: Transaction, book: DigestBook) => Promise<Written>,
   ): Promise<SinkCommitted> {
     return await transacted(this.#to, async (tx) => {
-      await movePositions(tx, commit);
-      const counts = await rows(tx);
-      await writeAccount(tx, commit);
+      const book = await this.#openBook(tx);
+      await movePositions(tx, commit, book);
+      const counts = await rows(tx, book);
+      await writeAccount(tx, commit, { gapGraceMs: this.#gapGraceMs, book });
+      await book.save(tx);
       return counts;
     });
+  }
+
+  async #openBook(tx: Transaction): Promise<DigestBook> {
+    this.#digestedFrom ??= await readDigestedFrom(tx);
+    return new DigestBook(this.#digestedFrom);
   }
 
   #touch(encoded: readonly EncodedRows[]): void {

@@ -1,13 +1,14 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { PlainRow } from "./batch.ts";
-import type { DigestBook } from "./digest_book.ts";
+import { type DigestBook, NONE } from "./digest_book.ts";
 import { prepareCells } from "./library.ts";
 
 const DAY_MS = 86_400_000;
 
 /**
  * What ages, by the names that digests have. Gaps stay, as they do on PostgreSQL: a day whose gaps were
- * dropped would look complete. So do the sums of days and meters.
+ * dropped would look complete. So do the sums of days and meters, and the metrics of single meters: one
+ * that was retired years ago is not silent today.
  */
 const AGEING = [
   "validated_readings",
@@ -22,11 +23,11 @@ const PLAIN_BEFORE = {
   late_readings: "late_readings WHERE time < ?1 AND source_partition = ?2",
   late_events: "late_events WHERE rtrim(time, 'Z') < ?1 AND source_partition = ?2",
   rejected_readings: "rejected_readings WHERE rtrim(time, 'Z') < ?1 AND source_partition = ?2",
-  metrics: "metrics WHERE time < ?1 AND source_partition = ?2",
+  metrics: "metrics WHERE time < ?1 AND source_partition = ?2 AND meter_id IS NULL",
 } as const;
 
 const OF_DIGESTS = `table_name IN (${AGEING.map((name) => `'${name}'`).join(", ")})
-  AND source_partition = ? AND day < ?`;
+  AND source_partition = ? AND day < ? AND (table_name <> 'metrics' OR day <> ${NONE})`;
 
 /**
  * Drops whole days (UTC) that lie more than `days` before the watermark of their partition, within the

@@ -237,6 +237,16 @@ function errorOf({ name, message, code, hint }: PostedError): Error {
   return code === null ? new Error(message) : new SqlError(message, code);
 }
 
+/** How a store stands between two that write it, see `store` in sql/sqlite/001_init.sql. */
+export async function readStanding(
+  from: Pick<Moment, "query">,
+): Promise<{ readonly id: string; readonly end: "closed" | "open" | "cut off" }> {
+  const { rows: [row] } = await from.query("SELECT id, boot FROM store");
+  const boot = bootName();
+  const isOther = boot !== null && row?.boot !== boot;
+  return { id: String(row?.id), end: row?.boot === null ? "closed" : isOther ? "cut off" : "open" };
+}
+
 /** Names the start of the machine, where the system tells; null: it does not. */
 function bootName(): string | null {
   try {

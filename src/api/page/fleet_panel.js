@@ -1,8 +1,8 @@
-/** Where readings are missing: the fleet's days, and its least complete meters on the same axis. */
+/** Where readings are missing: the fleet's days, and its meters, the silent first, on the same axis. */
 import { cellDaysOf, drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
 import { byId, getJson, h, reconcile, s, setAttribute, setText } from "./dom.js";
 import { formatCount, formatDays, formatPercent, formatSeconds } from "./format.js";
-import { meterLink, quietly, stepByKey } from "./parts.js";
+import { meterLink, quietly, showStanding, stepByKey } from "./parts.js";
 
 const METERS_STEP = 8;
 const METERS_MAX = 96;
@@ -45,7 +45,7 @@ export function createFleetPanel({ onDay }) {
 
   async function refreshMeters() {
     const { q, limit } = view;
-    const find = q === "" ? "sort=worst" : `sort=id&q=${encodeURIComponent(q)}`;
+    const find = q === "" ? "sort=status" : `sort=id&q=${encodeURIComponent(q)}`;
     const meters = await getJson(`/api/meters?spans=true&limit=${limit}&${find}`);
     return () => {
       if (q === view.q && limit === view.limit) view.meters = meters;
@@ -103,7 +103,7 @@ export function createFleetPanel({ onDay }) {
     const { meters, total, fleet_meters: fleetMeters, counted_seconds_ago: age } = view.meters;
     setText(byId("meters-age"), age >= AGE_SHOWN_S ? `counted ${formatSeconds(age)} ago` : "");
     const finding = view.q !== "";
-    setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Least complete meters");
+    setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Meters, the silent first");
     reconcile(byId("meters"), meters, {
       key: ({ meter_id: meterId }) => meterId,
       create: createMeterRow,
@@ -115,7 +115,7 @@ export function createFleetPanel({ onDay }) {
     setText(
       empty,
       finding
-        ? "No meter's id has this in it. Clear the field to see the least complete ones."
+        ? "No meter's id has this in it. Clear the field to see the silent and the least complete ones."
         : "No meter has reported yet. To replay a file of readings: gridwatch run FILE.csv",
     );
     const more = byId("meters-more");
@@ -127,7 +127,7 @@ export function createFleetPanel({ onDay }) {
     return h(
       "li",
       { class: "axis-grid meter-row" },
-      h("div", { class: "who" }, meterLink(meterId)),
+      h("div", { class: "who" }, meterLink(meterId), h("span", { class: "standing" })),
       h("div", { class: "strip" }, s("svg", { class: "lifeline", role: "img" })),
       h(
         "div",
@@ -139,7 +139,8 @@ export function createFleetPanel({ onDay }) {
   }
 
   function updateMeterRow(row, meter) {
-    const [, strip, whole] = row.children;
+    const [who, strip, whole] = row.children;
+    showStanding(who.lastChild, meter.status);
     // A new row is not laid out yet; the strip above it has the same column.
     const widthPx = stripWidthPx();
     const timeline = view.timeline;

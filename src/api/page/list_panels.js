@@ -87,7 +87,7 @@ export function createGapsPanel({ onAllDays }) {
           h("td", { class: "n" }),
         ),
       update(row, gap) {
-        showState(row.children[0], gap.state);
+        showState(row.children[0], gap);
         setText(row.children[2], formatShortInstant(gap.missing_from));
         setText(row.children[3], lengthOf(gap));
         const unusable = gap.rejected_intervals > 0

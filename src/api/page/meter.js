@@ -76,6 +76,7 @@ export function createMeterSheet({ onClose }) {
   function show() {
     const { meter, gaps, readings } = view.detail;
     const facts = [
+      ["Status", meter.status],
       ["Complete", formatPercent(meter.completeness_percent, 3)],
       ["Readings", formatCount(meter.readings)],
       ["Missing", formatCount(meter.missing_intervals)],
@@ -86,7 +87,8 @@ export function createMeterSheet({ onClose }) {
       ["Late", formatCount(meter.late)],
       ["Too late", formatCount(meter.too_late)],
       ["Rejected", formatCount(meter.rejected)],
-      ["Duplicates", formatCount(meter.duplicates)],
+      ["Sent again", formatCount(meter.identical)],
+      ["Conflicting", formatCount(meter.conflicting)],
       ["First", formatInstant(meter.first_at)],
       ["Last", formatInstant(meter.last_at)],
     ];
@@ -127,11 +129,11 @@ export function createMeterSheet({ onClose }) {
         ),
       update(row, gap) {
         const [state, from, to, length, missing, unusable] = row.children;
-        showState(state, gap.state);
+        showState(state, gap);
         setText(from, formatInstant(gap.missing_from));
-        setText(to, gap.state === "OPEN" ? "still open" : formatInstant(gap.missing_to));
+        setText(to, gapEnd(gap));
         setText(length, lengthOf(gap));
-        setText(missing, formatCount(gap.missing_intervals));
+        setText(missing, formatCount(gap.known_intervals));
         setText(unusable, formatCount(gap.rejected_intervals));
       },
     });
@@ -207,4 +209,9 @@ function statusText({ status, delay_seconds: delay, flags }) {
   const words = [status === "LATE" ? `late by ${formatSeconds(delay)}` : "on time"];
   for (const flag of flags) words.push(visibleText(flag));
   return words.join(", ");
+}
+
+function gapEnd(gap) {
+  if (gap.state === "OPEN") return "still open";
+  return gap.silence === "silent" ? "still silent" : formatInstant(gap.missing_to);
 }

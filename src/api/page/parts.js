@@ -1,5 +1,5 @@
 /** Small parts that several panels are made of. */
-import { byId, h, icon, setText } from "./dom.js";
+import { byId, h, icon, setAttribute, setText } from "./dom.js";
 import { visibleText } from "./format.js";
 
 /** A meter's id, which opens the meter. */
@@ -10,11 +10,24 @@ export function meterLink(meterId) {
 }
 
 /** A gap's state by sign and word. */
-export function showState(cell, state) {
-  if (cell.dataset.state === state) return;
-  cell.dataset.state = state;
-  const word = state.charAt(0) + state.slice(1).toLowerCase();
-  cell.replaceChildren(h("span", { class: "gap-state" }, icon(state.toLowerCase()), word));
+export function showState(cell, { state, silence }) {
+  const word = silence ?? state.toLowerCase();
+  if (cell.dataset.state === word) return;
+  cell.dataset.state = word;
+  cell.replaceChildren(
+    h(
+      "span",
+      { class: "gap-state" },
+      icon(state.toLowerCase()),
+      word.charAt(0).toUpperCase() + word.slice(1),
+    ),
+  );
+}
+
+/** How a meter stands, unless all is well with it. */
+export function showStanding(place, status) {
+  setAttribute(place, "data-status", status);
+  setText(place, status === "healthy" ? "" : status);
 }
 
 let nothingRead = true;

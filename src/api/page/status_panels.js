@@ -88,9 +88,28 @@ function showFleet(status) {
   setText(byId("fleet-readings"), formatCount(fleet?.readings));
   setText(byId("fleet-missing"), formatCount(fleet?.missing_intervals));
   setText(byId("fleet-open"), formatCount(status.open_gaps));
+  showCauses(fleet);
 }
 
-function showLedger({ ledger }) {
+/** What the completeness of all is made of, once there are silent meters. */
+function showCauses(fleet) {
+  const silent = fleet?.silent_meters ?? 0;
+  byId("causes").hidden = silent === 0;
+  if (silent === 0) return;
+  const { retired, unusable } = fleet.meters_by_status;
+  const reporting = fleet.meters - silent - retired - unusable;
+  setText(byId("reporting"), formatPercent(fleet.completeness_reporting_percent, 3));
+  const meters = reporting === 1 ? "meter that reports" : "meters that report";
+  setText(byId("reporting-meters"), `of the ${formatCount(reporting)} ${meters}`);
+  setText(byId("silent"), formatCount(silent));
+  const missing = formatCount(fleet.silent_intervals);
+  setText(
+    byId("silent-missing"),
+    `silent ${silent === 1 ? "meter" : "meters"}, ${missing} readings missing so far`,
+  );
+}
+
+function showLedger({ ledger, fleet }) {
   const total = ledger?.total;
   const differences = ledger?.differences ?? null;
   reconcile(byId("equation"), [{ name: "raw", label: "Raw records" }, ...TERMS], {
@@ -109,7 +128,8 @@ function showLedger({ ledger }) {
       if (name === "raw") return setText(check, "each counted once");
       if (table === null) return setText(check, "tell the time, leave no row");
       const off = offOf(differences, name);
-      setText(check, tablesText(off));
+      const repeats = name === "duplicate" && off?.sum === 0 ? repeatsText(fleet) : null;
+      setText(check, repeats ?? tablesText(off));
       setAttribute(check, "data-off", off === null || off.sum === 0 ? null : "true");
     },
   });
@@ -174,6 +194,13 @@ function offOf(differences, name) {
     off.missing += Math.max(0, ledger - found);
   }
   return off;
+}
+
+/** What the repeats are; null: it is not known, or there are none. */
+function repeatsText(fleet) {
+  const { identical, conflicting } = fleet?.duplicates ?? { identical: 0, conflicting: 0 };
+  if (identical + conflicting === 0) return null;
+  return `${formatCount(identical)} identical, ${formatCount(conflicting)} conflicting`;
 }
 
 function tablesText(off) {

@@ -14,7 +14,7 @@ import { UsageError } from "../../console/errors.ts";
 import type { TopicsVerified } from "../../setup/answers.ts";
 import { formatCount } from "../../console/progress.ts";
 import { type Difference, outcomeOf } from "../../tables/balance.ts";
-import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
+import { compareTables, describeTables, readTables, rowsVerified, type Tables } from "./tables.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../../console/shell.ts";
 
 const METERS_SHOWN_MAX = 10;
@@ -115,7 +115,8 @@ function report(
   const ledger = sumLedgers(ledgers);
   const isWrong = ledgers.some((each) => ledgerDifference(each) !== 0);
   const areTopicsRight = differences.length === 0 && !isWrong;
-  const areTablesRight = compared === null || compared.differences.length === 0;
+  const areTablesRight = compared === null ||
+    compared.differences.length + compared.tables.findings.length === 0;
   const notCompared = [...new Set([...unread, ...compared?.tables.notCompared ?? []])];
   const shared = sharedMeters(results);
   if (isJson) {
@@ -130,8 +131,7 @@ function report(
       ...(compared === null ? {} : {
         tables: {
           ledger: compared.tables.ledger,
-          differences: compared.differences,
-          refused: compared.tables.refused,
+          ...rowsVerified(compared.tables, compared.differences),
         },
       }),
     };

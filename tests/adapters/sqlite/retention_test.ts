@@ -1,6 +1,7 @@
 /** Days that retention drops: their rows and nothing else, for good, and told by whoever proves. */
 import assert from "node:assert/strict";
-import { checkFile, type Finding } from "../../../src/adapters/sqlite/check.ts";
+import { checkFile } from "../../../src/adapters/sqlite/check.ts";
+import type { Finding } from "../../../src/tables/finding.ts";
 import { namedRows, readCells } from "../../../src/adapters/sqlite/cells.ts";
 import { DigestBook } from "../../../src/adapters/sqlite/digest_book.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
@@ -8,8 +9,10 @@ import { dropOldDays } from "../../../src/adapters/sqlite/retention.ts";
 import { openReader, STORE_FILE } from "../../../src/adapters/sqlite/store.ts";
 import { createRandom, randomInteger } from "../../../src/generate/random.ts";
 import { readBalance } from "../../../src/tables/balance.ts";
+import { readFleet, readSeries } from "../../../src/tables/meters.ts";
 import { SQLITE } from "../../../src/tables/dialect.ts";
 import { queryOf } from "../../../src/tables/query.ts";
+import { emptyLedger, type Ledger } from "../../../src/core/ledger.ts";
 import { commitOf, outputsOf, validatedOf } from "../commits.ts";
 import { answersOf, playFleet, SessionStore, undisturbed } from "./fleet.ts";
 import { killAfter } from "./kill.ts";
@@ -27,10 +30,14 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-function query(path: string, sql: string): Record<string, unknown>[] {
+function query(
+  path: string,
+  sql: string,
+  params: readonly unknown[] = [],
+): Record<string, unknown>[] {
   const database = openFile(path, { readOnly: true, busyMs: 0 });
   try {
-    return namedRows(readCells(database, sql, [])).rows;
+    return namedRows(readCells(database, sql, params)).rows;
   } finally {
     database.close();
   }
@@ -81,10 +88,8 @@ Deno.test("retention drops whole days before the watermark's, and keeps sums, ga
       await t.step(`${table} from the first day kept on`, () => {
         const rows = rowsOf(some, table, null);
         assert.ok(rows.length > 0 && rows.length < rowsOf(all, table, null).length);
-        // Metrics tell how long a commit took.
         const expected = rowsOf(all, table, kept);
-        if (table === "metrics") assert.equal(rows.length, expected.length);
-        else assert.ok(rows.join() === expected.join(), "other rows");
+        assert.ok(rows.join() === expected.join(), "other rows");
       });
     }
     for (const table of ["readings_meter_daily", "gap_alerts", "meter_totals", "ledger"]) {
@@ -105,6 +110,31 @@ Deno.test("retention drops whole days before the watermark's, and keeps sums, ga
       assert.deepEqual(findingsOf(some), []);
       assert.equal(await isBalanced(some), true);
     });
+    await t.step(
+      "a meter's account, and its consumption by day, are as without retention",
+      async () => {
+        const answers = [all, some].map(async (path) => {
+          const asked = (sql: string, params: unknown[] = []) =>
+            Promise.resolve(query(path, sql, params));
+          const ask = Object.assign(asked, { dialect: SQLITE });
+          const { meters } = await readFleet(ask, 0);
+          const { meter_id: meterId, first_at, last_at } = meters[0];
+          const fromMs = Math.floor(Date.parse(first_at!) / DAY_MS) * DAY_MS;
+          const toMs = (Math.floor(Date.parse(last_at!) / DAY_MS) + 1) * DAY_MS;
+          const days = await readSeries(ask, { meterId, step: "day", fromMs, toMs });
+          const accounts = meters.map((meter) => ({
+            ...meter,
+            too_late: 0,
+            rejected: 0,
+            duplicates: 0,
+          }));
+          return { days, accounts };
+        });
+        const [whole, kept] = await Promise.all(answers);
+        assert.ok(whole.days.length > DAYS + 1);
+        assert.deepEqual(kept, whole);
+      },
+    );
     await t.step("a setting that is new drops as the store is opened, and to the same rows", () => {
       new SessionStore(all, { retentionDays: DAYS }).session.close();
       for (const table of [...ageing, "dropped"].filter((name) => name !== "metrics")) {
@@ -193,6 +223,8 @@ Deno.test(`a store with retention, killed ${KILLS} times, ends at the tables of 
   });
 });
 
+const ledgerOf = (counts: Partial<Ledger>): Ledger => ({ ...emptyLedger(), ...counts });
+
 /** A store whose first day, of two readings, was dropped. */
 async function withDroppedDay(path: string): Promise<void> {
   const store = new SessionStore(path, { retentionDays: 1 });
@@ -204,7 +236,7 @@ async function withDroppedDay(path: string): Promise<void> {
     watermarkMs: Date.UTC(2024, 0, 3),
     outputs: outputsOf({ validated: [day(1)] }),
   }));
-  const ledger = { raw: 3, ok: 2, late: 1, too_late: 0, duplicate: 0, rejected: 0, tick: 0 };
+  const ledger = ledgerOf({ raw: 3, ok: 2, late: 1 });
   await store.commit(commitOf(0, 2, {
     ledger,
     watermarkMs: Date.UTC(2024, 0, 3),
@@ -220,7 +252,7 @@ Deno.test("what still comes for a dropped day is in its sums and dropped, whatev
     const path = `${folder}/a.db`;
     await withDroppedDay(path);
     const store = new SessionStore(path, { retentionDays: 0 });
-    const ledger = { raw: 4, ok: 2, late: 2, too_late: 0, duplicate: 0, rejected: 0, tick: 0 };
+    const ledger = ledgerOf({ raw: 4, ok: 2, late: 2 });
     await store.commit(commitOf(0, 3, {
       ledger,
       watermarkMs: Date.UTC(2024, 0, 9),
@@ -249,6 +281,40 @@ Deno.test("what still comes for a dropped day is in its sums and dropped, whatev
   });
 });
 
+Deno.test("what a metric says of a single meter stays, and is proved", async () => {
+  await inFolder(async (folder) => {
+    const path = `${folder}/a.db`;
+    const store = new SessionStore(path, { retentionDays: 1 });
+    const metric = { timestampMs: Date.UTC(2024, 0, 1), value: 1, tags: {}, offset: 1 };
+    await store.commit(commitOf(0, 0, {
+      outputs: outputsOf({
+        validated: [validatedOf(0)],
+        metrics: [
+          { ...metric, metricType: "meter_retired", meterId: "M1" },
+          { ...metric, metricType: "event_processed", meterId: null },
+        ],
+      }),
+    }));
+    const watermarkMs = Date.UTC(2024, 0, 9);
+    const next = {
+      watermarkMs,
+      outputs: outputsOf({}),
+      ledger: ledgerOf({ raw: 2, ok: 1, tick: 1 }),
+    };
+    await store.commit(commitOf(0, 1, next));
+    store.session.close();
+    assert.deepEqual(query(path, "SELECT metric_type FROM metrics"), [
+      { metric_type: "meter_retired" },
+    ]);
+    assert.deepEqual(query(path, "SELECT ok, metrics FROM dropped"), [{ ok: 1, metrics: 1 }]);
+    assert.deepEqual(findingsOf(path), []);
+    const database = openFile(path, { readOnly: false, busyMs: 0 });
+    database.exec("DELETE FROM metrics");
+    database.close();
+    assert.ok(findingsOf(path).some(({ table }) => table === "metrics"));
+  });
+});
+
 Deno.test("what is done by hand to a dropped day is told, with the table and the day", async (t) => {
   await inFolder(async (folder) => {
     const path = `${folder}/a.db`;
@@ -257,7 +323,8 @@ Deno.test("what is done by hand to a dropped day is told, with the table and the
     const hands: Record<string, string> = {
       "UPDATE meter_days SET consumption_mwh = 1 WHERE day = 19723": "meter_days",
       "DELETE FROM meter_days WHERE day = 19723": "meter_days",
-      "INSERT INTO meter_days VALUES (19722, 'M1', '', 0, 1, 0, 0, 1, 0, 0)": "meter_days",
+      "INSERT INTO meter_days VALUES (19722, 'M1', '', 0, 1, 0, 0, 1, 0, 0, 0, 0, -1)":
+        "meter_days",
       "INSERT INTO reading_days VALUES (19723, 'M1', '', 0, '[[0,1,9]]')": "validated_readings",
     };
     for (const [sql, table] of Object.entries(hands)) {

@@ -394,6 +394,12 @@ async function run(args: string[], ports: Partial<DoctorPorts> = {}) {
     openKafka: () => Promise.resolve(fakeKafka({ committed: () => 1000 })),
     openDatabase: () => Promise.reject(new Error("connection refused")),
     fetch: () => Promise.reject(new Error("connection refused")),
+    store: {
+      open: () => Promise.resolve(null),
+      standing: () => Promise.reject(new Error("there is no store")),
+      holder: () => Promise.resolve(null),
+      freeBytes: () => Promise.resolve(1e12),
+    },
     print: (text) => printed += text,
     widthMax: undefined,
     ...ports,
@@ -408,6 +414,8 @@ Deno.test("doctor() exits with 0 when nothing failed, though not all is configur
   assert.equal(ok, true);
   assert.equal(stateOf(checks, "database reachable")?.state, "not used");
   assert.equal(stateOf(checks, "migrations"), undefined);
+  assert.equal(stateOf(checks, "store")?.state, "not used");
+  assert.equal(stateOf(checks, "store pages"), undefined);
 });
 
 Deno.test("doctor() calls a Kafka that nobody named and that is not there not used, not failed", async () => {
