@@ -30,7 +30,7 @@ async function lookAt(page: Page) {
   await page.locator("#gaps tr").first().waitFor();
   seen.link = await textOf(page, "link");
   seen.page = await violationsOf(page);
-  const states = await page.locator("#gaps td[data-state=FILLED] ~ td.n").allInnerTexts();
+  const states = await page.locator("#gaps td[data-state=filled i] ~ td.n").allInnerTexts();
   seen.filled = [...new Set(states)];
   seen.bar = await page.locator("#parts i").evaluateAll((parts) => parts.map((p) => p.className));
 

@@ -157,7 +157,7 @@ export const SETTINGS = {
     default: 1000,
     min: 1,
     max: 600_000,
-    doc: "Time between two commits while records come slowly, at most.",
+    doc: "Time between two commits, at most; 5 times that while far behind, or of many partitions.",
   },
   idle_timeout_seconds: {
     type: "number",

@@ -28,7 +28,7 @@ Writes what the processors say into PostgreSQL or TimescaleDB, each row once. St
 are partitions, on any servers: they share them. While the database is away it waits.
 
   --database URL  postgres://user:password@host:5432/name (default: database.url)
-  --group NAME    that shares the partitions (default: kafka.group + "-sink")
+  --group NAME    that shares the partitions (default: one of the topics and the database)
   --health-port N /healthz, /readyz and /metrics (default: none)
   --brokers LIST  host:port,… (default: kafka.brokers)
   --config FILE   settings
@@ -52,6 +52,8 @@ const STATEMENT_MS_MAX = 60_000;
 const ANSWER_MS_MAX = 90_000;
 const HEARTBEAT_MS_MAX = 1000;
 const SCHEMA_RETRY_MS = 2000;
+/** Of a database's identity so much stands in the name of its sinks' group. */
+const DATABASE_LENGTH = 8;
 
 /** Runs `gridwatch sink`, to Ctrl-C or SIGTERM. */
 export async function sink(args: string[]): Promise<number> {
@@ -63,7 +65,6 @@ export async function sink(args: string[]): Promise<number> {
   const port = readHealthPort("sink", values["health-port"]);
   const config = withBrokers(await loadConfig(values.config), values.brokers);
   const url = databaseUrl("sink", config, values.database);
-  const group = values.group ?? `${config["kafka.group"]}-sink`;
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
   let status = (): SinkStatus[] | null => null;
   const health = port === null
@@ -72,11 +73,12 @@ export async function sink(args: string[]): Promise<number> {
   const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
-    const partitions = await checkTopics(setup);
-    await awaitSchema(url, stop.signal);
+    const { partitions } = await checkTopics(setup);
+    const database = await awaitSchema(url, stop.signal);
+    const group = values.group ?? `${setup.group}-sink-${database.slice(0, DATABASE_LENGTH)}`;
     const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
     logEvent({ level: "info", event: "started", fields });
-    await runSink(setup, { url, group, signal: stop.signal }, (running) => {
+    await runSink(setup, { url, group, database, signal: stop.signal }, (running) => {
       status = () => running.status();
     });
   } catch (error) {
@@ -100,7 +102,12 @@ function otherLog(error: OtherLogError): RunError {
 
 async function runSink(
   setup: KafkaSetup,
-  { url, group, signal }: { url: string; group: string; signal: AbortSignal },
+  { url, group, database: binding, signal }: {
+    url: string;
+    group: string;
+    database: string;
+    signal: AbortSignal;
+  },
   onSink: (sink: Sink) => void,
 ): Promise<void> {
   const { log, topics, config } = setup;
@@ -127,6 +134,7 @@ async function runSink(
         log.group({
           group,
           topic: topics.validated,
+          binding,
           sessionTimeoutMs,
           heartbeatMs: Math.min(HEARTBEAT_MS_MAX, Math.floor(sessionTimeoutMs / 5)),
           rebalanceTimeoutMs: DEADLINE_MS,
@@ -156,13 +164,16 @@ async function runSink(
   }
 }
 
-/** Waits for the database, for as long as it takes; one with another schema is an error. */
-async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
+/**
+ * Waits for the database, for as long as it takes; gives which one it is. One with another schema is
+ * an error.
+ */
+async function awaitSchema(url: string, signal: AbortSignal): Promise<string> {
   for (let isAway = false;; isAway = true) {
     try {
-      await checkSchema(url);
+      const database = await checkSchema(url);
       if (isAway) logEvent(storeEvent(null));
-      return;
+      return database;
     } catch (error) {
       signal.throwIfAborted();
       const away = awayOf(error);

@@ -99,6 +99,8 @@ export type Outputs = {
   readonly late: LateEvent[];
   readonly rejected: RejectedReading[];
   readonly metrics: Metric[];
+  /** How many gaps commits before this one have said of the record at an offset. */
+  gapsBefore?: { readonly offset: number; readonly count: number };
 };
 
 /** An empty set of outputs. */

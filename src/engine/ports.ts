@@ -49,6 +49,11 @@ export class FencedError extends Error {
 /** The tables are written from another log: a position says nothing of a log that it does not count. */
 export class OtherLogError extends Error {
   override name = "OtherLogError";
+  readonly hint: string | undefined;
+  constructor(message: string, options: { hint?: string } = {}) {
+    super(message);
+    this.hint = options.hint;
+  }
 }
 
 /** One replayed input: what was played into a store, from which offsets on. */

@@ -131,16 +131,19 @@ export function databaseError(verb: string, error: unknown): unknown {
 }
 
 /**
- * Checks that a database has this build's schema.
+ * Checks that a database has this build's schema; gives which database it is.
  *
  * @throws {RunError} when it has not
  */
-export async function checkSchema(url: string): Promise<void> {
+export async function checkSchema(url: string): Promise<string> {
   const database = openForSchema(url);
   try {
     const { migrations } = await readSchema(database);
     const others = migrations.filter(({ state }) => state !== "applied");
-    if (others.length === 0) return;
+    if (others.length === 0) {
+      const { rows: [{ id }] } = await database.query("SELECT id FROM database_identity");
+      return String(id);
+    }
     const named = others.map(({ name, state }) => `${name} is ${state}`).join(", ");
     throw new RunError(`Cannot use the database: ${named}`, "gridwatch migrate");
   } finally {

@@ -82,7 +82,8 @@ export async function retireOnKafka(
     const topic = setup.topics.raw;
     const nowMs = Date.now();
     const producer = setup.log.producer(writerOptions(config));
-    for (const [partition, ids] of byPartition(toRetire, await checkTopics(setup))) {
+    const { partitions } = await checkTopics(setup);
+    for (const [partition, ids] of byPartition(toRetire, partitions)) {
       const values = joined(ids.map((id) => encodeRetirement(id, nowMs)));
       const keys = joined(ids.map((id) => encoder.encode(id)));
       await producer.send([{

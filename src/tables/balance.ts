@@ -75,6 +75,11 @@ export function balanceSql(
   const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
   const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
+  const selects = [
+    ...ROW_DISPOSITIONS.map(compareDisposition),
+    ...comparisons(all),
+    ...UNREAD[of],
+  ];
   return `WITH ${
     name === "sqlite"
       ? `${counted("meter_totals")}${FOUND}`
@@ -103,21 +108,35 @@ export function balanceSql(
   LEFT JOIN found f ON f.partition = k.partition
   LEFT JOIN days d ON d.partition = k.partition
 )
-${ROW_DISPOSITIONS.map(compareDisposition).join("\nUNION ALL\n")}
-UNION ALL
-SELECT partition, 'sum', raw, ${ROW_DISPOSITIONS.join(" + ")} + tick FROM held
-UNION ALL
-SELECT partition, 'position', raw, read_records FROM held
-UNION ALL
-SELECT partition, 'rows with a disposition', claims,
-       ${all} FROM held
-UNION ALL
-SELECT partition, 'raw records with a row', claims, offsets FROM held
-UNION ALL
-SELECT partition, 'end of the rows', next_offset,
-       CASE WHEN end_offset > next_offset THEN end_offset ELSE next_offset END FROM held
-UNION ALL
-SELECT partition, 'readings by day', ok + late, day_readings FROM held${UNREAD[of]}`;
+${unionAll(selects, name === "sqlite" ? COMPOUND_SELECTS_MAX : Infinity)}`;
+}
+
+/** What is compared besides the dispositions; `all` is the sum of the rows that were found. */
+function comparisons(all: string): string[] {
+  return [
+    `SELECT partition, 'sum', raw, ${ROW_DISPOSITIONS.join(" + ")} + tick FROM held`,
+    "SELECT partition, 'position', raw, read_records FROM held",
+    `SELECT partition, 'rows with a disposition', claims,
+       ${all} FROM held`,
+    "SELECT partition, 'raw records with a row', claims, offsets FROM held",
+    `SELECT partition, 'end of the rows', next_offset,
+       CASE WHEN end_offset > next_offset THEN end_offset ELSE next_offset END FROM held`,
+    "SELECT partition, 'readings by day', ok + late, day_readings FROM held",
+  ];
+}
+
+/** SELECTs that may stand in one: SQLite takes 500, the SQLite of an edge platform (D1) takes 5. */
+const COMPOUND_SELECTS_MAX = 5;
+
+/** The rows of all SELECTs, one after the other. */
+function unionAll(selects: readonly string[], selectsMax: number): string {
+  if (selects.length <= selectsMax) return selects.join("\nUNION ALL\n");
+  const groups: string[] = [];
+  for (let at = 0; at < selects.length; at += selectsMax) {
+    const group = selects.slice(at, at + selectsMax).join("\nUNION ALL\n");
+    groups.push(`SELECT * FROM (${group})`);
+  }
+  return unionAll(groups, selectsMax);
 }
 
 /** The rows that raw records became, one by one. */
@@ -182,13 +201,13 @@ const POSITION: Readonly<Record<TablesOf, string>> = {
   sinks: "CASE WHEN l.raw <= p.next_offset THEN l.raw ELSE coalesce(p.next_offset, 0) END",
 };
 
-const UNREAD: Readonly<Record<TablesOf, string>> = {
-  store: "",
-  sinks: `
-UNION ALL
-SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigint)
+const UNREAD: Readonly<Record<TablesOf, readonly string[]>> = {
+  store: [],
+  sinks: [
+    `SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigint)
 FROM sink_positions s LEFT JOIN known k ON k.partition = s.partition
 WHERE s.messages > 0 AND k.partition IS NULL`,
+  ],
 };
 
 /** Who has written a store's tables. */

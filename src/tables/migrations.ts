@@ -3,6 +3,7 @@ import embedded from "../../sql/002_embedded.sql" with { type: "text" };
 import summaries from "../../sql/003_summaries.sql" with { type: "text" };
 import digests from "../../sql/004_digests.sql" with { type: "text" };
 import completeness from "../../sql/005_completeness.sql" with { type: "text" };
+import identity from "../../sql/006_identity.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -18,6 +19,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "003_summaries", sql: summaries, embedded: false },
   { name: "004_digests", sql: digests, embedded: false },
   { name: "005_completeness", sql: completeness, embedded: false },
+  { name: "006_identity", sql: identity, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

@@ -88,9 +88,9 @@ Deno.test("PostgresSink.commit() writes in parts what takes more locks than the 
     { meter_id: "M", timestamp: dayOf(0), consumption_kwh: 1, delay_seconds: 1 },
   ]);
   const starts = [
-    { topic: "changelog", partition: 0, offset: 0 },
+    { topic: "changelog", partition: 0, offset: 0, topicId: crypto.randomUUID() },
     ...[late, rejected]
-      .map(({ topic }) => ({ topic, partition: 0, offset: 0 })),
+      .map(({ topic }) => ({ topic, partition: 0, offset: 0, topicId: crypto.randomUUID() })),
   ];
   await sink.load(starts);
   const ledger = { ...emptyLedger(), raw: count + 1, rejected: count, too_late: 1 };

@@ -230,7 +230,8 @@ databaseTest("gridwatch run --database fills the tables of the embedded store", 
 
 databaseTest("a database is written by runs or by sinks, and not by both", async (site) => {
   const { url } = site;
-  const position = [{ topic: "validated", partition: 0, offset: 0 }];
+  const topicId = crypto.randomUUID();
+  const position = [{ topic: "validated", topicId, partition: 0, offset: 0 }];
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {

@@ -4,6 +4,9 @@ import type { SinkCommit, SinkKind, SinkRun } from "../../src/engine/sink/ports.
 import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
 
+/** That of every topic here. */
+const TOPIC_ID = "00000000-0000-4000-8000-000000000001";
+
 /** Commits as a sink makes them of messages, without a Kafka. */
 
 export const PARTITIONS = [0, 1];
@@ -25,7 +28,7 @@ export async function commitMessages(
   try {
     const sink = new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 });
     for (const partition of PARTITIONS) {
-      await sink.load(KINDS.map((topic) => ({ topic, partition, offset: 0 })));
+      await sink.load(KINDS.map((topic) => ({ topic, topicId: TOPIC_ID, partition, offset: 0 })));
       for (let n = first; n < end; n++) {
         await sink.commit(commitOf(n, partition, startMs + n * HOUR_MS));
       }

@@ -434,8 +434,10 @@ serverTest(
       ], "--status changes nothing");
       const runs = [1, 2, 3].map(() => pipeline.run("migrate", "--json", ...database));
       const applied = (await Promise.all(runs)).flatMap(({ stdout }) => JSON.parse(stdout).applied);
-      const expected = ["001_init", "003_summaries", "004_digests", "005_completeness"];
-      assert.deepEqual(applied, expected);
+      assert.deepEqual(applied, [
+        ...["001_init", "003_summaries", "004_digests", "005_completeness"],
+        "006_identity",
+      ]);
       assert.equal((await status()).code, 0);
       await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
       assert.equal((await status()).code, 1);
@@ -454,3 +456,64 @@ serverTest(
     });
   },
 );
+
+sinkTest("topics made anew are refused by a sink that wrote the former ones", async (site) => {
+  const { pipeline, url } = site;
+  const { topics } = pipeline;
+  await judge(pipeline);
+  const sink = sinkOf(site);
+  await untilWritten(site);
+  assert.equal((await terminate(sink)).code, 0);
+  const { raw: _, ...others } = topics;
+  const validated = async () => (await pipeline.lines(topics.validated)).length;
+  const before = await validated();
+  await pipeline.admin.deleteTopics(Object.values(others));
+  await until("they are gone", async () => {
+    return (await pipeline.admin.describeTopics(Object.values(others))).length === 0;
+  });
+  await pipeline.createTopics();
+  const processor = pipeline.process();
+  await until("all is judged anew", async () => await validated() === before);
+  assert.equal((await terminate(processor)).code, 0);
+  const again = sinkOf(site);
+  const said = await until("it refuses every partition", () => {
+    const stopped = again.said("partition_stopped");
+    return stopped.length === pipeline.partitions ? stopped : undefined;
+  });
+  for (const { error, hint } of said) {
+    assert.match(String(error), /"\w+" was deleted and made anew since the tables were written/);
+    assert.match(String(hint), /an empty database/);
+  }
+  await terminate(again);
+  // Another database gets all of it.
+  const anew = { ...site, url: await site.server.createDatabase() };
+  await assertOk(pipeline.run("migrate", "--database", anew.url));
+  const other = sinkOf(anew);
+  await untilWritten(anew);
+  assert.equal((await terminate(other)).code, 0);
+  await assertBalanced(anew);
+  assert.notEqual(url, anew.url);
+}, { meters: 5, days: 2 });
+
+sinkTest("two databases have sinks at the same time, and each gets everything", async (site) => {
+  const { pipeline } = site;
+  await judge(pipeline);
+  const second = { ...site, url: await site.server.createDatabase() };
+  await assertOk(pipeline.run("migrate", "--database", second.url));
+  const missing = await pipeline.verify(second.url);
+  assert.equal(missing.code, 3, "nothing of it is written there");
+  assert.deepEqual(missing.found.not_compared, [0, 1, 2]);
+  const sinks = [site, second].map((each) => sinkOf(each));
+  for (const each of [site, second]) {
+    await untilWritten(each);
+    await assertBalanced(each);
+  }
+  for (const sink of sinks) assert.equal((await terminate(sink)).code, 0);
+  // One group for both by name is refused.
+  const first = sinkOf(site, "--group", `${pipeline.name}-both`);
+  await until("it has begun", () => first.said("partition_loaded").length === 3);
+  const refused = await sinkOf(second, "--group", `${pipeline.name}-both`).ended;
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /its members work on another topic, or write another database/);
+  await terminate(first);
+}, { meters: 5, days: 2 });

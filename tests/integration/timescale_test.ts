@@ -104,7 +104,7 @@ async function hypertablesOf(url: string): Promise<unknown[]> {
 timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", async () => {
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
-    ...["001_init", "003_summaries", "004_digests", "005_completeness"],
+    ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
     ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
     "timescale_004_dropped",
   ]);
@@ -224,7 +224,7 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
   const database = openForSchema(url);
   const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
   try {
-    await sink.load([{ topic: "t", partition: 0, offset: 0 }]);
+    await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);
     const locks = "SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation'";
     await until("it is held", async () => (await rowsOf(url, locks)).length > 0);
@@ -375,6 +375,7 @@ timescaleTest(
         "003_summaries",
         "004_digests",
         "005_completeness",
+        "006_identity",
         "timescale_001_hypertables",
         "timescale_004_dropped",
       ]);

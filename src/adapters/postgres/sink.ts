@@ -1,9 +1,9 @@
-import type { PartitionOffset } from "../../engine/log/ports.ts";
 import { OtherLogError } from "../../engine/ports.ts";
 import {
   type SinkCommit,
   type SinkCommitted,
   type SinkPosition,
+  type SinkStart,
   type SinkStore,
   StoreAwayError,
 } from "../../engine/sink/ports.ts";
@@ -61,21 +61,26 @@ export class PostgresSink implements SinkStore {
   /**
    * In the topics' order, which is that of each commit's tables: two commits must not cross.
    *
-   * @throws {OtherLogError} when `gridwatch run` plays files into this database
+   * @throws {OtherLogError} when `gridwatch run` plays files into this database, or a topic was made
+   * anew since its rows were written
    */
-  async load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]> {
+  async load(starts: readonly SinkStart[]): Promise<SinkPosition[]> {
     const { rows } = await transacted(this.#to, async (tx) => {
       const answer = await tx.query(
         `WITH given AS (
            SELECT * FROM jsonb_to_recordset($1::text::jsonb)
-             AS g (topic text, partition integer, "offset" bigint)
+             AS g (topic text, partition integer, "offset" bigint, "topicId" uuid)
+         ), named AS (
+           UPDATE sink_positions AS p SET topic_id = g."topicId" FROM given g
+           WHERE p.topic = g.topic AND p.partition = g.partition AND p.topic_id IS NULL
          ), added AS (
-           INSERT INTO sink_positions (topic, partition, next_offset)
-           SELECT topic, partition, "offset" FROM given ON CONFLICT DO NOTHING
+           INSERT INTO sink_positions (topic, partition, next_offset, topic_id)
+           SELECT topic, partition, "offset", "topicId" FROM given ON CONFLICT DO NOTHING
            RETURNING topic, partition
          )
          SELECT g.topic, g.partition, coalesce(p.next_offset, g."offset") AS next_offset,
-                coalesce(p.messages, 0) AS messages, a.topic IS NOT NULL AS is_new
+                coalesce(p.messages, 0) AS messages, a.topic IS NOT NULL AS is_new,
+                coalesce(p.topic_id <> g."topicId", false) AS is_other
          FROM given g LEFT JOIN sink_positions p USING (topic, partition)
          LEFT JOIN added a USING (topic, partition)
          ORDER BY topic, partition`,
@@ -88,6 +93,8 @@ export class PostgresSink implements SinkStore {
       if (await isPlayedInto(tx)) {
         throw new OtherLogError("files are played into the database by `gridwatch run`");
       }
+      const other = answer.rows.find(({ is_other }) => is_other);
+      if (other !== undefined) throw topicMadeAnew(String(other.topic));
       return answer;
     });
     for (const aggregate of AGGREGATES) touch(this.#touched, aggregate, EVER);
@@ -163,4 +170,14 @@ export class PostgresSink implements SinkStore {
       touch(this.#touched, aggregate, span);
     }
   }
+}
+
+function topicMadeAnew(topic: string): OtherLogError {
+  return new OtherLogError(
+    `Cannot write on: "${topic}" was deleted and made anew since the tables were written from it`,
+    {
+      hint: "--database URL of an empty database, whose tables `gridwatch migrate` makes; or " +
+        "another kafka.topic_prefix, and a database for it",
+    },
+  );
 }

@@ -198,14 +198,14 @@ function storePorts(): DoctorPorts["store"] {
 }
 
 async function kafkaPorts(config: Config): Promise<KafkaPorts & { close(): Promise<void> }> {
-  const { log, topics } = await openKafka(config);
+  const { log, topics, group } = await openKafka(config);
   const admin = log.admin({ deadlineMs: KAFKA_DEADLINE_MS });
   const areBrokersGiven = config.given.has("kafka.brokers");
   const reachMs = areBrokersGiven ? KAFKA_DEADLINE_MS : GUESS_MS_MAX;
   return {
     brokers: config["kafka.brokers"],
     areBrokersGiven,
-    group: config["kafka.group"],
+    group,
     topics,
     reach: (signal) => log.reach(reachMs, signal),
     admin,

@@ -31,6 +31,9 @@ export type SinkCommit = {
 /** Rows written, and messages that the tables refused and that are kept with their reason. */
 export type SinkCommitted = { readonly rows: number; readonly refused: number };
 
+/** Where a topic's partition begins, and which topic that is: one made anew has another id. */
+export type SinkStart = PartitionOffset & { readonly topicId: string };
+
 /** Where a topic's partition stands in the store. */
 export type SinkPosition = PartitionOffset & {
   /** Messages written up to there. */
@@ -41,8 +44,12 @@ export type SinkPosition = PartitionOffset & {
 
 /** Where a sink writes. */
 export type SinkStore = {
-  /** Where each partition stands; one never seen before stands at `offset`. */
-  load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]>;
+  /**
+   * Where each partition stands; one never seen before stands at `offset`.
+   *
+   * @throws {OtherLogError} What is written came from another topic of this name.
+   */
+  load(starts: readonly SinkStart[]): Promise<SinkPosition[]>;
   /**
    * All of it becomes visible, or none.
    *

@@ -134,9 +134,14 @@ export class Sink {
   /** Works until the signal; then waits for the commits under way, and leaves the group. */
   async run(): Promise<void> {
     const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
+    const over = new AbortController();
     try {
-      await Promise.race([failed, this.#work()]);
+      await Promise.race([
+        failed,
+        this.#work(AbortSignal.any([this.#options.signal, over.signal])),
+      ]);
     } finally {
+      over.abort();
       await this.#finish();
       await this.#holdings.leave();
       await this.#log.reader.close();
@@ -157,8 +162,8 @@ export class Sink {
     }));
   }
 
-  async #work(): Promise<void> {
-    const { clock, signal } = this.#options;
+  async #work(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     while (!signal.aborted) {
       const batch = await this.#read(signal);
       if (this.#fault !== null) throw this.#fault;
@@ -204,8 +209,13 @@ export class Sink {
     const { partition } = held;
     const { clock } = this.#options;
     held.lastProgressAtMs = clock.nowMs();
-    const refs = [...this.#kinds.keys()].map((topic) => ({ topic, partition }));
-    const starts = await this.#log.admin.listOffsets(refs, "start");
+    const { admin } = this.#log;
+    const topics = await admin.identify([...this.#kinds.keys()]);
+    const refs = topics.map(({ name }) => ({ topic: name, partition }));
+    const starts = (await admin.listOffsets(refs, "start")).map((start) => {
+      const topicId = topics.find(({ name }) => name === start.topic)?.id ?? "";
+      return { ...start, topicId };
+    });
     const positions = await this.#store.load(starts);
     return () => {
       this.#hear(null);
