@@ -17,8 +17,6 @@ export type RunAnswer = Summary & {
   /** How long this run took. */
   readonly seconds: number;
   readonly readings_per_second: number;
-  /** Meters whose interval is not known, so that their gaps are not judged. */
-  readonly unjudged_meters: number;
   /** What a person should know of the input played last, and of what the store holds. */
   readonly warnings: readonly Warning[];
 };

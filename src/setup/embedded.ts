@@ -66,8 +66,6 @@ export type PlayResult = {
   readonly found: readonly Warning[];
   /** What only looking the files through tells; null: they were not. */
   readonly inspection: Inspection | null;
-  /** Meters whose interval is not known: their gaps are not judged. */
-  readonly unjudgedMeters: number;
   /** Nothing else is in the store. */
   readonly isAlone: boolean;
 };
@@ -188,13 +186,9 @@ async function playInput(
 
 function resultOf(
   { inspection }: Pick<Input, "inspection">,
-  { tasks, last, startedAtMs }: Begun,
+  { last, startedAtMs }: Begun,
   warnings: readonly Warning[],
 ): PlayResult {
-  let unjudgedMeters = 0;
-  for (const { processor: { meters } } of tasks) {
-    for (const i of meters.indexes()) if (meters.intervalMs[i] === 0) unjudgedMeters++;
-  }
   return {
     isFinished: true,
     readings: 0,
@@ -202,7 +196,6 @@ function resultOf(
     warnings,
     found: [],
     inspection,
-    unjudgedMeters,
     isAlone: last === null || last.id === 1,
   };
 }

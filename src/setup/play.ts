@@ -196,13 +196,12 @@ type Report = Omit<PlayOptions, "signal" | "live"> & Pick<RunOptions, "isJson" |
 /** Tells how it went; false: nothing of what was played could be used. */
 async function report(store: Reader, result: PlayResult, options: Report): Promise<boolean> {
   const { isJson, isSilent, next } = options;
-  const { seconds, inspection, unjudgedMeters, isFinished } = result;
+  const { seconds, inspection, isFinished } = result;
   const readingsPerSecond = seconds > 0 ? Math.round(result.readings / seconds) : 0;
   const answer: RunAnswer = {
     ...await readSummary(store),
     seconds: Math.round(seconds * 1000) / 1000,
     readings_per_second: readingsPerSecond,
-    unjudged_meters: unjudgedMeters,
     warnings: result.warnings,
   };
   const useless = uselessOf(result.warnings, inspection);
@@ -278,5 +277,3 @@ function describeCompleteness(
     `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }
-
-type Described = Omit<RunAnswer, "seconds" | "readings_per_second" | "warnings">;

@@ -26,6 +26,8 @@ export type Summary = Completeness & {
   readonly duplicates: DuplicateCounts;
   /** Meters of which no reading could be used. */
   readonly unusable_meters: number;
+  /** Meters whose interval is not known, so that their gaps are not judged. */
+  readonly unjudged_meters: number;
   /** How often the interval of a meter changed. */
   readonly interval_changes: number;
 };
@@ -45,6 +47,7 @@ export async function readSummary(reader: Reader): Promise<Summary> {
     gaps: await countGaps(query),
     duplicates: totals.duplicates,
     unusable_meters: totals.byStatus.unusable,
+    unjudged_meters: totals.byStatus.unjudged,
     interval_changes: toNumber(changes),
     ...completenessOf(totals),
   };
