@@ -283,6 +283,11 @@ sinkTest("The tables balance at every look while two sinks share the work", asyn
   let isDone = false;
   done.finally(() => isDone = true).catch(() => {});
   const verifying = (async () => {
+    // A partition that is not read yet is missing, and told as that.
+    await until("each partition has an account", async () => {
+      const [{ n }] = await rowsOf(url, "SELECT count(*)::int AS n FROM positions");
+      return Number(n) === pipeline.partitions;
+    });
     do {
       const { code, stderr } = await pipeline.verify(url);
       assert.equal(code, 0, stderr);
