@@ -168,7 +168,8 @@ export async function runPipeline(
       const options = { ...play, directory, database, signal: stop.signal, live };
       const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
-      const isUsed = await report(store.reader, result, { ...play, isJson, next });
+      const where = { directory, database };
+      const isUsed = await report(store.reader, result, { ...play, ...where, isJson, next });
       exitCode = result.isFinished ? isUsed ? 0 : 1 : STOPPED_EXIT_CODE;
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);

@@ -32,7 +32,7 @@ const KEPT_BY_DAY = [
 ] as const;
 const SINGLE = {
   ledger: ["partition", "raw", ...DISPOSITIONS],
-  positions: ["partition", "next_offset", "watermark"],
+  positions: ["partition", "next_offset", "watermark", "judged_to"],
   task_state: ["partition", "state"],
 };
 

@@ -345,6 +345,21 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
   }
 });
 
+databaseTest(
+  "the hints of a run into a database name no folder",
+  async ({ url, folder, config }) => {
+    const csv = `${folder}/useless.csv`;
+    await Deno.writeTextFile(
+      csv,
+      "meter_id,timestamp,consumption_kwh\na,2024-01-01T00:00:00Z,-1\n",
+    );
+    const { stderr } = await gridwatch("run", csv, "--database", url, "--exit", ...NOW, ...config);
+    assert.match(stderr, /^error: Cannot use anything of this/m);
+    assert.match(stderr, /^hint: /m);
+    assert.doesNotMatch(stderr, /--data |--fresh/);
+  },
+);
+
 databaseTest("serve and doctor ask of a played database what verify asks", async (site) => {
   const { url, config } = site;
   await passes(...runArgs(site, url));

@@ -173,28 +173,52 @@ async function readDroppedDays(tx: Reading): Promise<DigestKey[]> {
 const GIVEN = `SELECT day, partition AS source_partition
   FROM jsonb_to_recordset($1::text::jsonb) AS g (day integer, partition integer)`;
 
+/** A reading in whole milliwatt-hours, as `mwhOf` has it. */
+const mwhOf = (column: string) =>
+  `floor(greatest(-1e15, least(1e15, ${column} * 1e6)) + 0.5)::bigint`;
+
 /** Readings of a meter's day, added up anew. */
 const ADDED_UP = `SELECT date_bin('1 day', time, timestamptz '2000-01-03 00:00:00+00') AS bucket,
     meter_id, source_partition, count(*) AS readings, count(delay_seconds) AS late_readings,
     count(*) FILTER (WHERE flags <> '{}') AS flagged_readings,
-    sum(consumption_kwh) AS consumption_kwh, sum(abs(consumption_kwh)) AS size_kwh,
-    min(time) AS first_at, max(time) AS last_at
+    min(time) AS first_at, max(time) AS last_at, count(revises_kwh) AS revised_readings,
+    sum(${mwhOf("consumption_kwh")}
+      - CASE WHEN revises_kwh IS NULL THEN 0 ELSE ${mwhOf("revises_kwh")} END) AS consumption_mwh,
+    max(source_offset) AS last_offset,
+    coalesce(max(source_offset) FILTER (WHERE status = 'LATE'), -1) AS last_late_offset
   FROM validated_readings GROUP BY 1, 2, 3`;
 
-/** Two sums of the same readings in another order are as near to each other as this share of them. */
+/** Of one sum in two units these are as near to each other, as a share of it. */
 const ROUNDING = 1e-9;
 
-/** Holds `readings_meter_daily` against the readings, but for days that retention has taken. */
+/**
+ * Holds `readings_meter_daily` against the readings, but for days that retention has taken. Sums from
+ * before the digests are rounded as a whole, and do not know their offsets.
+ */
 async function checkSums(tx: Reading, dropped: readonly DigestKey[]): Promise<Finding[]> {
   const { rows } = await tx.query(
-    `SELECT floor(extract(epoch FROM bucket) / 86400) AS day, source_partition,
-       min(meter_id) AS meter_id, count(*) AS wrong
-     FROM readings_meter_daily AS s
-     FULL JOIN (${ADDED_UP}) AS r USING (bucket, meter_id, source_partition)
-     WHERE ((s.readings, s.late_readings, s.flagged_readings, s.first_at, s.last_at)
-         IS DISTINCT FROM (r.readings, r.late_readings, r.flagged_readings, r.first_at, r.last_at)
-         OR abs(s.consumption_kwh - r.consumption_kwh) > ${ROUNDING} * r.size_kwh)
-       AND (floor(extract(epoch FROM bucket) / 86400), source_partition) NOT IN (${GIVEN})
+    `WITH earlier AS MATERIALIZED (
+       SELECT source_partition, day FROM undigested WHERE table_name = 'validated_readings'
+     ), compared AS (
+       SELECT floor(extract(epoch FROM bucket) / 86400)::integer AS day, source_partition, meter_id,
+         (s.readings, s.late_readings, s.flagged_readings, s.first_at, s.last_at)
+           IS DISTINCT FROM
+         (r.readings, r.late_readings, r.flagged_readings, r.first_at, r.last_at)
+         OR s.revised_readings <> r.revised_readings
+         OR abs(s.consumption_kwh - s.consumption_mwh / 1e6)
+            > ${ROUNDING} * (abs(s.consumption_kwh) + r.readings) AS is_wrong,
+         (s.consumption_mwh, s.last_offset, s.last_late_offset)
+           IS DISTINCT FROM (r.consumption_mwh, r.last_offset, r.last_late_offset) AS is_other,
+         abs(s.consumption_mwh - r.consumption_mwh) > r.readings AS is_far
+       FROM readings_meter_daily AS s
+       FULL JOIN (${ADDED_UP}) AS r USING (bucket, meter_id, source_partition)
+     )
+     SELECT day, source_partition, min(meter_id) AS meter_id, count(*) AS wrong
+     FROM compared
+     WHERE (is_wrong OR is_other)
+       AND (day, source_partition) NOT IN (${GIVEN})
+       AND (is_wrong OR is_far OR (day, source_partition) NOT IN (
+         SELECT day, source_partition FROM earlier))
      GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ${SUMS_FOUND_MAX}`,
     [JSON.stringify(dropped)],
   );

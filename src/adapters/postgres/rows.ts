@@ -225,7 +225,7 @@ export async function writeAccount(
   if (row === undefined) return;
   bookPosition(book, partition, {
     nextOffset: account.nextOffset,
-    watermarkMs: toMsOrNull(row.watermark),
+    timesMs: [toMsOrNull(row.watermark), toMsOrNull(row.judged_to)],
   });
 }
 
@@ -233,14 +233,20 @@ export async function writeAccount(
 export function bookPosition(
   book: DigestBook,
   partition: number,
-  { nextOffset, watermarkMs }: { readonly nextOffset: number; readonly watermarkMs: number | null },
+  { nextOffset, timesMs }: {
+    readonly nextOffset: number;
+    /** The watermark, and up to where slots are judged. */
+    readonly timesMs: readonly (number | null)[];
+  },
 ): void {
   book.set({ table: "positions", partition }, [(writer) => {
-    writer.row(3);
+    writer.row(2 + timesMs.length);
     writer.int32(partition);
     writer.int64(nextOffset);
-    if (watermarkMs === null) writer.null();
-    else writer.timestamp(watermarkMs);
+    for (const ms of timesMs) {
+      if (ms === null) writer.null();
+      else writer.timestamp(ms);
+    }
   }]);
 }
 

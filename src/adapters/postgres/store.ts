@@ -254,7 +254,7 @@ async function movePosition(tx: Transaction, commit: Commit, book: DigestBook): 
   if (touched !== 1) {
     throw new FencedError(`partition ${partition} does not stand at ${fromOffset} any more`);
   }
-  bookPosition(book, partition, { nextOffset, watermarkMs });
+  bookPosition(book, partition, { nextOffset, timesMs: [watermarkMs, judgedToMs] });
 }
 
 async function writeState(tx: Transaction, commit: Commit, book: DigestBook): Promise<void> {
