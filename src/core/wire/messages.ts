@@ -58,6 +58,9 @@ export type RejectedMessage = {
   readonly meter_id?: string;
   readonly timestamp?: string;
   readonly consumption_kwh?: number;
+  /** Of a repeat: the slot that is taken, and the value that holds it. */
+  readonly slot?: string;
+  readonly held_kwh?: number;
   /** Where the timestamp does not say when it came: the clock that it was judged by. */
   readonly judged_at?: string;
 };
