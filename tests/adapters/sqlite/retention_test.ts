@@ -127,6 +127,8 @@ Deno.test("retention drops whole days before the watermark's, and keeps sums, ga
             too_late: 0,
             rejected: 0,
             duplicates: 0,
+            identical: 0,
+            conflicting: 0,
           }));
           return { days, accounts };
         });
