@@ -52,7 +52,13 @@ serverTest(
             (_, r) => `${new TextDecoder().decode(bytesAt(batch, batch.values, r))}\n`,
           )
         );
-        assertGolden(said.join(""), await readGolden("series", file), topic);
+        const golden = await readGolden("series", file);
+        assertGolden(withoutClock(said.join("")), withoutClock(golden), topic);
       }
     }),
 );
+
+/** Where a record without a usable time stands is told by the log's clock, which is the broker's. */
+function withoutClock(lines: string): string {
+  return lines.replaceAll(/,"judged_at":"[^"]*"/g, "");
+}
