@@ -151,7 +151,7 @@ async function trySpan(
 function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
   const where = String((error as { where?: unknown }).where ?? "");
   const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
-  if (line === undefined || table.endsWith("_stage")) return null;
+  if (line === undefined || /_stage_\d+$/.test(table)) return null;
   const isUnread = new Set(unread.map(({ place }) => place));
   for (let place = run.first, rows = 0; place < run.end; place++) {
     if (!isUnread.has(place) && ++rows === Number(line)) return place;
@@ -200,12 +200,13 @@ export async function writeTable(
 ): Promise<void> {
   const upsert = UPSERTS[table];
   if (upsert === undefined) return await tx.copy({ table, columns }, bytes);
-  const stage = `${table}_stage`;
+  // A pooler keeps the table for other clients, of other versions too: their columns may be fewer.
+  const stage = `${table}_stage_${columns.length}`;
   await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
   await tx.copy({ table: stage, columns }, bytes);
-  await tx.query(upsert);
+  await tx.query(upsert.replaceAll(`${table}_stage`, stage));
   await tx.query(`DELETE FROM ${stage}`);
 }
 
