@@ -39,6 +39,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "copy the embedded store, also while it is written",
     load: async () => (await import("./src/commands/backup.ts")).backup,
   },
+  compact: {
+    about: "give the disk what the embedded store has free",
+    load: async () => (await import("./src/commands/compact.ts")).compact,
+  },
   topics: {
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,

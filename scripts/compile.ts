@@ -33,6 +33,7 @@ const PERMISSIONS = [
   "--allow-read",
   "--allow-write",
   "--allow-net",
+  "--allow-sys=statfs", // what is free on a disk
   "--allow-env=GRIDWATCH_*,PG*",
   "--ignore-env",
 ] as const;

@@ -336,6 +336,13 @@ export const SETTINGS = {
     default: ".gridwatch",
     doc: "Where the embedded store keeps its files.",
   },
+  retention_days: {
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 36_500,
+    doc: "Days before the watermark that the embedded store keeps readings; 0: all of them.",
+  },
 } as const satisfies Record<string, Setting>;
 
 /** The dotted name of a setting. */

@@ -43,6 +43,19 @@ CREATE TABLE meter_days (
   PRIMARY KEY (day, meter_id, channel, source_partition)
 ) STRICT, WITHOUT ROWID;
 
+-- The days of a meter added up: a question about all meters reads a row of each.
+CREATE TABLE meter_totals (
+  meter_id         TEXT    NOT NULL,
+  channel          TEXT    NOT NULL DEFAULT '',
+  source_partition INTEGER NOT NULL,
+  readings         INTEGER NOT NULL,
+  late_readings    INTEGER NOT NULL,
+  flagged_readings INTEGER NOT NULL,
+  first_ms         INTEGER NOT NULL, -- since 1970-01-01
+  last_ms          INTEGER NOT NULL,
+  PRIMARY KEY (meter_id, channel, source_partition)
+) STRICT, WITHOUT ROWID;
+
 -- The accepted readings that came late, once more: they are few, and asked for by themselves.
 CREATE TABLE late_readings (
   time             TEXT    NOT NULL,
@@ -52,7 +65,7 @@ CREATE TABLE late_readings (
   source_partition INTEGER NOT NULL,
   source_offset    INTEGER NOT NULL,
   channel          TEXT    NOT NULL DEFAULT '',
-  PRIMARY KEY (source_partition, source_offset)
+  PRIMARY KEY (time, source_partition, source_offset)
 ) STRICT, WITHOUT ROWID;
 
 -- One row a gap, as it stands now. time is the gap's first missing_from and never changes.
@@ -172,14 +185,18 @@ CREATE TABLE digests (
   PRIMARY KEY (table_name, source_partition, day)
 ) STRICT, WITHOUT ROWID;
 
--- Rows that retention has dropped, by partition: the ledger counts them for ever.
+-- Rows that retention has dropped, by partition: the ledger counts them for ever. No row of a day before
+-- before_day is there, but its daily sums and its gaps: what still comes for such a day is added to its
+-- sums, and dropped. Of those sums the digest is kept, for they have no readings left to be held against.
 CREATE TABLE dropped (
-  partition INTEGER PRIMARY KEY,
-  ok        INTEGER NOT NULL,
-  late      INTEGER NOT NULL,
-  too_late  INTEGER NOT NULL,
-  duplicate INTEGER NOT NULL,
-  rejected  INTEGER NOT NULL
+  partition  INTEGER PRIMARY KEY,
+  before_day INTEGER NOT NULL,
+  ok         INTEGER NOT NULL,
+  late       INTEGER NOT NULL,
+  too_late   INTEGER NOT NULL,
+  duplicate  INTEGER NOT NULL,
+  rejected   INTEGER NOT NULL,
+  metrics    INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX late_readings_meter ON late_readings (meter_id);
@@ -188,8 +205,9 @@ CREATE INDEX gap_alerts_open ON gap_alerts (missing_from) WHERE state = 'OPEN';
 CREATE INDEX late_events_time ON late_events (rtrim(time, 'Z'));
 CREATE INDEX late_events_meter ON late_events (meter_id);
 CREATE INDEX rejected_readings_time ON rejected_readings (rtrim(time, 'Z'));
-CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id);
+CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id, reason);
 CREATE INDEX metrics_type_time ON metrics (metric_type, time);
+CREATE INDEX metrics_time ON metrics (time); -- for retention
 
 -- A meter's history is found day by day although days come first in the key, once SQLite's planner
 -- knows that a day has many rows: it asks this statistic.

@@ -2,6 +2,7 @@ import type { Finding } from "../adapters/sqlite/check.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PartitionVerified } from "../engine/verify/partition.ts";
 import type { Difference } from "../tables/balance.ts";
+import type { Dropped } from "../tables/dropped.ts";
 import type { Summary } from "../tables/summary.ts";
 
 /*
@@ -25,6 +26,8 @@ export type StoreVerified = {
   readonly ledger: Ledger;
   /** Between rows and ledger, and what is damaged. */
   readonly differences: readonly (Difference | Finding)[];
+  /** What `retention_days` has dropped of the rows that the ledger counts; null: nothing. */
+  readonly dropped: Dropped | null;
 };
 
 /** The tables of a database, as sinks have written them. */

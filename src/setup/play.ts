@@ -6,6 +6,7 @@ import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
+import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
 import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
@@ -100,8 +101,8 @@ export type OpenStore = {
 };
 
 /** The embedded store of a directory. */
-async function openEmbedded(directory: string): Promise<OpenStore> {
-  const store = await openStore(directory);
+async function openEmbedded(directory: string, config: Config): Promise<OpenStore> {
+  const store = await openStore(directory, { retentionDays: config.retention_days });
   return {
     writer: store,
     reader: store.reader,
@@ -127,7 +128,8 @@ type RunOptions = {
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory) }: RunOptions,
+  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory, play.config) }:
+    RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(

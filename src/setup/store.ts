@@ -10,14 +10,17 @@ import { attempt } from "../console/output_file.ts";
  *
  * @throws {RunError} when another process writes it, or it cannot be opened
  */
-export async function openStore(directory: string): Promise<SqliteStore> {
+export async function openStore(
+  directory: string,
+  options: { readonly retentionDays: number },
+): Promise<SqliteStore> {
   await refuseEarlier(directory);
   const lock = await attempt(`open ${directory}`, () => lockDirectory(directory)).catch((error) => {
     if (!(error.cause instanceof LockedError)) throw error;
     throw inUse(error.cause.message, error.cause);
   });
   try {
-    return await SqliteStore.open(directory, { lock });
+    return await SqliteStore.open(directory, { ...options, lock });
   } catch (error) {
     lock.release();
     throw runError(error);
@@ -33,18 +36,22 @@ export async function openStoreReader(
   directory: string,
   options: { readonly statementMsMax?: number } = {},
 ): Promise<StoreReader> {
-  if (!await exists(`${directory}/${STORE_FILE}`)) {
-    await refuseEarlier(directory);
-    throw new RunError(
-      `Cannot open ${directory}: there is no store`,
-      "`gridwatch run FILE` makes one; --data names another directory",
-    );
-  }
+  await refuseAbsent(directory);
   try {
     return await openReader(directory, options);
   } catch (error) {
     throw runError(error);
   }
+}
+
+/** @throws {RunError} where there is no store */
+export async function refuseAbsent(directory: string): Promise<void> {
+  if (await exists(`${directory}/${STORE_FILE}`)) return;
+  await refuseEarlier(directory);
+  throw new RunError(
+    `Cannot open ${directory}: there is no store`,
+    "`gridwatch run FILE` makes one; --data names another directory",
+  );
 }
 
 /** A store that is in use, for people. */

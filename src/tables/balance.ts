@@ -76,7 +76,7 @@ export function balanceSql(
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
   return `WITH ${
     name === "sqlite"
-      ? `${counted("meter_days")}${DROPPED}${FOUND}`
+      ? `${counted("meter_totals")}${DROPPED}${FOUND}`
       : by === "days"
       ? `${counted("readings_meter_daily")}${FOUND}`
       : CLAIMED
@@ -153,10 +153,10 @@ const counted = (days: string) =>
          count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
   FROM rejected_readings GROUP BY source_partition`;
 
-/** What retention has dropped from the embedded store. */
+/** What retention has dropped from the embedded store; of readings the sums are there still. */
 const DROPPED = `
   UNION ALL
-  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped`;
+  SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
 
 const FOUND = `
 ), found AS (

@@ -82,14 +82,14 @@ export const SQLITE: Dialect = {
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
-  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_days",
+  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_totals",
   meterSums: (where) =>
     `SELECT meter_id, readings, late,
        strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', last_ms / 1e3, 'unixepoch') AS last_at
      FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-             min(day * 86400000 + first_ms) AS first_ms, max(day * 86400000 + last_ms) AS last_ms
-           FROM meter_days ${where} GROUP BY meter_id)`,
+             min(first_ms) AS first_ms, max(last_ms) AS last_ms
+           FROM meter_totals ${where} GROUP BY meter_id)`,
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}

@@ -27,7 +27,8 @@ const MESSAGES_MAX = 100;
  *
  * - SQLite's own check of pages, rows and indexes; tables and views as the migrations make them
  * - every row of every table against the digests that were kept as it was written
- * - the daily sums against the readings
+ * - the daily sums against the readings, and the sums of meters against those
+ * - where retention has dropped the readings, their daily sums against a digest of their own
  * - the raw records against the rows: none has two
  *
  * That the rows are those that the ledger counts is for `readBalance` to say.
@@ -37,6 +38,18 @@ export function checkFile(database: Database): readonly Finding[] {
   check.run();
   return check.findings;
 }
+
+/** Meters whose days do not add up to what is kept of them. */
+const WRONG_TOTALS = `
+  SELECT meter_id, source_partition FROM (
+    SELECT meter_id, channel, source_partition, sum(readings) AS readings,
+           sum(late_readings) AS late, sum(flagged_readings) AS flagged,
+           min(day * 86400000 + first_ms) AS first, max(day * 86400000 + last_ms) AS last
+    FROM meter_days GROUP BY 1, 2, 3
+  ) AS d FULL JOIN meter_totals t USING (meter_id, channel, source_partition)
+  WHERE (d.readings, d.late, d.flagged, d.first, d.last) IS NOT
+    (t.readings, t.late_readings, t.flagged_readings, t.first_ms, t.last_ms)
+  LIMIT ${MESSAGES_MAX}`;
 
 class Check {
   readonly findings: Finding[] = [];
@@ -55,6 +68,7 @@ class Check {
     this.#attempt(null, () => this.#checkPages());
     this.#attempt(null, () => this.#checkSchema());
     this.#attempt("reading_days", () => this.#readDays());
+    this.#attempt("meter_totals", () => this.#checkTotals());
     for (const table of Object.keys(PLAIN_COLUMNS) as PlainTable[]) {
       this.#attempt(table, () => this.#readPlain(table));
     }
@@ -125,7 +139,31 @@ class Check {
     }
     const [[kept]] = prepareCells(this.#database, "SELECT count(*) FROM meter_days")
       .all() as unknown as number[][];
-    if (kept > days) this.#find(`${kept - days} rows without readings`, { table: "meter_days" });
+    const without = kept - days - this.#readDropped();
+    if (without > 0) this.#find(`${without} rows without readings`, { table: "meter_days" });
+  }
+
+  /** The sums of days whose readings retention has dropped; how many there are. */
+  #readDropped(): number {
+    const rows = prepareCells(
+      this.#database,
+      `SELECT s.* FROM meter_days s JOIN dropped d ON d.partition = s.source_partition
+       WHERE s.day < d.before_day`,
+    );
+    let count = 0;
+    for (const row of rows.iterate() as unknown as Iterable<PlainRow>) {
+      count++;
+      this.#add({ table: "meter_days", partition: Number(row[3]), day: Number(row[0]) }, row);
+    }
+    return count;
+  }
+
+  #checkTotals(): void {
+    const rows = this.#database.prepare(WRONG_TOTALS).all();
+    for (const { meter_id, source_partition } of rows) {
+      const place = { table: "meter_totals", partition: Number(source_partition) };
+      this.#find(`the sums of ${meter_id} are not those of its days`, place);
+    }
   }
 
   #addDay(

@@ -85,6 +85,7 @@ export function hashReading(
 export class ReadingDays {
   readonly #slots: StatementSync;
   readonly #sums: StatementSync;
+  readonly #totals: StatementSync;
   readonly #digests: DigestBook;
   readonly #hash = new RowHash();
   readonly #text = new SlotText();
@@ -107,6 +108,15 @@ export class ReadingDays {
          first_ms = min(first_ms, excluded.first_ms),
          last_ms = max(last_ms, excluded.last_ms)`,
     );
+    this.#totals = database.prepare(
+      `INSERT INTO meter_totals VALUES (?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         readings = readings + excluded.readings,
+         late_readings = late_readings + excluded.late_readings,
+         flagged_readings = flagged_readings + excluded.flagged_readings,
+         first_ms = min(first_ms, excluded.first_ms),
+         last_ms = max(last_ms, excluded.last_ms)`,
+    );
   }
 
   write(readings: ReadingColumns, partition: number): void {
@@ -120,6 +130,9 @@ export class ReadingDays {
       const { readings: count, late, flagged, mwh, firstMs, lastMs } = one.sum;
       const sum = [count, late, flagged, mwh, firstMs, lastMs];
       this.#sums.run(one.day, one.meterId, partition, ...sum);
+    }
+    for (const [meterId, { readings: count, late, flagged, firstMs, lastMs }] of totalsOf(days)) {
+      this.#totals.run(meterId, partition, count, late, flagged, firstMs, lastMs);
     }
   }
 
@@ -173,6 +186,21 @@ export class ReadingDays {
     }
     return text.finish();
   }
+}
+
+/** The days of each meter added up, with times since 1970. */
+function totalsOf(days: readonly MeterDay[]): Map<string, DaySum> {
+  const totals = new Map<string, DaySum>();
+  for (const { day, meterId, sum } of days) {
+    let total = totals.get(meterId);
+    if (total === undefined) totals.set(meterId, total = emptySum());
+    total.readings += sum.readings;
+    total.late += sum.late;
+    total.flagged += sum.flagged;
+    total.firstMs = Math.min(total.firstMs, day * DAY_MS + sum.firstMs);
+    total.lastMs = Math.max(total.lastMs, day * DAY_MS + sum.lastMs);
+  }
+  return totals;
 }
 
 /** The readings of each day one behind another, in the order they came; sets where each day starts. */

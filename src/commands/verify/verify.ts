@@ -11,6 +11,8 @@ import { loadConfig, print, say } from "../../console/shell.ts";
 import { formatCount } from "../../console/progress.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import { readBalance } from "../../tables/balance.ts";
+import { describeDropped } from "../../setup/dropped.ts";
+import { readDropped } from "../../tables/dropped.ts";
 import { queryOf } from "../../tables/query.ts";
 
 export const usage =
@@ -93,20 +95,22 @@ const NOTHING = { ledger: emptyLedger(), differences: [], notCompared: [] };
 async function verifyStore(directory: string, isJson: boolean): Promise<number> {
   const reader = await openStoreReader(directory, { statementMsMax: Infinity });
   try {
-    const { balance, findings } = await reader.transaction(async (moment) => {
+    const { balance, dropped, findings } = await reader.transaction(async (moment) => {
       const findings = await moment.check();
       // Where a table cannot even be read, the findings say so, and there is nothing to hold them to.
-      const balance = await readBalance(queryOf(moment), "store").catch((error) => {
+      const orNull = (error: unknown) => {
         if (findings.length > 0 && error instanceof SqlError) return null;
         throw error;
-      });
-      return { balance, findings };
+      };
+      const balance = await readBalance(queryOf(moment), "store").catch(orNull);
+      const dropped = await readDropped(queryOf(moment)).catch(orNull);
+      return { balance, dropped, findings };
     });
     const { ledger, differences, notCompared } = balance ?? NOTHING;
     const all = [...differences, ...findings];
     if (isJson) {
       const balanced = balance?.balanced === true && findings.length === 0;
-      const answer: StoreVerified = { balanced, ledger, differences: all };
+      const answer: StoreVerified = { balanced, ledger, differences: all, dropped };
       print(JSON.stringify(answer));
     }
     for (const { partition, what, ledger, found } of differences) {
@@ -125,6 +129,7 @@ async function verifyStore(directory: string, isJson: boolean): Promise<number> 
       return 3;
     }
     say(sealOf("the ledger balances", ledger, notCompared));
+    if (dropped !== null) say(`retention has dropped of them ${describeDropped(dropped)}`);
     return 0;
   } finally {
     await reader.close();

@@ -266,7 +266,18 @@ const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[]
   ["UPDATE store SET id = 'x'", "store", false],
   ["DELETE FROM store", "store", false],
   ["DELETE FROM digests WHERE table_name = 'metrics'", "metrics", true],
-  ["INSERT INTO dropped VALUES (0, 1, 0, 0, 0, 0)", "dropped", false],
+  ["INSERT INTO dropped VALUES (0, 1, 1, 0, 0, 0, 0, 0)", "dropped", false],
+  [
+    "DELETE FROM meter_totals WHERE meter_id IN (SELECT min(meter_id) FROM meter_totals)",
+    "meter_totals",
+    false,
+  ],
+  ["UPDATE meter_totals SET late_readings = late_readings + 1", "meter_totals", false],
+  [
+    "INSERT INTO meter_totals SELECT meter_id || 'x', channel, source_partition, 0, 0, 0, 0, 0 FROM meter_totals LIMIT 1",
+    "meter_totals",
+    false,
+  ],
 ];
 
 Deno.test("rows deleted, doubled and altered by hand are told, with the table and the day", async (t) => {
