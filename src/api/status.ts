@@ -10,6 +10,7 @@ import {
   readBalance,
   type TableCounts,
 } from "../tables/balance.ts";
+import { type PartitionHealth, readPipelineHealth } from "../tables/pipeline_health.ts";
 import { type LedgerAnswer, readLedger } from "../tables/ledger.ts";
 import { countGaps, type GapsByState } from "../tables/lists.ts";
 import { isoFromMs, percentOf, toMsOrNull } from "../tables/values.ts";
@@ -22,11 +23,19 @@ export type Answers = {
   readonly ledger: () => Promise<LedgerAnswer>;
   readonly tableCheck: () => Promise<DatedBalance>;
   readonly gaps: () => Promise<GapsByState>;
+  /** What is known of the way into the tables; null where files were played into them. */
+  readonly pipeline: () => Promise<PipelineAnswer | null>;
   /** While commits go on the last known one; it is only waited for when there is none. */
   readonly fleet: () => Promise<Fleet>;
   /** The same without waiting: the last known, or null. */
   readonly tableCheckNow: () => DatedBalance | null;
   readonly fleetNow: () => Fleet | null;
+};
+
+/** How the raw topic gets into the tables, and what of it they refused. */
+export type PipelineAnswer = {
+  readonly partitions: readonly PartitionHealth[];
+  readonly sinkErrors: number;
 };
 
 /** Answers out of `query`, kept in `cache`. */
@@ -44,11 +53,20 @@ export function createAnswers(
     const of = live().source === "database" ? "sinks" : "store";
     return { ...await readBalance(query, of), checkedAtMs };
   };
+  const readPipeline = async () => {
+    const partitions = await readPipelineHealth(query);
+    const [row] = await query("SELECT count(*) AS n FROM sink_errors");
+    return { partitions, sinkErrors: Number(row.n) };
+  };
   const load = () => readFleet(query, nowMs());
   const fleetNow = () => cache.peek("fleet", SCAN, load);
   return {
     ledger: () => cache.get("ledger", CHEAP, () => readLedger(query)),
     gaps: () => cache.get("gaps by state", LIST, () => countGaps(query)),
+    async pipeline() {
+      if (live().source !== "database") return null;
+      return await cache.get("pipeline", LIST, readPipeline);
+    },
     tableCheck: () => cache.get("table check", RARE_SCAN, check),
     tableCheckNow: () => cache.peek("table check", RARE_SCAN, check),
     fleetNow,
@@ -90,6 +108,7 @@ export type StatusAnswer = {
   readonly state: RunState;
   readonly source: LiveStatus["source"];
   readonly message: string | null;
+  readonly problems: readonly string[];
   readonly inputs: string;
   readonly rows_read: number;
   readonly rows_total: number | null;
@@ -124,6 +143,7 @@ export function statusOfLive(live: LiveStatus, version: string): StatusAnswer {
     state: live.state,
     source: live.source,
     message: live.message,
+    problems: live.problems,
     inputs: live.inputs,
     rows_read: rowsRead,
     rows_total: rowsTotal,

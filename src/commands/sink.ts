@@ -3,6 +3,7 @@ import { awayOf } from "../adapters/postgres/errors.ts";
 import { PostgresSink } from "../adapters/postgres/sink.ts";
 import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
 import { OtherLogError } from "../engine/ports.ts";
+import type { WorkerEvent } from "../engine/event.ts";
 import { StoreAwayError } from "../engine/sink/ports.ts";
 import { storeEvent } from "../engine/sink/store_event.ts";
 import { RunError } from "../console/errors.ts";
@@ -19,8 +20,10 @@ import {
   withBrokers,
 } from "../setup/kafka.ts";
 import { troubleEvent } from "../setup/kafka_worker.ts";
+import { watchRawEnds } from "../setup/raw_ends.ts";
+import { followTroubles } from "../setup/troubles.ts";
 import { logEvent } from "../console/log_event.ts";
-import { loadConfig, print, stopSignal, systemClock } from "../console/shell.ts";
+import { closeInTime, loadConfig, print, stopSignal, systemClock } from "../console/shell.ts";
 
 export const usage = `Usage: gridwatch sink [options]
 
@@ -52,6 +55,8 @@ const STATEMENT_MS_MAX = 60_000;
 const ANSWER_MS_MAX = 90_000;
 const HEARTBEAT_MS_MAX = 1000;
 const SCHEMA_RETRY_MS = 2000;
+/** Between two looks at how far the raw topic goes, at most. */
+const LOOK_MS = 5000;
 
 /** Runs `gridwatch sink`, to Ctrl-C or SIGTERM. */
 export async function sink(args: string[]): Promise<number> {
@@ -66,17 +71,24 @@ export async function sink(args: string[]): Promise<number> {
   const group = values.group ?? `${config["kafka.group"]}-sink`;
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
   let status = (): SinkStatus[] | null => null;
-  const health = port === null
-    ? null
-    : serveHealth({ host: config["api.host"], port }, () => status());
-  const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
+  const troubles = followTroubles();
+  const onEvent = (event: WorkerEvent) => {
+    troubles.hear(event);
+    logEvent(event);
+  };
+  const stalledMs = config["health.stalled_seconds"] * 1000;
+  const health = port === null ? null : serveHealth({ host: config["api.host"], port }, {
+    status: () => status(),
+    ...{ troubles, stalledMs },
+  });
+  const setup = await openKafka(config, (trouble) => onEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
     const partitions = await checkTopics(setup);
-    await awaitSchema(url, stop.signal);
+    await awaitSchema(url, { signal: stop.signal, onEvent });
     const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
     logEvent({ level: "info", event: "started", fields });
-    await runSink(setup, { url, group, signal: stop.signal }, (running) => {
+    await runSink(setup, { url, group, signal: stop.signal, onEvent }, (running) => {
       status = () => running.status();
     });
   } catch (error) {
@@ -100,7 +112,12 @@ function otherLog(error: OtherLogError): RunError {
 
 async function runSink(
   setup: KafkaSetup,
-  { url, group, signal }: { url: string; group: string; signal: AbortSignal },
+  { url, group, signal, onEvent }: {
+    url: string;
+    group: string;
+    signal: AbortSignal;
+    onEvent: (event: WorkerEvent) => void;
+  },
   onSink: (sink: Sink) => void,
 ): Promise<void> {
   const { log, topics, config } = setup;
@@ -141,30 +158,42 @@ async function runSink(
       clock: systemClock,
       random: Math.random,
       signal,
-      onEvent: logEvent,
+      onEvent,
     },
   );
   onSink(sink);
+  const ended = new AbortController();
+  const watching = watchRawEnds({
+    ...{ log, topic: topics.raw, url, clock: systemClock },
+    partitions: () => sink.status().map(({ partition }) => partition),
+    everyMs: Math.min(LOOK_MS, config["health.stalled_seconds"] * 250),
+    signal: AbortSignal.any([signal, ended.signal]),
+  });
   try {
     await sink.run();
   } finally {
+    ended.abort();
+    await closeInTime([watching]);
     await admin.close();
     await database.close();
   }
 }
 
 /** Waits for the database, for as long as it takes; one with another schema is an error. */
-async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
+async function awaitSchema(
+  url: string,
+  { signal, onEvent }: { signal: AbortSignal; onEvent: (event: WorkerEvent) => void },
+): Promise<void> {
   for (let isAway = false;; isAway = true) {
     try {
       await checkSchema(url);
-      if (isAway) logEvent(storeEvent(null));
+      if (isAway) onEvent(storeEvent(null));
       return;
     } catch (error) {
       signal.throwIfAborted();
       const away = awayOf(error);
       if (!(away instanceof StoreAwayError)) throw error;
-      if (!isAway) logEvent(storeEvent(away));
+      if (!isAway) onEvent(storeEvent(away));
       await systemClock.sleep(SCHEMA_RETRY_MS, signal);
       signal.throwIfAborted();
     }

@@ -1,6 +1,7 @@
 import init from "../../sql/001_init.sql" with { type: "text" };
 import embedded from "../../sql/002_embedded.sql" with { type: "text" };
 import summaries from "../../sql/003_summaries.sql" with { type: "text" };
+import health from "../../sql/007_health.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -13,6 +14,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "001_init", sql: init, embedded: false },
   { name: "002_embedded", sql: embedded, embedded: true },
   { name: "003_summaries", sql: summaries, embedded: false },
+  { name: "007_health", sql: health, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

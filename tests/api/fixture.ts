@@ -129,6 +129,7 @@ export function createBench(
       state: "finished",
       source: "replay",
       message: null,
+      problems: [],
       inputs: "a.csv",
       rowsRead: 144,
       rowsTotal: 144,

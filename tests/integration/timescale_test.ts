@@ -104,8 +104,8 @@ async function hypertablesOf(url: string): Promise<unknown[]> {
 timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", async () => {
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
-    ...["001_init", "003_summaries", "timescale_001_hypertables", "timescale_002_aggregates"],
-    "timescale_003_columnstore",
+    ...["001_init", "003_summaries", "007_health", "timescale_001_hypertables"],
+    ...["timescale_002_aggregates", "timescale_003_columnstore"],
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -372,6 +372,7 @@ timescaleTest(
       assert.deepEqual(await migrate(url), [
         "001_init",
         "003_summaries",
+        "007_health",
         "timescale_001_hypertables",
       ]);
       assert.deepEqual(await migrate(url), []);

@@ -8,6 +8,7 @@ const STATES = {
   finished: ["check", "Finished"],
   stopped: ["stop", "Stopped"],
   failed: ["cross", "Failed"],
+  stalled: ["alert", "Stalled"],
 };
 
 const TERMS = [

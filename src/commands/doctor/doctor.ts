@@ -119,6 +119,7 @@ async function lookAround(
     readMigrations: migrationsOf,
     processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,
+    stalledSeconds: config["health.stalled_seconds"],
   });
   const grafana = grafanaChecks({
     url: given.grafana ?? (config["grafana.url"] || null),

@@ -17,7 +17,8 @@ export type LogStoreOptions = {
   readonly openReader: () => LogReader;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onRestore: () => void;
+  /** Hears how far the changelog is read. */
+  readonly onRestore: (nextOffset: number) => void;
 };
 
 const RESTORE_WAIT_MS = 500;
@@ -108,7 +109,7 @@ export class LogStore implements CommitStore {
         if (batch === null) continue;
         for (const record of readChangelog(batch)) if (record.offset < end) yield record;
         next = batch.nextOffset;
-        onRestore();
+        onRestore(next);
       }
     } finally {
       await reader.close();

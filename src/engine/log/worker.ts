@@ -1,10 +1,17 @@
 import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import type { WorkerEvent } from "../event.ts";
+import type { Ledger } from "../../core/ledger.ts";
 import type { Clock } from "../ports.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
-import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
+import {
+  type HeldPartition,
+  Holdings,
+  noteRestored,
+  type Standing,
+  standingOf,
+} from "./holdings.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
   type GroupHandlers,
@@ -12,6 +19,7 @@ import {
   type LogAdmin,
   type LogBatch,
   type LogCommitter,
+  type LogEnds,
   LogError,
   type LogGroup,
   type LogProducer,
@@ -54,14 +62,19 @@ export type WorkerOptions = {
 };
 
 /** How a partition stands, for health and metrics. */
-export type PartitionStatus = {
+export type PartitionStatus = Standing & {
   readonly partition: number;
-  readonly state: HoldingState;
   readonly nextOffset: number;
+  /** Everything before it is committed, and what stands between records. */
+  readonly committedOffset: number;
+  /** As the log said last; null: it has not. */
+  readonly ends: LogEnds | null;
+  /** From the last commit to the log's end, records of open transactions among them. */
   readonly lagRecords: number;
   readonly watermarkMs: number | null;
   readonly meters: number;
-  readonly lastProgressAtMs: number;
+  readonly commitDurationMs: number | null;
+  readonly ledger: Readonly<Ledger> | null;
 };
 
 /** What a worker keeps of a partition. */
@@ -78,6 +91,8 @@ type WorkerPartition = HeldPartition & {
   gauged: { readonly atMs: number; readonly lagRecords: number } | null;
   /** Everything up to here is read: records, and what stands between them. */
   readOffset: number;
+  /** Everything up to here is committed. */
+  committedOffset: number;
   lastRecordAtMs: number;
   lastRecordTimeMs: number;
   /** No tick before this. */
@@ -137,13 +152,16 @@ export class Worker {
   /** How each partition held stands. */
   status(): PartitionStatus[] {
     return this.#holdings.all.map((held) => ({
+      ...standingOf(held),
       partition: held.partition,
-      state: held.state,
       nextOffset: held.task?.nextOffset ?? 0,
-      lagRecords: held.lagRecords,
+      committedOffset: held.committedOffset,
+      ends: this.#log.reader.ends(this.#rawOf(held)),
+      lagRecords: this.#uncommitted(held),
       watermarkMs: held.task?.processor.watermarkMs ?? null,
       meters: held.task?.processor.meters.count ?? 0,
-      lastProgressAtMs: held.lastProgressAtMs,
+      commitDurationMs: held.commitDurationMs,
+      ledger: held.task?.processor.state.ledger ?? null,
     }));
   }
 
@@ -155,6 +173,7 @@ export class Worker {
       }
       this.#holdings.turn((held, nowMs) => {
         this.#commitWhenDue(held, nowMs);
+        this.#noteQuiet(held, nowMs);
         this.#tickWhenIdle(held, nowMs);
       });
     }
@@ -172,6 +191,18 @@ export class Worker {
     }
   }
 
+  /** Nothing that waits is as good as progress. */
+  #noteQuiet(held: WorkerPartition, nowMs: number): void {
+    if (held.pending === null && held.foldedRecords === 0) held.committedOffset = held.readOffset;
+    const hasAnswer = this.#log.reader.ends(this.#rawOf(held)) !== null;
+    if (hasAnswer && this.#uncommitted(held) === 0) held.lastProgressAtMs = nowMs;
+  }
+
+  #uncommitted(held: WorkerPartition): number {
+    const end = this.#log.reader.ends(this.#rawOf(held))?.logEndOffset ?? held.readOffset;
+    return Math.max(0, end - held.committedOffset);
+  }
+
   #begin(held: HeldPartition): WorkerPartition {
     return {
       ...held,
@@ -184,6 +215,7 @@ export class Worker {
       lagRecords: 0,
       gauged: null,
       readOffset: 0,
+      committedOffset: 0,
       lastRecordAtMs: held.lastProgressAtMs,
       lastRecordTimeMs: NaN,
       tickDueAtMs: -Infinity,
@@ -206,7 +238,7 @@ export class Worker {
       openReader: () => this.#log.openChangelogReader(),
       clock,
       signal,
-      onRestore: () => held.lastProgressAtMs = clock.nowMs(),
+      onRestore: (nextOffset) => noteRestored(held, nextOffset, clock.nowMs()),
     });
     const task = await Task.open(processorOptions(partition), store, { changelogBytesMin });
     const raw = this.#rawOf(held);
@@ -223,7 +255,7 @@ export class Worker {
       held.task = task;
       held.store = store;
       held.foldedRecords = 0;
-      held.readOffset = offset;
+      held.readOffset = held.committedOffset = offset;
       held.commitDueAtMs = Infinity;
       held.lastRecordAtMs = clock.nowMs();
       this.#log.reader.assign({ ...raw, offset });
@@ -257,8 +289,7 @@ export class Worker {
       held.lastRecordTimeMs = timesMs[count - 1];
     }
     held.readOffset = batch.nextOffset;
-    held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
-    held.lastProgressAtMs = nowMs;
+    held.lagRecords = Math.max(0, batch.logEndOffset - batch.nextOffset);
     if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
       const { commitIntervalMs, commitIntervalBehindMs, commitRecordsMax } = this.#options;
       const isBehind = held.lagRecords > commitRecordsMax;
@@ -283,7 +314,7 @@ export class Worker {
     if (commit === null || store === null) return;
     const { clock } = this.#options;
     const startedAtMs = clock.nowMs();
-    const { lagRecords, commitDurationMs: durationMs, gauged } = held;
+    const { lagRecords, commitDurationMs: durationMs, gauged, readOffset } = held;
     const isNews = gauged === null || (gauged.lagRecords === 0) !== (lagRecords === 0);
     if (isNews || startedAtMs - gauged.atMs >= GAUGE_MS_MIN) {
       addGauges(commit, { lagRecords, durationMs });
@@ -293,6 +324,7 @@ export class Worker {
     commit.outputs.metrics.push(...shared);
     this.#holdings.follow(held, store.commit(commit), () => {
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
+      held.committedOffset = readOffset;
       this.#log.reader.resume(this.#rawOf(held));
     });
   }
