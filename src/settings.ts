@@ -338,6 +338,11 @@ export const SETTINGS = {
     default: "127.0.0.1",
     doc: "Address that the status page listens on.",
   },
+  "api.hosts": {
+    type: "text",
+    default: "",
+    doc: "Names that the status page is asked by, with commas between; localhost always is one.",
+  },
   data_directory: {
     type: "text",
     default: ".gridwatch",

@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { ASSETS, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { isHostKnown, misdirected } from "./host.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
 import { ParameterError } from "./parameters.ts";
@@ -54,6 +55,10 @@ export function createApp(ports: StatusPorts): Hono {
   const answers = createAnswers({ query, cache, nowMs, live });
 
   const app = new Hono();
+  app.use(async (c, next) => {
+    if (!isHostKnown(c.req.url, ports.hosts ?? [])) return misdirected();
+    await next();
+  });
   addPage(app);
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });

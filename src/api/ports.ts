@@ -44,6 +44,8 @@ export type StatusPorts = {
   /** Called often: must be cheap, and must not throw. */
   readonly live: () => LiveStatus;
   readonly version: string;
+  /** Names that the server is known by, besides those of the loopback and its addresses. */
+  readonly hosts?: readonly string[];
   /** The wall clock; `Date.now` unless given. */
   readonly nowMs?: () => number;
   /** Told of every error behind a 500 or a 503; the answer itself carries no internals. */

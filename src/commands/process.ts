@@ -4,6 +4,7 @@ import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readArguments, readNumber, withScope } from "../console/arguments.ts";
 import { RunError } from "../console/errors.ts";
 import { readHealthPort, serveHealth } from "../setup/health.ts";
+import { servedAt } from "../setup/serve_api.ts";
 import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
 import { runKafkaWorker, troubleEvent, type WorkerListener } from "../setup/kafka_worker.ts";
 import { followTroubles } from "../setup/troubles.ts";
@@ -62,7 +63,7 @@ export async function processRaw(args: string[]): Promise<number> {
     troubles.hear(event, w);
     logEvent(event);
   };
-  const health = port === null ? null : serveHealth({ host: config["api.host"], port }, {
+  const health = port === null ? null : serveHealth(servedAt(config, port), {
     status: () => statuses.includes(null) ? null : statuses.flatMap((one) => one ?? []),
     silentMs: (nowMs) => nowMs - Math.min(...heardAtMs),
     troubles,

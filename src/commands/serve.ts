@@ -2,7 +2,7 @@ import { readArguments, readNumber, refuseTogether } from "../console/arguments.
 import { databaseError, databaseMeant, openDatabase } from "../setup/database.ts";
 import { LiveTracker } from "../setup/live.ts";
 import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
-import { type ApiStore, serveApi } from "../setup/serve_api.ts";
+import { type ApiStore, serveApi, type ServedAt, servedAt } from "../setup/serve_api.ts";
 import { readLastInput } from "../adapters/sqlite/store.ts";
 import { openStoreReader } from "../setup/store.ts";
 import { pipelineProblems, readPipelineHealth } from "../tables/pipeline_health.ts";
@@ -39,11 +39,12 @@ export async function serve(args: string[]): Promise<number> {
   refuseTogether("serve", values, ["data", "database"]);
   const config = await loadConfig(values.config);
   const url = databaseMeant("serve", config, values);
+  const at = servedAt(config, port);
   const stalledSeconds = config["health.stalled_seconds"];
   if (url !== null) {
-    return await serveDatabase(url, { host: config["api.host"], port, stalledSeconds });
+    return await serveDatabase(url, { at, stalledSeconds });
   }
-  return await serveStore(values.data ?? config.data_directory, config["api.host"], port);
+  return await serveStore(values.data ?? config.data_directory, at);
 }
 
 const LOOK_MS = 2000;
@@ -51,12 +52,12 @@ const LOOK_MS = 2000;
 const LOOK_MS_MAX = 10_000;
 
 /** Serves over a store, which a run beside may be writing. */
-async function serveStore(directory: string, host: string, port: number): Promise<number> {
+async function serveStore(directory: string, at: ServedAt): Promise<number> {
   const reader = await openStoreReader(directory);
   const live = new LiveTracker(Date.now);
   let before: Reach | null = null;
   try {
-    return await serveTables(reader, { live, host, port }, async () => {
+    return await serveTables(reader, { live, at }, async () => {
       const input = await readLastInput(reader);
       const reach = await readReach(reader);
       const isMoving = before !== null && before.rowsRead !== reach.rowsRead;
@@ -74,17 +75,13 @@ async function serveStore(directory: string, host: string, port: number): Promis
 /** Serves over a database; how far it is comes from the positions that the sinks write. */
 async function serveDatabase(
   url: string,
-  { host, port, stalledSeconds }: {
-    readonly host: string;
-    readonly port: number;
-    readonly stalledSeconds: number;
-  },
+  { at, stalledSeconds }: { readonly at: ServedAt; readonly stalledSeconds: number },
 ): Promise<number> {
   const database = await openDatabase(url);
   const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
   try {
-    return await serveTables(database, { live, host, port }, async () => {
+    return await serveTables(database, { live, at }, async () => {
       live.progress(await readReach(database));
       const partitions = await readPipelineHealth(queryOf(database));
       live.tell(pipelineProblems(partitions, { stalledSeconds }));
@@ -97,11 +94,7 @@ async function serveDatabase(
 /** Serves tables that others write, to Ctrl-C, and looks how far those are. */
 async function serveTables(
   tables: ApiStore,
-  { live, host, port }: {
-    readonly live: LiveTracker;
-    readonly host: string;
-    readonly port: number;
-  },
+  { live, at }: { readonly live: LiveTracker; readonly at: ServedAt },
   look: () => Promise<void>,
 ): Promise<number> {
   const stop = stopSignal(() => {});
@@ -109,7 +102,7 @@ async function serveTables(
     await look().catch((error) => {
       throw databaseError("use", error);
     });
-    const server = serveApi(tables, () => live.status, { host, port });
+    const server = serveApi(tables, () => live.status, at);
     const onAway = (reason: string) => {
       if (live.status.source === "database") live.tell([`the database does not answer: ${reason}`]);
     };

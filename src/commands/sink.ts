@@ -10,6 +10,7 @@ import { RunError } from "../console/errors.ts";
 import { readArguments } from "../console/arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
 import { readHealthPort, serveHealth } from "../setup/health.ts";
+import { servedAt } from "../setup/serve_api.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -77,7 +78,7 @@ export async function sink(args: string[]): Promise<number> {
     logEvent(event);
   };
   const stalledMs = config["health.stalled_seconds"] * 1000;
-  const health = port === null ? null : serveHealth({ host: config["api.host"], port }, {
+  const health = port === null ? null : serveHealth(servedAt(config, port), {
     status: () => status(),
     ...{ troubles, stalledMs },
   });

@@ -2,7 +2,9 @@ import type { SinkStatus } from "../engine/sink/sink.ts";
 import type { PartitionStatus } from "../engine/log/worker.ts";
 import { readNumber } from "../console/arguments.ts";
 import { listen } from "../console/listen.ts";
+import { isHostKnown, misdirected } from "../api/host.ts";
 import { healthMetrics } from "./health_metrics.ts";
+import type { ServedAt } from "./serve_api.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** How a partition stands that a processor or a sink holds. */
@@ -29,10 +31,11 @@ export type Health = {
  * @throws {RunError} when the port is taken
  */
 export function serveHealth(
-  { host, port }: { host: string; port: number },
+  { host, port, hosts }: ServedAt,
   health: Health,
 ): { close(): Promise<void> } {
   const server = listen({ host, port, flag: "--health-port" }, (request) => {
+    if (!isHostKnown(request.url, hosts)) return misdirected();
     const partitions = health.status();
     const nowMs = Date.now();
     switch (new URL(request.url).pathname) {

@@ -14,7 +14,7 @@ import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
-import { type ApiStore, serveApi } from "./serve_api.ts";
+import { type ApiStore, serveApi, servedAt } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
 
 /** Options that every command playing files has. */
@@ -147,8 +147,9 @@ export async function runPipeline(
   });
   let exitCode = 0;
   try {
-    const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
+    const server = port === null
+      ? null
+      : serveApi(store.reader, () => live.status, servedAt(play.config, port));
     try {
       if (server !== null) say(`page: ${server.url}`);
       const { directory, database } = store;

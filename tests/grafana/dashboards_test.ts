@@ -160,10 +160,10 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
     "Completeness under the target: Completeness",
     "Many open gaps: Open gaps",
     "Consumer lag: Consumer lag by partition",
-    "Readings do not get into the tables: Sink by topic",
+    "Readings do not get into the tables: Way into the tables by partition",
     "Messages became no row: Messages that the database refused",
     "Watermarks of the partitions are apart: Watermark lag by partition",
-    "Meters are silent: The 20 meters that miss most",
+    "Meters are silent: Silent meters, the longest first",
     "Ledger out of balance: Ledger",
   ]);
 });

@@ -16,7 +16,7 @@ const HOST = "127.0.0.1";
 async function healthOf(status: HealthStatus[] | null, troubles = followTroubles()) {
   const port = freePort();
   const served = { status: () => status, troubles, stalledMs: 60_000 };
-  const health = serveHealth({ host: HOST, port }, served);
+  const health = serveHealth({ host: HOST, port, hosts: [] }, served);
   try {
     const get = async (path: string) => {
       const response = await fetch(`http://${HOST}:${port}${path}`);
@@ -69,7 +69,7 @@ Deno.test("serveHealth() fails at once for a partition that is stopped, whatever
 Deno.test("serveHealth() names another port where one is taken", () => {
   using taken = Deno.listen({ hostname: HOST, port: 0 });
   const { port } = taken.addr;
-  assert.throws(() => serveHealth({ host: HOST, port }, NONE), (error) => {
+  assert.throws(() => serveHealth({ host: HOST, port, hosts: [] }, NONE), (error) => {
     assert.ok(error instanceof RunError);
     assert.equal(error.message, `Cannot listen on ${HOST}:${port}: the port is taken`);
     assert.match(error.hint ?? "", /^--health-port \d+$/);
