@@ -10,6 +10,7 @@ const ADDRESS = /^(?:\[[\da-f:.]+\]|\d+\.\d+\.\d+\.\d+)$/i;
  * @param url Of the request, as its Host header makes it
  */
 export function isHostKnown(url: string, names: readonly string[]): boolean {
+  if (!URL.canParse(url)) return true; // what is no address is refused as that
   const { hostname } = new URL(url);
   return LOOPBACK.test(hostname) || ADDRESS.test(hostname) ||
     names.some((name) => name.toLowerCase() === hostname.toLowerCase());

@@ -116,7 +116,14 @@ function report(
   const isWrong = ledgers.some((each) => ledgerDifference(each) !== 0);
   const areTopicsRight = differences.length === 0 && !isWrong;
   const areTablesRight = compared === null || compared.differences.length === 0;
-  const notCompared = [...new Set([...unread, ...compared?.tables.notCompared ?? []])];
+  const deleted = results.filter(({ deletedBefore }) => deletedBefore > 0);
+  const notCompared = [
+    ...new Set([
+      ...unread,
+      ...deleted.map(({ partition }) => partition),
+      ...compared?.tables.notCompared ?? [],
+    ]),
+  ];
   const shared = sharedMeters(results);
   if (isJson) {
     const answer: TopicsVerified = {
@@ -126,6 +133,9 @@ function report(
       differences,
       more_differences: more,
       not_compared: notCompared,
+      history_deleted: deleted.map(({ partition, deletedBefore }) => ({
+        ...{ partition, before_offset: deletedBefore },
+      })),
       meters_in_several_partitions: shared.length,
       ...(compared === null ? {} : {
         tables: {
@@ -154,7 +164,16 @@ function report(
   for (const partition of unread) {
     say(`partition ${partition} is not compared: nothing of it is processed yet`);
   }
-  say(areTopicsRight ? sealOfTopics(ledger) : "the outputs are not what the raw topic says");
+  for (const { partition, deletedBefore } of deleted) {
+    say(
+      `partition ${partition} is not compared: its raw records before offset ` +
+        `${formatCount(deletedBefore)} are deleted (retention.ms of the raw topic)`,
+    );
+  }
+  const verified = results.reduce((sum, { rawRecords }) => sum + rawRecords, 0);
+  say(
+    areTopicsRight ? sealOfTopics(ledger, verified) : "the outputs are not what the raw topic says",
+  );
   if (compared !== null) {
     for (const line of describeTables(compared.tables, compared.differences)) say(line);
     const behind = ledger.raw - compared.tables.ledger.raw;
@@ -163,10 +182,11 @@ function report(
   return areTopicsRight && areTablesRight ? 0 : 3;
 }
 
-function sealOfTopics({ raw }: Ledger): string {
+function sealOfTopics({ raw }: Ledger, verified: number): string {
   if (raw === 0) return "nothing to verify: no raw record is processed yet";
-  return `verified: ${formatCount(raw)} raw records, each with one disposition, and every output ` +
-    "as it must be";
+  if (verified === 0) return "nothing is verified: raw records are deleted in every partition";
+  const shown = formatCount(verified);
+  return `verified: ${shown} raw records, each with one disposition, and every output as it must be`;
 }
 
 function sharedMeters(results: readonly PartitionVerified[]): string[] {
