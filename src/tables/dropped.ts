@@ -1,4 +1,4 @@
-import { type Query } from "./query.ts";
+import type { Query } from "./query.ts";
 import { toNumber } from "./values.ts";
 
 /** What retention has dropped from an embedded store, all partitions together: rows by their kind. */
