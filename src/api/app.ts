@@ -5,6 +5,7 @@ import { addHealthRoutes } from "./health_routes.ts";
 import { isHostKnown, misdirected } from "./host.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
+import { addPipelineRoutes } from "./pipeline_routes.ts";
 import { ParameterError } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
@@ -62,6 +63,7 @@ export function createApp(ports: StatusPorts): Hono {
   addPage(app);
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
+  addPipelineRoutes(app, { ports, answers });
   addListRoutes(app, { query, cache, answers, nowMs });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
@@ -106,7 +108,8 @@ function notFound(c: Context): Response {
   if (!c.req.path.startsWith("/api/")) {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
-  const hint = "There are /api/status, ledger, meters, meters/:id, gaps, late, rejected, delays, " +
+  const hint =
+    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, late, rejected, delays, " +
     "timeline and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

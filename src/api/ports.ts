@@ -46,6 +46,8 @@ export type StatusPorts = {
   readonly version: string;
   /** Names that the server is known by, besides those of the loopback and its addresses. */
   readonly hosts?: readonly string[];
+  /** Records that have waited for so long without progress are stuck; nothing is unless given. */
+  readonly stalledSeconds?: number;
   /** The wall clock; `Date.now` unless given. */
   readonly nowMs?: () => number;
   /** Told of every error behind a 500 or a 503; the answer itself carries no internals. */

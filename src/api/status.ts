@@ -36,7 +36,22 @@ export type Answers = {
 export type PipelineAnswer = {
   readonly partitions: readonly PartitionHealth[];
   readonly sinkErrors: number;
+  readonly writes: ReadonlyMap<number, PartitionWrites>;
 };
+
+/** The last commits of a partition. */
+export type PartitionWrites = {
+  /** How long the processor's took. */
+  readonly commitSeconds: number | null;
+  /** When the sink wrote. */
+  readonly writtenAtMs: number | null;
+};
+
+const WRITES = `SELECT s.partition, max(s.written_at) AS written_at,
+  (SELECT m.value FROM metrics m
+   WHERE m.metric_type = 'commit_duration_ms' AND m.source_partition = s.partition
+   ORDER BY m.time DESC, m.source_offset DESC LIMIT 1) AS commit_ms
+FROM sink_positions s GROUP BY s.partition`;
 
 /** Answers out of `query`, kept in `cache`. */
 export function createAnswers(
@@ -56,7 +71,11 @@ export function createAnswers(
   const readPipeline = async () => {
     const partitions = await readPipelineHealth(query);
     const [row] = await query("SELECT count(*) AS n FROM sink_errors");
-    return { partitions, sinkErrors: Number(row.n) };
+    const writes = new Map((await query(WRITES)).map((write) => [Number(write.partition), {
+      commitSeconds: write.commit_ms === null ? null : Number(write.commit_ms) / 1000,
+      writtenAtMs: toMsOrNull(write.written_at),
+    }]));
+    return { partitions, sinkErrors: Number(row.n), writes };
   };
   const load = () => readFleet(query, nowMs());
   const fleetNow = () => cache.peek("fleet", SCAN, load);

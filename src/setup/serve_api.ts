@@ -14,13 +14,15 @@ export type ServedAt = {
   readonly host: string;
   readonly port: number;
   readonly hosts: readonly string[];
+  readonly stalledSeconds?: number;
 };
 
 /** A port on the address of the settings. */
 export function servedAt(config: Config, port: number): ServedAt {
   const host = config["api.host"];
   const names = config["api.hosts"].split(",").map((name) => name.trim());
-  return { host, port, hosts: [host, ...names.filter((name) => name !== "")] };
+  const stalledSeconds = config["health.stalled_seconds"];
+  return { host, port, stalledSeconds, hosts: [host, ...names.filter((name) => name !== "")] };
 }
 
 /** The part of a store that the API reads by: statements that cannot change anything. */
@@ -41,7 +43,7 @@ export type ApiStore = {
 export function serveApi(
   store: ApiStore,
   live: () => LiveStatus,
-  { host, port, hosts }: ServedAt,
+  { host, port, hosts, stalledSeconds }: ServedAt,
 ): ApiServer {
   const closing = new AbortController();
   const { dialect } = store;
@@ -50,6 +52,7 @@ export function serveApi(
     query: Object.assign(query, { dialect }),
     live,
     hosts,
+    stalledSeconds,
     version: VERSION,
     reportError: (error, path) =>
       say(`error: ${path}: ${error instanceof Error ? error.message : error}`),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { alertRules } from "../grafana/dashboards.ts";
 import { StepTransaction } from "./kafka_fixture.ts";
+import { openInChromium } from "./chromium.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
 import { type Pipeline, type Running, terminate, withPipeline } from "./pipeline.ts";
@@ -43,6 +44,8 @@ type Site = {
   readonly server: Postgres;
   readonly processor: Running;
   readonly sink: Running;
+  /** Where the page is served. */
+  readonly page: string;
   /** One record to each partition, as a producer that lives. */
   produce(): Promise<void>;
   startProcessor(): Running;
@@ -83,6 +86,7 @@ function healthTest(
       });
       let sent = 0;
       const site: Site = {
+        page: `http://127.0.0.1:${ports.page}`,
         ...{ pipeline, url, kafka, server, sink, startProcessor, processor: startProcessor() },
         async produce() {
           const nowMs = Date.now();
@@ -217,8 +221,17 @@ healthTest("Health is green in quiet, all the time", async (site) => {
 });
 
 healthTest("Health is red when the processor was killed", async (site) => {
+  await using page = await openInChromium(`${site.page}/pipeline`); // null: there is no Chromium
+  const isShown = (state: string) =>
+    until(`the page says ${state}`, async () => {
+      await site.produce();
+      return page === null || (await page.textOf("#partitions")).includes(state);
+    }, WITHIN_MS);
+  await isShown("running");
   site.processor.kill("SIGKILL");
   const told = await untilRed(site, [...ALL_BUT_OWNERS, "processor"]);
+  await isShown("stalled");
+  if (page !== null) assert.match(await page.textOf("#notices"), /The pipeline stands: partition/);
   assert.match(told.api.said, /partition \d: \d+ records wait, and none has come into the tables/);
   site.startProcessor();
   await until(

@@ -147,6 +147,22 @@ function report(
     };
     print(JSON.stringify(answer));
   }
+  sayDifferences(differences, more);
+  sayNotes({ shared, unread, deleted });
+  const verified = results.reduce((sum, { rawRecords }) => sum + rawRecords, 0);
+  say(
+    areTopicsRight ? sealOfTopics(ledger, verified) : "the outputs are not what the raw topic says",
+  );
+  if (compared !== null) {
+    for (const line of describeTables(compared.tables, compared.differences)) say(line);
+    const behind = ledger.raw - compared.tables.ledger.raw;
+    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
+  }
+  return areTopicsRight && areTablesRight ? 0 : 3;
+}
+
+/** What differs, for people. */
+function sayDifferences(differences: PartitionVerified["differences"], more: number): void {
   for (const { partition, topic, inputOffset, problem, expected, found } of differences) {
     const place = inputOffset === null ? "" : `, raw offset ${inputOffset}`;
     say(`partition ${partition}, ${topic}${place}: ${problem}`);
@@ -154,6 +170,14 @@ function report(
     if (found !== null) say(`  found    ${found}`);
   }
   if (more > 0) say(`and ${formatCount(more)} more differences`);
+}
+
+/** What people should know of what was compared, and what was not. */
+function sayNotes({ shared, unread, deleted }: {
+  readonly shared: readonly string[];
+  readonly unread: readonly number[];
+  readonly deleted: readonly PartitionVerified[];
+}): void {
   if (shared.length > 0) {
     const named = shared.slice(0, METERS_SHOWN_MAX).join(", ");
     say(
@@ -170,16 +194,6 @@ function report(
         `${formatCount(deletedBefore)} are deleted (retention.ms of the raw topic)`,
     );
   }
-  const verified = results.reduce((sum, { rawRecords }) => sum + rawRecords, 0);
-  say(
-    areTopicsRight ? sealOfTopics(ledger, verified) : "the outputs are not what the raw topic says",
-  );
-  if (compared !== null) {
-    for (const line of describeTables(compared.tables, compared.differences)) say(line);
-    const behind = ledger.raw - compared.tables.ledger.raw;
-    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
-  }
-  return areTopicsRight && areTablesRight ? 0 : 3;
 }
 
 function sealOfTopics({ raw }: Ledger, verified: number): string {
