@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { pipelineProblems, readPipelineHealth } from "../../src/tables/pipeline_health.ts";
-import { migrate } from "../../src/tables/migrations.ts";
+import { migrate, MIGRATIONS } from "../../src/tables/migrations.ts";
 import { queryOf } from "../../src/tables/query.ts";
 import { TestPostgres } from "../pglite.ts";
 
@@ -34,3 +34,33 @@ Deno.test("pipelineProblems() tells who waits and who looks, and is silent in qu
     await client.close();
   }
 });
+
+Deno.test("The first tables say what they are, and each of their columns, but those that only we read", async () => {
+  const client = new TestPostgres();
+  try {
+    const first = ["001_init", "003_summaries", "007_health"];
+    await migrate(client, MIGRATIONS.filter(({ name }) => first.includes(name)));
+    const { rows } = await client.query(
+      `SELECT c.relname || coalesce('.' || a.attname, '') AS name
+       FROM pg_class c
+       LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+       WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+         AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)
+         AND c.relname <> ALL ($1::text[])
+       ORDER BY 1`,
+      [["schema_migrations", ...INNER]],
+    );
+    assert.deepEqual(rows, []);
+    await assert.rejects(
+      client.script(
+        `INSERT INTO gap_alerts VALUES (now(), 'M', now(), now(), 1, 1, 0, 'AJAR', 'M@', now(), 0, 1)`,
+      ),
+      /gap_alerts_state/,
+    );
+  } finally {
+    await client.close();
+  }
+});
+
+/** What `run` keeps for itself in a database. */
+const INNER = ["task_state", "state_changelog", "inputs", "settings"];
