@@ -7,8 +7,11 @@ import { readParameters } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import type { Answers, PartitionWrites } from "./status.ts";
 
+/** Records are on their way all the time: they wait once none has come for such a share of the limit. */
+const WAITING_SHARE = 3;
+
 /**
- * How a partition stands: `running`; `waiting`: records wait, and not for long; `stalled`: for too
+ * How a partition stands: `running`; `waiting`: records wait, and not yet too long; `stalled`: for too
  * long; `unread`: nothing of it was ever judged; `unseen`: no sink looks any more.
  */
 type PartitionState = "running" | "waiting" | "stalled" | "unread" | "unseen";
@@ -72,8 +75,8 @@ function partitionOf({ partition, stalledSeconds, account, health, writes }: {
 
 function stateOf(health: PartitionHealth | null, stalledSeconds: number): PartitionState | null {
   if (health === null) return null;
-  const { unseenSeconds, stillSeconds, waitingRecords, nextOffset } = health;
+  const { unseenSeconds, stillSeconds, nextOffset } = health;
   if (unseenSeconds >= stalledSeconds) return "unseen";
   if (stillSeconds >= stalledSeconds) return nextOffset === 0 ? "unread" : "stalled";
-  return waitingRecords > 0 ? "waiting" : "running";
+  return stillSeconds >= stalledSeconds / WAITING_SHARE ? "waiting" : "running";
 }

@@ -46,16 +46,17 @@ export class ShownPage implements AsyncDisposable {
     readonly folder: string,
   ) {}
 
-  /** The text of what a selector finds. */
+  /** The text of what a selector finds; empty while the page is still being opened. */
   async textOf(selector: string): Promise<string> {
     const expression = `document.querySelector(${JSON.stringify(selector)})?.innerText ?? ""`;
-    const { result } = await this.#ask("Runtime.evaluate", { expression });
-    return String((result as { value?: unknown }).value);
+    const answer = await this.#ask("Runtime.evaluate", { expression });
+    return String((answer?.result as { value?: unknown } | undefined)?.value ?? "");
   }
 
-  async #ask(method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> {
+  /** Undefined: the browser answered with an error. */
+  async #ask(method: string, params: Record<string, unknown>) {
     const id = ++this.#asked;
-    const answered = new Promise<Record<string, unknown>>((resolve) => {
+    const answered = new Promise<Record<string, unknown> | undefined>((resolve) => {
       this.socket.onmessage = ({ data }) => {
         const message = JSON.parse(data);
         if (message.id === id) resolve(message.result);
