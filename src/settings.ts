@@ -293,6 +293,13 @@ export const SETTINGS = {
     max: 600_000,
     doc: "Time between two transactions of a sink while messages come slowly, at most.",
   },
+  "health.stalled_seconds": {
+    type: "number",
+    default: 45,
+    min: 1,
+    max: 86_400,
+    doc: "A partition that has work, and whose figures have not moved for so long, is stuck.",
+  },
   "timescale.chunk_days": {
     type: "number",
     default: 7,
@@ -330,6 +337,11 @@ export const SETTINGS = {
     type: "text",
     default: "127.0.0.1",
     doc: "Address that the status page listens on.",
+  },
+  "api.hosts": {
+    type: "text",
+    default: "",
+    doc: "Names that the status page is asked by, with commas between; localhost always is one.",
   },
   data_directory: {
     type: "text",

@@ -2,8 +2,10 @@ import { type Context, Hono } from "hono";
 import { ASSETS, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { isHostKnown, misdirected } from "./host.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
+import { addPipelineRoutes } from "./pipeline_routes.ts";
 import { ParameterError } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
@@ -54,9 +56,14 @@ export function createApp(ports: StatusPorts): Hono {
   const answers = createAnswers({ query, cache, nowMs, live });
 
   const app = new Hono();
+  app.use(async (c, next) => {
+    if (ports.hosts !== undefined && !isHostKnown(c.req.url, ports.hosts)) return misdirected();
+    await next();
+  });
   addPage(app);
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
+  addPipelineRoutes(app, { ports, answers });
   addListRoutes(app, { query, cache, answers, nowMs });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
@@ -102,7 +109,7 @@ function notFound(c: Context): Response {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
   const hint =
-    "There are /api/status, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
+    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
     "timeline and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

@@ -11,6 +11,9 @@ import pageCss from "./page/page.css" with { type: "text" };
 import pageHtml from "./page/page.html" with { type: "text" };
 import pageJs from "./page/page.js" with { type: "text" };
 import partsJs from "./page/parts.js" with { type: "text" };
+import pipelineCss from "./page/pipeline.css" with { type: "text" };
+import pipelineHtml from "./page/pipeline.html" with { type: "text" };
+import pipelineJs from "./page/pipeline.js" with { type: "text" };
 import statusPanelsJs from "./page/status_panels.js" with { type: "text" };
 
 /** A file of the page, as it is sent. */
@@ -31,6 +34,9 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/list_panels.js": javascript(listPanelsJs),
   "/meter.js": javascript(meterJs),
   "/parts.js": javascript(partsJs),
+  "/pipeline": { type: "text/html; charset=utf-8", text: pipelineHtml },
+  "/pipeline.css": { type: "text/css; charset=utf-8", text: pipelineCss },
+  "/pipeline.js": javascript(pipelineJs),
   "/status_panels.js": javascript(statusPanelsJs),
   "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
 };

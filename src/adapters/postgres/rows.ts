@@ -193,7 +193,7 @@ async function trySpan(
 function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
   const where = String((error as { where?: unknown }).where ?? "");
   const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
-  if (line === undefined || table.endsWith("_stage")) return null;
+  if (line === undefined || /_stage_\d+$/.test(table)) return null;
   const isUnread = new Set(unread.map(({ place }) => place));
   for (let place = run.first, rows = 0; place < run.end; place++) {
     if (!isUnread.has(place) && ++rows === Number(line)) return place;
@@ -285,36 +285,41 @@ export async function writeTable(
     if (table in LAYOUTS) book.added.addCopy(table as DigestedTable, bytes);
     return;
   }
-  const stage = `${table}_stage`;
+  // A pooler keeps the table for other clients, of other versions too: their columns may be fewer.
+  const stage = `${table}_stage_${columns.length}`;
   await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
   await tx.copy({ table: stage, columns }, bytes);
-  if (table === "gap_alerts") await takeReplacedGaps(tx, book);
-  const { touched } = await tx.query(upsert);
+  if (table === "gap_alerts") await takeReplacedGaps(tx, stage, book);
+  const { touched } = await tx.query(upsert.replaceAll(`${table}_stage`, stage));
   if (table === "gap_alerts") {
     if (touched === rows) book.added.addCopy(table, bytes);
-    else await addNewGaps(tx, book);
+    else await addNewGaps(tx, stage, book);
   }
   await tx.query(`DELETE FROM ${stage}`);
 }
 
 const GAP_COLUMNS = COLUMNS.gap_alerts.map((name) => `g.${name}`).join(", ");
-const STAGED_GAPS = `SELECT ${GAP_COLUMNS} FROM gap_alerts_stage s JOIN gap_alerts g
-  ON g.meter_id = s.meter_id AND g.time = s.time AND g.source_partition = s.source_partition`;
+
+/** The gaps that are there under the keys of those in the stage. */
+function stagedGaps(stage: string): string {
+  return `SELECT ${GAP_COLUMNS} FROM ${stage} s JOIN gap_alerts g
+    ON g.meter_id = s.meter_id AND g.time = s.time AND g.source_partition = s.source_partition`;
+}
 
 /** Takes the gaps as they stand, which those of the stage are to replace, out of their digest. */
-async function takeReplacedGaps(tx: Transaction, book: DigestBook): Promise<void> {
+async function takeReplacedGaps(tx: Transaction, stage: string, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${STAGED_GAPS} AND g.source_offset <= s.source_offset`,
+    `${stagedGaps(stage)} AND g.source_offset <= s.source_offset`,
     (rows) => book.added.addRows("gap_alerts", rows, -1),
   );
 }
 
 /** Adds those of the stage that are there now: some were told of later before. */
-async function addNewGaps(tx: Transaction, book: DigestBook): Promise<void> {
+async function addNewGaps(tx: Transaction, stage: string, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${STAGED_GAPS} AND g.source_offset = s.source_offset`,
+    `${stagedGaps(stage)} AND g.source_offset = s.source_offset`,
     (rows) => book.added.addRows("gap_alerts", rows),
   );
 }

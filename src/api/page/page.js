@@ -164,6 +164,9 @@ function showNotices() {
   } else if (listsError !== null) {
     notices.push(`A list could not be read: ${listsError}.`);
   }
+  for (const problem of lastStatus?.problems ?? []) {
+    notices.push(`The pipeline stands: ${problem}.`);
+  }
   if (lastStatus?.state === "failed") {
     notices.push(
       `It failed: ${lastStatus.message ?? "see its log"}. A restart resumes where it was.`,

@@ -47,7 +47,8 @@ export type LogStoreOptions = {
   readonly openReader: () => LogReader;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onRestore: () => void;
+  /** Hears how far the changelog is read. */
+  readonly onRestore: (nextOffset: number) => void;
 };
 
 /** The last commit of a partition, as the changelog has it. */
@@ -270,7 +271,7 @@ export class LogStore implements CommitStore {
         if (batch === null) continue;
         for (const record of readChangelog(batch)) if (record.offset < end) yield record;
         next = batch.nextOffset;
-        onRestore();
+        onRestore(next);
       }
     } finally {
       await reader.close();

@@ -21,7 +21,7 @@ export type LogDifference = {
   readonly topic: string;
   /** The raw record it is about; null: the sum of all. */
   readonly inputOffset: number | null;
-  readonly problem: "missing" | "extra" | "different" | "ledger" | "unreadable";
+  readonly problem: "missing" | "extra" | "different" | "ledger";
   readonly expected: string | null;
   readonly found: string | null;
 };

@@ -28,6 +28,11 @@ export type PartitionVerified = {
   readonly ledger: Ledger | null;
   /** Recomputed at `accountAt`; null where none was asked for, or it was not reached. */
   readonly account: PartitionAccount | null;
+  /**
+   * Raw records before this offset are deleted: what was judged from them cannot be recomputed, and
+   * nothing of the partition is compared. 0: all are there.
+   */
+  readonly deletedBefore: number;
   readonly differences: readonly LogDifference[];
   /** Differences beyond those kept. */
   readonly moreDifferences: number;
@@ -46,18 +51,13 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   const differences = new Differences(partition);
   const committed = await readCommitted(options);
   const meterIds = new Set<string>();
-  const none = { partition, rawRecords: 0, ledger: null, account: null, meterIds };
+  const none = {
+    ...{ partition, rawRecords: 0, ledger: null, account: null, deletedBefore: 0, meterIds },
+  };
   if (committed === null) return { ...none, ...differences.all() };
   const [{ offset: start }] = await admin.listOffsets([{ topic: topics.raw, partition }], "start");
   if (start > 0) {
-    differences.add({
-      topic: topics.raw,
-      inputOffset: 0,
-      problem: "unreadable",
-      expected: "offset 0",
-      found: `offset ${start}: older records are deleted`,
-    });
-    return { ...none, ledger: committed.ledger, ...differences.all() };
+    return { ...none, ledger: committed.ledger, deletedBefore: start, ...differences.all() };
   }
   const processor = new Processor(options.processorOptions);
   const compared = [topics.validated, topics.gapAlerts, topics.lateEvents, topics.rejected];
@@ -96,7 +96,10 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   }
   compareLedgers(processor.state.ledger, committed.ledger, topics.raw, differences);
   const { ledger } = processor.state;
-  return { partition, rawRecords: ledger.raw, ledger, account, ...differences.all(), meterIds };
+  return {
+    ...{ partition, rawRecords: ledger.raw, ledger, account, deletedBefore: 0, meterIds },
+    ...differences.all(),
+  };
 }
 
 function accountOf(ledger: Ledger, states: ReadonlyMap<string, GapState>): PartitionAccount {
