@@ -19,6 +19,8 @@ export type Dialect = {
   hasFlag(flag: string): string;
   /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
   lastTimes(where: string): string;
+  /** Where the missing slots of meters by day come from: a meter's day may be in several rows. */
+  readonly missing: string;
   /** Where late readings come from. */
   readonly lateReadings: string;
   /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
@@ -42,6 +44,7 @@ export const POSTGRES: Dialect = {
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
   lastTimes: (where) =>
     `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  missing: "missing_daily",
   lateReadings: "validated_readings",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
@@ -70,6 +73,7 @@ export const SQLITE: Dialect = {
   lastTimes: (where) =>
     `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at
      FROM meter_totals ${where} GROUP BY meter_id`,
+  missing: "missing_parts",
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}
