@@ -11,6 +11,8 @@ export type Dialect = {
   order(time: string): string;
   /** The beginning of the UTC hour or day of a time. */
   beginning(step: "hour" | "day", time: string): string;
+  /** The UTC day that a midnight begins, counted from 1970-01-01. */
+  dayNumber(time: string): string;
   /** The larger of two values that are not null. */
   larger(a: string, b: string): string;
   /** The texts of a JSON array that is a parameter: a subquery of one column. */
@@ -37,6 +39,7 @@ export const POSTGRES: Dialect = {
   later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
   order: (time) => time,
   beginning: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
+  dayNumber: (time) => `CAST(extract(epoch FROM ${time}) AS bigint) / 86400`,
   larger: (a, b) => `greatest(${a}, ${b})`,
   // Drivers agree on text; an array they write each in their own way.
   texts: (parameter) =>
@@ -67,6 +70,7 @@ export const SQLITE: Dialect = {
     step === "day"
       ? `substr(${time}, 1, 10) || 'T00:00:00Z'`
       : `substr(${time}, 1, 13) || ':00:00Z'`,
+  dayNumber: (time) => `unixepoch(${time}) / 86400`,
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,

@@ -31,12 +31,12 @@ export async function readTimeline(
     readonly cellDays: number;
   },
 ): Promise<Timeline> {
-  const { beginning, missing, order, seconds, time } = dialectOf(query);
+  const { beginning, dayNumber, missing, order, time } = dialectOf(query);
   const within = (at: string) => `${at} >= ${order(time("$1"))} AND ${at} < ${order(time("$2"))}`;
   const daily = (kind: string, table: string, at: string, where = "true") =>
     `SELECT '${kind}' AS kind, ${beginning("day", at)} AS day, count(*) AS n, 0 AS meters
      FROM ${table} WHERE ${within(order(at))} AND ${where} GROUP BY 2`;
-  const cell = `CAST(${seconds(time("$1"), "bucket")} AS bigint) / ${cellDays * DAY_MS / 1000}`;
+  const cell = `(${dayNumber("bucket")} - ${dayNumber(time("$1"))}) / ${cellDays}`;
   const rows = await query(
     `WITH missing AS ${cellDays === 1 ? "" : "MATERIALIZED"} (
        SELECT bucket, meter_id, missing_intervals FROM ${missing}
