@@ -8,8 +8,6 @@ import {
   readLastTimes,
   readMeter,
   readSeries,
-  readTimeline,
-  readTimelineCells,
 } from "../tables/meters.ts";
 import type { MeterStatus } from "../tables/meter_status.ts";
 import type { RoutePorts } from "./list_routes.ts";
@@ -23,6 +21,7 @@ import {
   wholeNumber,
 } from "./parameters.ts";
 import type { Query } from "../tables/query.ts";
+import { readTimeline } from "../tables/timeline.ts";
 import { listGaps } from "../tables/lists.ts";
 import { latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "../tables/values.ts";
@@ -156,10 +155,10 @@ async function answerTimeline(
   const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;
   const fromMs = Math.max(Math.floor(firstAtMs / DAY_MS) * DAY_MS, toMs - daysMax * DAY_MS);
   const span = { fromMs, toMs, cellDays };
-  const [days, cells] = await cache.get(
+  const { days, cells } = await cache.get(
     `timeline ${JSON.stringify(span)}`,
     LIST,
-    () => Promise.all([readTimeline(query, span), readTimelineCells(query, span)]),
+    () => readTimeline(query, span),
   );
   return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days, cell_days: cellDays, cells });
 }

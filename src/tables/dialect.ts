@@ -11,6 +11,8 @@ export type Dialect = {
   order(time: string): string;
   /** The beginning of the UTC hour or day of a time. */
   beginning(step: "hour" | "day", time: string): string;
+  /** The UTC day that a midnight begins, counted from 1970-01-01. */
+  dayNumber(time: string): string;
   /** The larger of two values that are not null. */
   larger(a: string, b: string): string;
   /** The texts of a JSON array that is a parameter: a subquery of one column. */
@@ -19,6 +21,8 @@ export type Dialect = {
   hasFlag(flag: string): string;
   /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
   lastTimes(where: string): string;
+  /** Where the missing slots of meters by day come from: a meter's day may be in several rows. */
+  readonly missing: string;
   /** Where late readings come from. */
   readonly lateReadings: string;
   /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
@@ -35,6 +39,7 @@ export const POSTGRES: Dialect = {
   later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
   order: (time) => time,
   beginning: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
+  dayNumber: (time) => `CAST(extract(epoch FROM ${time}) AS bigint) / 86400`,
   larger: (a, b) => `greatest(${a}, ${b})`,
   // Drivers agree on text; an array they write each in their own way.
   texts: (parameter) =>
@@ -42,6 +47,7 @@ export const POSTGRES: Dialect = {
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
   lastTimes: (where) =>
     `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  missing: "missing_daily",
   lateReadings: "validated_readings",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
@@ -64,12 +70,14 @@ export const SQLITE: Dialect = {
     step === "day"
       ? `substr(${time}, 1, 10) || 'T00:00:00Z'`
       : `substr(${time}, 1, 13) || ':00:00Z'`,
+  dayNumber: (time) => `unixepoch(${time}) / 86400`,
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
   lastTimes: (where) =>
     `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at
      FROM meter_totals ${where} GROUP BY meter_id`,
+  missing: "missing_parts",
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}

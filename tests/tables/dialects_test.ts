@@ -22,13 +22,12 @@ import {
   readLastTimes,
   readMeter,
   readSeries,
-  readTimeline,
-  readTimelineCells,
 } from "../../src/tables/meters.ts";
 import { readTotals } from "../../src/tables/meter_status.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
 import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
 import { readSummary } from "../../src/tables/summary.ts";
+import { readTimeline } from "../../src/tables/timeline.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { TestPostgres } from "../pglite.ts";
@@ -66,10 +65,9 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "last times": async (query) => [...await readLastTimes(query, [...meterIds, "nobody"])].sort(),
     "gap spans": async (query) =>
       [...await readGapSpans(query, { meterIds, spansPerMeterMax: 3 })].sort(),
-    timeline: (query) => readTimeline(query, span),
-    "a timeline's cells": (query) => readTimelineCells(query, { ...span, cellDays: 1 }),
-    "a timeline's weeks": (query) => readTimelineCells(query, { ...span, cellDays: 7 }),
-    "half a timeline": (query) => readTimeline(query, { ...span, toMs: middleMs }),
+    timeline: (query) => readTimeline(query, { ...span, cellDays: 1 }),
+    "a timeline's weeks": (query) => readTimeline(query, { ...span, cellDays: 7 }),
+    "half a timeline": (query) => readTimeline(query, { ...span, cellDays: 1, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),
     repeats: (query) => readRepeats(asReader(query), { repeatsMin: 1, metersMax: 100 }),
