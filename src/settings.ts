@@ -197,9 +197,9 @@ export const SETTINGS = {
   },
   "kafka.compression": {
     type: "choice",
-    default: "lz4",
+    default: "gzip",
     choices: ["none", "gzip", "snappy", "lz4", "zstd"],
-    doc: "Compression of what is written.",
+    doc: "Compression of what is written; stock kafkajs reads none and gzip alone.",
   },
   "kafka.session_timeout_ms": {
     type: "integer",

@@ -1,11 +1,12 @@
 /**
- * `deno task bench [core|embedded|kafka|sink|dashboards|sizes]`: speed and memory, with the figures printed. Quote
- * CPU seconds and ratios of one run: wall times on a shared machine wander.
+ * `deno task bench [core|embedded|kafka|compression|partitions|sink|dashboards|sizes]`: speed and
+ * memory, with the figures printed. Quote CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
 import { benchCore } from "./core_bench.ts";
 import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
+import { benchCompression, benchPartitions } from "./kafka_load_bench.ts";
 import { benchSink } from "./sink_bench.ts";
 import { benchSizes } from "./size_bench.ts";
 
@@ -13,6 +14,8 @@ const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
   embedded: benchEmbedded,
   kafka: benchKafka,
+  compression: benchCompression,
+  partitions: benchPartitions,
   sink: benchSink,
   dashboards: benchDashboards,
   sizes: benchSizes,
