@@ -19,6 +19,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "play meter files through the pipeline into the embedded store",
     load: async () => (await import("./src/commands/run.ts")).run,
   },
+  audit: {
+    about: "say whether meter files are any good, before any server",
+    load: async () => (await import("./src/commands/audit.ts")).audit,
+  },
   replay: {
     about: "play meter files with gaps, delays and duplicates put in",
     load: async () => (await import("./src/commands/replay.ts")).replay,

@@ -16,6 +16,7 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
     from: ["core", "formats", "generate", "engine", "replay"],
     packages: /^node:zlib$/,
   },
+  audit: { from: ["core", "formats", "replay", "audit"], packages: /^$/ },
   adapters: {
     from: ["core", "formats", "tables", "engine", "replay", "adapters"],
     packages: null,
@@ -27,14 +28,14 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   console: { from: ["core", "engine", "config.ts", "settings.ts", "console"], packages: null },
   setup: {
     from: [
-      ...["core", "formats", "tables", "generate", "engine", "replay", "adapters", "api"],
+      ...["core", "formats", "tables", "generate", "engine", "replay", "audit", "adapters", "api"],
       ...["console", "setup", "config.ts", "judging.ts", "settings.ts"],
     ],
     packages: null,
   },
   commands: {
     from: [
-      ...["core", "formats", "tables", "generate", "engine", "replay", "adapters", "api"],
+      ...["core", "formats", "tables", "generate", "engine", "replay", "audit", "adapters", "api"],
       ...["console", "setup", "commands", "config.ts", "judging.ts", "settings.ts"],
     ],
     packages: null,
@@ -212,7 +213,7 @@ Deno.test("src/core is pure and synchronous: no runtime, clock, chance, or promi
   assert.deepEqual(wordsIn(inFolder("core"), [...IMPURE, ...ASYNCHRONOUS]), []);
 });
 
-for (const room of ["formats", "tables", "generate"]) {
+for (const room of ["formats", "tables", "generate", "audit"]) {
   Deno.test(`src/${room} is pure: no runtime, clock or chance`, () => {
     assert.ok(inFolder(room).length > 0);
     assert.deepEqual(wordsIn(inFolder(room), IMPURE), []);

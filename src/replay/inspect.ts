@@ -1,4 +1,4 @@
-import { CELLS_STRIDE } from "../formats/csv.ts";
+import { CELLS_STRIDE, type CsvRows } from "../formats/csv.ts";
 import { type CsvFile, nextRows, openCsvFile } from "./csv_file.ts";
 import { type Direction, type DoubledRow, resolveDoubledRows } from "./doubled_hour.ts";
 import { stampOf } from "./file_stamp.ts";
@@ -14,13 +14,27 @@ import {
 import { newSeriesTable } from "./series_table.ts";
 import { newTimeLog, noteTime, type TimeLog } from "./time_log.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
+import { noteValue, type ValueLog } from "./value_log.ts";
 import { warningsOf } from "./warnings.ts";
 import { learnWhole } from "./whole_series.ts";
 
-export type InspectOptions = Pick<
-  ReplayOptions,
-  "files" | "zone" | "judging" | "nowMs" | "columns" | "recordBytesMax" | "signal"
->;
+/** Who looks at every row beside the inspection, and keeps what that does not. */
+export type RowWatch = {
+  /** The times of all series, in which the inspection notes them. */
+  readonly log: TimeLog;
+  readonly values: ValueLog;
+  /** A row that is rejected; `rows` is what it was read from. */
+  onFault(place: RowPlace, rows: CsvRows, row: number): void;
+  /** So many bytes of all files are read, and so many rows. */
+  onBlock(sizeBytes: number, rows: number): void;
+};
+
+export type InspectOptions =
+  & Pick<
+    ReplayOptions,
+    "files" | "zone" | "judging" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+  >
+  & { readonly watch?: RowWatch };
 
 const EXAMPLE_LENGTH_MAX = 60;
 const BAD_RECEIVED = "no usable received_at";
@@ -48,6 +62,7 @@ type Findings = {
   noOffset: string | null;
   readonly problems: Map<string, Problem>;
   readonly log: TimeLog;
+  readonly watch: RowWatch | null;
   readonly doubled: DoubledRow[];
   readonly directions: Direction[];
 };
@@ -62,13 +77,14 @@ export async function inspectFiles(
   paths: readonly string[],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const { zone, nowMs, judging } = options;
+  const { zone, nowMs, judging, watch = null } = options;
   const findings: Findings = {
     firstEventMs: Infinity,
     lastEventMs: -Infinity,
     noOffset: null,
     problems: new Map(),
-    log: newTimeLog(),
+    log: watch?.log ?? newTimeLog(),
+    watch,
     doubled: [],
     directions: [],
   };
@@ -136,12 +152,14 @@ async function inspectFile(
       if (isDoubled) noteDoubledRow(place, previousKeyMs, findings, order);
       else {
         if (place.hasKey) noteOrder(place.keyMs, previousKeyMs, order);
-        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings.log, order);
+        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings, order);
         noteSpan(place.eventMs, findings, reading);
       }
       noteRow(csv, row, place, findings);
     }
-    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
+    if (++blocks % BLOCKS_PER_TURN !== 0) continue;
+    findings.watch?.onBlock(csv.reading.sizeBytes, place.row + 1);
+    await nextTurn(signal);
   }
   findings.directions.push(directionOf(order));
   const { path, reader: { repeatedHeaders } } = csv;
@@ -195,11 +213,16 @@ function noteDoubledRow(
   if (isOrderedBy) order.lastDoubled = one;
 }
 
-function noteSeriesTime({ series, eventMs, fault }: RowPlace, log: TimeLog, order: Order): void {
+function noteSeriesTime(
+  { series, eventMs, fault, kwh }: RowPlace,
+  { log, watch }: Findings,
+  order: Order,
+): void {
   const stepMs = eventMs - log.lastMs[series];
   if (stepMs > 0) order.forward++;
   else if (stepMs < 0) order.backward++;
   noteTime(log, series, eventMs, fault === FAULT.none ? 0 : 1);
+  if (watch !== null) noteValue(watch.values, series, fault === FAULT.none ? kwh : NaN);
 }
 
 /** From this share of steps of one direction on, the file has it. */
@@ -222,6 +245,7 @@ function noteDoubled(
     const ms = isLater[file].has(row) ? laterMs : earlierMs;
     noteSpan(ms, findings, options);
     noteTime(findings.log, series, ms, kwh === kwh ? 0 : 1);
+    if (findings.watch !== null) noteValue(findings.watch.values, series, kwh);
   }
 }
 
@@ -252,6 +276,7 @@ function noteRow(
   if (fault !== FAULT.none) {
     const [problem, field] = PROBLEMS[fault];
     noteProblem(problem, field, { csv, row, findings });
+    findings.watch?.onFault(place, csv.rows, row);
   } else if (cells[base + 7] > 0 && place.receivedMs !== place.receivedMs) {
     noteProblem(BAD_RECEIVED, 3, { csv, row, findings });
   }

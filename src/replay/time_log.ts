@@ -124,18 +124,28 @@ function readLink({ pages }: TimeLog, chunk: number): number {
   return next;
 }
 
+/** The times of a series, each as `2 · time + (its value is none ? 1 : 0)`. */
+export type LoggedTimes = { readonly times: Float64Array; readonly isSorted: boolean };
+
 /**
- * The times of a series, ascending, each as `2 · time + (its value is none ? 1 : 0)`: so they sort by
- * time, and a good one comes before a faulty one of the same time.
+ * The times of a series, ascending: so that of two equal ones a good one comes before a faulty one.
+ * See `LoggedTimes`.
  */
 export function sortedTimes(log: TimeLog, series: number): Float64Array {
-  if (series >= log.totals.length) return new Float64Array(0);
+  const { times, isSorted } = loggedTimes(log, series);
+  return isSorted ? times : times.sort();
+}
+
+/** The times of a series in the order they came. */
+export function loggedTimes(log: TimeLog, series: number): LoggedTimes {
+  if (series >= log.totals.length) return { times: new Float64Array(0), isSorted: true };
   flushStep(log, series);
   log.counts[series] = 0;
   const times = new Float64Array(log.totals[series]);
   const at = { chunk: log.firstChunk[series], byte: LINK_BYTES };
   let isSorted = true;
   let ms = 0;
+  let last = -Infinity;
   for (let n = 0; n < times.length;) {
     const number = takeNumber(log, at);
     const code = number % CODE_BITS;
@@ -145,12 +155,12 @@ export function sortedTimes(log: TimeLog, series: number): Float64Array {
     const faulty = (code & FAULTY) === 0 ? 0 : 1;
     for (let count = (code & REPEATED) === 0 ? 1 : takeNumber(log, at); count > 0; count--) {
       ms += stepMs;
-      times[n] = ms * 2 + faulty;
-      if (n > 0 && times[n] < times[n - 1]) isSorted = false;
-      n++;
+      const time = ms * 2 + faulty;
+      if (time < last) isSorted = false;
+      times[n++] = last = time;
     }
   }
-  return isSorted ? times : times.sort();
+  return { times, isSorted };
 }
 
 function takeNumber(log: TimeLog, at: { chunk: number; byte: number }): number {

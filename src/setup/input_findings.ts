@@ -1,10 +1,10 @@
 import { formatCount } from "../console/progress.ts";
 import { say } from "../console/shell.ts";
-import type { WarningCode } from "../replay/records.ts";
+import type { Inspection, WarningCode } from "../replay/records.ts";
 import type { Input } from "./input.ts";
 
 /** Warnings of what is as it should be, once it is known. */
-const NOTES: ReadonlySet<WarningCode> = new Set([
+const NOTES: ReadonlySet<string> = new Set<WarningCode>([
   "interval_changed",
   "no_offset",
   "clock_artefact",
@@ -14,6 +14,14 @@ const NOTES: ReadonlySet<WarningCode> = new Set([
 export function sayFindings({ inspection, description }: Input): void {
   if (inspection === null) return;
   if (inspection.rows === 0) say(`warning: ${description} has a header and no rows`);
+  sayInspection(inspection, inspection.warnings);
+}
+
+/** The same of files that were looked through, with the warnings that there are of them. */
+export function sayInspection(
+  inspection: Pick<Inspection, "problems" | "files">,
+  warnings: readonly { readonly code: string; readonly text: string }[],
+): void {
   for (const { problem, rows, file, line, example, isWarned } of inspection.problems) {
     if (isWarned) continue;
     say(`note: ${count(rows, "row")}: ${problem}, first in ${file}:${line}: ${example}`);
@@ -22,7 +30,7 @@ export function sayFindings({ inspection, description }: Input): void {
     if (repeatedHeaders === 0) continue;
     say(`note: ${count(repeatedHeaders, "repeated header line")} passed over in ${path}`);
   }
-  for (const { code, text } of inspection.warnings) {
+  for (const { code, text } of warnings) {
     say(`${NOTES.has(code) ? "note" : "warning"}: ${text}`);
   }
 }
