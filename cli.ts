@@ -23,6 +23,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "say whether meter files are any good, before any server",
     load: async () => (await import("./src/commands/audit.ts")).audit,
   },
+  formats: {
+    about: "list the formats of meter files that are read, or say what a file is",
+    load: async () => (await import("./src/commands/formats.ts")).formats,
+  },
   replay: {
     about: "play meter files with gaps, delays and duplicates put in",
     load: async () => (await import("./src/commands/replay.ts")).replay,

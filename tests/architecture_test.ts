@@ -8,7 +8,7 @@ const FUNCTION_LINES_MAX = 70;
 /** Which rooms under src/ each may import, and which packages; null: any package. */
 const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   core: { from: ["core"], packages: /^$/ },
-  formats: { from: ["core", "formats"], packages: /^$/ },
+  formats: { from: ["core", "formats"], packages: /^(fflate|saxes)$/ },
   tables: { from: ["core", "tables"], packages: /^$/ },
   generate: { from: ["core", "generate"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },
@@ -72,8 +72,8 @@ function codeOf(text: string): string {
 /** What a file imports, whichever way: also a worker it starts or a file it resolves. */
 function importsOf(text: string): string[] {
   const patterns = [
-    /\b(?:import|export)\b[^;"'()]*?\bfrom\s*["']([^"']+)["']/g,
-    /\bimport\s*["']([^"']+)["']/g,
+    /^(?:import|export)\b[^;"'()]*?\bfrom\s*["']([^"']+)["']/gm,
+    /^import\s*["']([^"']+)["']/gm,
     /\bimport\s*\(\s*["'`]([^"'`]+)["'`]/g,
     /\bimport\.meta\.resolve\(\s*["'`]([^"'`]+)["'`]/g,
     /\bnew URL\(\s*["'`](\.[^"'`]+)["'`]\s*,\s*import\.meta\.url/g,

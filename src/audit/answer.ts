@@ -1,20 +1,6 @@
+import type { Decided } from "../formats/decided.ts";
+
 /* What an audit answers, as `gridwatch audit --json` prints it. Times are ISO 8601 in UTC with `Z`. */
-
-/** Something found out about a file, and by what. */
-export type Decision = { readonly value: string | null; readonly evidence: string };
-
-/** What was decided about the files before they were read. */
-export type Decided = {
-  readonly format: Decision;
-  readonly encoding: Decision;
-  readonly delimiter: Decision;
-  readonly decimal: Decision;
-  readonly date_order: Decision;
-  readonly label: Decision;
-  readonly unit: Decision;
-  readonly timezone: Decision;
-  readonly channels: Decision;
-};
 
 /** Readings that found their slot taken: by the same value, or by another. */
 export type Duplicates = { identical: number; conflicting: number };

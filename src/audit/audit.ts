@@ -7,7 +7,7 @@ import type { Inspection } from "../replay/records.ts";
 import type { TimeLog } from "../replay/time_log.ts";
 import { newTimeLog } from "../replay/time_log.ts";
 import { newValueLog, type ValueLog } from "../replay/value_log.ts";
-import { seriesId } from "../replay/series_table.ts";
+import { seriesId, seriesName } from "../replay/series_table.ts";
 import type { RowWatch } from "../replay/inspect.ts";
 import type { SeriesPlan, WholeSeries } from "../replay/whole_series.ts";
 import { countReject, newRejectCounts, reasonOf, type RejectCounts } from "./faults.ts";
@@ -73,19 +73,20 @@ export function auditSeries(
 ): void {
   const rules = rulesOf(judging);
   for (let series = 0; series < whole.table.count; series++) {
-    const meterId = seriesId(whole.table, series);
+    const id = seriesId(whole.table, series);
+    const { meterId, channel } = seriesName(whole.table, series);
     const plan = whole.plans.get(series);
     const readings = readingsOf({ log, values }, series, plan?.waiting ?? []);
-    const pieces = piecesOf(series, { whole, plan, meterId, judging });
+    const pieces = piecesOf(series, { whole, plan, id, judging });
     const { timesMs } = readings;
     const isJudged = timesMs.length > 0 && pieces.length > 0;
     const walk = isJudged
-      ? walkSeries(readings, { pieces, skipped: plan?.skipped ?? [], judging, rules, meterId })
+      ? walkSeries(readings, { pieces, skipped: plan?.skipped ?? [], judging, rules, meterId: id })
       : null;
     visit({
       series,
       meterId,
-      channel: null,
+      channel,
       fromMs: timesMs.length === 0 ? NaN : earliest(timesMs),
       toMs: timesMs.length === 0 ? NaN : latest(timesMs),
       timelyFromMs: readings.fromMs,
@@ -106,14 +107,14 @@ const latest = (timesMs: Float64Array) => Math.max(...timesMs.subarray(-16));
 /** The intervals of a series, by which a replay has it judged. */
 function piecesOf(
   series: number,
-  { whole, plan, meterId, judging }: {
+  { whole, plan, id, judging }: {
     readonly whole: WholeSeries;
     readonly plan: SeriesPlan | undefined;
-    readonly meterId: string;
+    readonly id: string;
     readonly judging: ProcessorOptions;
   },
 ): IntervalPiece[] {
-  const fixed = judging.intervalMsByMeter.get(meterId) ?? judging.expectedIntervalMs;
+  const fixed = judging.intervalMsByMeter.get(id) ?? judging.expectedIntervalMs;
   if (fixed !== "auto") return [{ fromMs: -Infinity, intervalMs: fixed }];
   const intervals = plan?.intervals ?? [];
   if (intervals.length > 0) {

@@ -2,12 +2,13 @@ import type { ProcessorOptions } from "../core/options.ts";
 import type { Zone } from "../core/zone.ts";
 import { inspectFiles, type InspectOptions, type RowWatch } from "../replay/inspect.ts";
 import type { Inspection } from "../replay/records.ts";
-import type { AuditAnswer, Decided } from "./answer.ts";
+import type { Decided } from "../formats/decided.ts";
+import type { AuditAnswer } from "./answer.ts";
 import { auditSeries, newAuditLog, type SeriesVisitor } from "./audit.ts";
 import { addSeries, answerOf, type AuditSum, newAuditSum } from "./sum.ts";
 import { suspicionsOf } from "./suspicions.ts";
 
-export type AuditOptions = Pick<InspectOptions, "files" | "columns" | "signal"> & {
+export type AuditOptions = Pick<InspectOptions, "files" | "columns" | "formats" | "signal"> & {
   readonly judging: ProcessorOptions;
   /** Readings dated after this are from the future. */
   readonly nowMs: number;
@@ -36,13 +37,15 @@ export type Audited = {
  */
 export async function auditFiles(
   paths: readonly string[],
-  { files, columns, signal, judging, nowMs, decided, target, onBlock, visit }: AuditOptions,
+  { files, columns, formats, signal, judging, nowMs, decided, target, onBlock, visit }:
+    AuditOptions,
 ): Promise<Audited> {
   const watch = newAuditLog(onBlock);
   const { zone } = judging;
   const inspection = await inspectFiles(paths, {
     files,
     columns,
+    formats,
     signal,
     zone,
     judging,

@@ -2,15 +2,9 @@ import { DAY_MS, MONTH } from "../core/calendar.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { formatTimestamp } from "../core/time.ts";
 import { nextTransitionMs, utcToLocalMs, type Zone } from "../core/zone.ts";
+import type { Decided } from "../formats/decided.ts";
 import type { Inspection } from "../replay/records.ts";
-import type {
-  AuditAnswer,
-  Check,
-  Decided,
-  GapAnswer,
-  SeriesAnswer,
-  WarningAnswer,
-} from "./answer.ts";
+import type { AuditAnswer, Check, GapAnswer, SeriesAnswer, WarningAnswer } from "./answer.ts";
 import type { AuditedSeries } from "./audit.ts";
 import { countDates, type DateCounts } from "./days.ts";
 import { addTo } from "./faults.ts";

@@ -1,4 +1,3 @@
-import { denoFiles } from "../adapters/deno/files.ts";
 import type { AuditAnswer } from "../audit/answer.ts";
 import { type Audited, auditFiles } from "../audit/audit_files.ts";
 import { byDay } from "../audit/by_day.ts";
@@ -17,11 +16,19 @@ import {
 } from "../console/shell.ts";
 import { formatTable } from "../console/table.ts";
 import { parseTimestamp } from "../core/time.ts";
+import { decide } from "../formats/decided.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { processorOptions } from "../judging.ts";
-import { decidedOf } from "../setup/decided.ts";
 import { sayInspection } from "../setup/input_findings.ts";
-import { refuseUnread } from "../setup/recognize.ts";
+import {
+  findFiles,
+  FORMAT_OPTIONS,
+  FORMAT_USAGE,
+  meterFiles,
+  readFormatOptions,
+  unverifiedLines,
+  withZoneOf,
+} from "../setup/meter_files.ts";
 
 export const usage = `Usage: gridwatch audit FILE… [options]
 
@@ -37,8 +44,7 @@ gaps are those that \`gridwatch run\` finds.
   --by series|day       a table of the series, or of the days, on stdout
   --force               replace files that are there already
   --timezone ZONE       the zone of times without an offset, and of days (default: timezone)
-  --meter-column NAME, --time-column NAME, --value-column NAME
-                        columns by other names than the usual ones
+${FORMAT_USAGE}
   --now ISO             readings dated after this are from the future (default: now)
   --quiet               no progress, no warnings
   --config FILE         settings (default: config/config.yaml, where there is one)
@@ -57,9 +63,7 @@ const OPTIONS = {
   by: { type: "string" },
   force: { type: "boolean", default: false },
   timezone: { type: "string" },
-  "meter-column": { type: "string" },
-  "time-column": { type: "string" },
-  "value-column": { type: "string" },
+  ...FORMAT_OPTIONS,
   now: { type: "string" },
   quiet: { type: "boolean", default: false },
   config: { type: "string" },
@@ -133,21 +137,27 @@ async function readFiles(
       `Cannot audit with --now="${values.now}": must be an ISO 8601 time, such as 2030-01-01`,
     );
   }
-  const columns = {
-    meter: values["meter-column"],
-    time: values["time-column"],
-    value: values["value-column"],
-  };
-  refuseUnread(paths, columns);
-  const timezone = values.timezone ?? config.timezone;
-  const judging = judgingOf({ ...config, timezone }, nowMs);
+  const format = readFormatOptions("audit", values);
+  const found = findFiles(paths, format);
+  const { timezone } = values;
+  const judging = judgingOf(
+    timezone === undefined ? withZoneOf(config, found) : { ...config, timezone },
+    nowMs,
+  );
+  if (!values.quiet) unverifiedLines(found).forEach(say);
   const isSilent = values.quiet || values.json;
   const progress = shellProgress({ verb: "auditing", rowsTotal: null, isSilent });
   try {
-    const decided = decidedOf(paths, { columns, timezone, isGiven: values.timezone !== undefined });
-    return await auditFiles(paths, {
-      files: denoFiles,
-      columns,
+    const decided = {
+      ...found.decided,
+      timezone: timezone === undefined && found.timezone === judging.zone.name
+        ? found.decided.timezone
+        : decide(judging.zone.name, timezone === undefined ? "setting timezone" : "given"),
+    };
+    return await auditFiles(found.paths, {
+      files: meterFiles,
+      formats: found.formats,
+      columns: format.columns,
       signal,
       judging,
       nowMs,

@@ -11,7 +11,8 @@ import {
   type RowPlace,
   type RowReading,
 } from "./row_place.ts";
-import { newSeriesTable } from "./series_table.ts";
+import { nameChannels, newSeriesTable } from "./series_table.ts";
+import { mayBeSteady, newSteadyRows, takeSteadyRow } from "./steady_rows.ts";
 import { newTimeLog, noteTime, type TimeLog } from "./time_log.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 import { noteValue, type ValueLog } from "./value_log.ts";
@@ -32,7 +33,7 @@ export type RowWatch = {
 export type InspectOptions =
   & Pick<
     ReplayOptions,
-    "files" | "zone" | "judging" | "nowMs" | "columns" | "recordBytesMax" | "signal"
+    "files" | "zone" | "judging" | "nowMs" | "columns" | "formats" | "recordBytesMax" | "signal"
   >
   & { readonly watch?: RowWatch };
 
@@ -53,6 +54,9 @@ const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: readonly [string, numbe
   [FAULT.future]: ["dated after now", 1],
   [FAULT.futureArrival]: ["received after now", 3],
 };
+
+/** So many rows are read by the reader that reads all before steady ones are looked for again. */
+const ODD_ROWS = 64;
 
 /** What all files together have shown so far. */
 type Findings = {
@@ -99,6 +103,7 @@ export async function inspectFiles(
       csv.file.close();
     }
   }
+  nameChannels(series);
   const { firstEventMs, lastEventMs, problems, log } = findings;
   const hours = resolveDoubledRows(findings.doubled, findings.directions, zone);
   noteDoubled(findings, hours.laterRows, options);
@@ -141,10 +146,12 @@ async function inspectFile(
     readonly signal?: AbortSignal;
   },
 ): Promise<FileInspection> {
-  const place = firstPlace(index);
+  const place = firstPlace(index, undefined, csv.found?.labelMs);
+  reading.series.marksChannels = csv.found?.hasChannels ?? false;
   const order: Order = { isOrdered: true, forward: 0, backward: 0, lastDoubled: null };
+  const steady = newSteadyRows();
   let blocks = 0;
-  for (let count = nextRows(csv); count > 0; count = nextRows(csv)) {
+  for (let count = nextRows(csv, 1); count > 0; count = nextRows(csv, ODD_ROWS)) {
     for (let row = 0; row < count; row++) {
       const previousKeyMs = place.keyMs;
       placeRow(csv.reader, csv.rows, row, place, reading);
@@ -156,6 +163,16 @@ async function inspectFile(
         noteSpan(place.eventMs, findings, reading);
       }
       noteRow(csv, row, place, findings);
+    }
+    if (place.labelMs === 0 && mayBeSteady(csv.reader, reading.zone)) {
+      steady.saysOffset = findings.noOffset === null;
+      let previousKeyMs = place.keyMs;
+      while (takeSteadyRow(steady, csv.reader, place, reading)) {
+        noteOrder(place.keyMs, previousKeyMs, order);
+        noteSeriesTime(place, findings, order);
+        noteSpan(place.eventMs, findings, reading);
+        previousKeyMs = place.keyMs;
+      }
     }
     if (++blocks % BLOCKS_PER_TURN !== 0) continue;
     findings.watch?.onBlock(csv.reading.sizeBytes, place.row + 1);

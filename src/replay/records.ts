@@ -1,5 +1,6 @@
 import type { ProcessorOptions } from "../core/options.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { Found } from "../formats/found.ts";
 import type { Zone } from "../core/zone.ts";
 import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
@@ -26,6 +27,9 @@ export type ReplayChunk = {
   readonly delays: number;
   readonly duplicates: number;
 };
+
+/** What the file of this path was found to be; null: plain CSV. */
+export type FileFormats = (path: string) => Found | null;
 
 /** What readings will be judged by, as far as a replay looks at that itself. */
 export type ReplayJudging = Pick<
@@ -68,6 +72,8 @@ export type ReplayOptions = {
   /** Whether a last tick is sent, at the latest event time + judgedAfterMs. */
   readonly finalTick: boolean;
   readonly columns?: CsvColumns;
+  /** What files were found to be; null: plain CSV. */
+  readonly formats?: FileFormats;
   readonly recordBytesMax?: number;
   /** Aborted: the replay throws its reason, also while it still sorts. */
   readonly signal?: AbortSignal;

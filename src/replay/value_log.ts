@@ -19,7 +19,7 @@ export type ValueLog = {
 
 /** Small, so that many series with few values take little. */
 const CHUNK_VALUES = 16;
-const PAGE_BITS = 16;
+const PAGE_BITS = 18;
 const PAGE_VALUES = 1 << PAGE_BITS;
 
 /** A log of nothing. */

@@ -12,7 +12,13 @@ import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
 import { LiveTracker } from "./live.ts";
-import { refuseUnread } from "./recognize.ts";
+import {
+  findFiles,
+  FORMAT_OPTIONS,
+  readFormatOptions,
+  unverifiedLines,
+  withZoneOf,
+} from "./meter_files.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
 
@@ -24,9 +30,7 @@ export const PLAY_OPTIONS = {
   scope: { type: "string" },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
-  "meter-column": { type: "string" },
-  "time-column": { type: "string" },
-  "value-column": { type: "string" },
+  ...FORMAT_OPTIONS,
   now: { type: "string" },
   config: { type: "string" },
   "gap-probability": { type: "string", default: "0" },
@@ -72,6 +76,7 @@ export async function readPlayOptions(
       time: values["time-column"],
       value: values["value-column"],
     },
+    format: readFormatOptions(command, values),
     nowMs: values.now === undefined ? null : readNow(command, values.now),
     isSilent: values.quiet,
   };
@@ -112,6 +117,19 @@ async function openEmbedded(directory: string): Promise<OpenStore> {
   };
 }
 
+/**
+ * Finds out what the files of a play are, and judges them by the zone that their format says.
+ *
+ * @throws {ReadError} for the first that cannot be read: what it is, and what to do
+ */
+export function withFoundFiles<Play extends Omit<PlayOptions, "signal" | "live">>(
+  play: Play,
+): Play {
+  const found = findFiles(play.paths, play.format ?? { columns: play.columns });
+  if (!play.isSilent) unverifiedLines(found).forEach(say);
+  return { ...play, found, config: withZoneOf(play.config, found) };
+}
+
 type RunOptions = {
   /** Null: no page. */
   readonly port: number | null;
@@ -136,7 +154,7 @@ export async function runPipeline(
     );
   }
   await lookAtFiles(play.paths);
-  refuseUnread(play.paths, play.columns);
+  play = withFoundFiles(play);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
   const store = await open().catch((error) => {

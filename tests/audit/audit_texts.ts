@@ -1,6 +1,6 @@
 /** Files from their text to what the audit answers, by the defaults that users have. */
 import { type Audited, auditFiles } from "../../src/audit/audit_files.ts";
-import type { Decided } from "../../src/audit/answer.ts";
+import type { Decided } from "../../src/formats/decided.ts";
 import { denoFiles } from "../../src/adapters/deno/files.ts";
 import { readConfig, variableOf } from "../../src/config.ts";
 import { processorOptions } from "../../src/judging.ts";

@@ -1,7 +1,8 @@
 /**
- * `deno task bench [core|embedded|kafka|sink|dashboards]`: speed and memory, with the figures printed. Quote
+ * `deno task bench [core|audit|embedded|kafka|sink|dashboards]`: speed and memory, with the figures printed. Quote
  * CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
+import { benchAudit } from "./audit_bench.ts";
 import { benchCore } from "./core_bench.ts";
 import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
@@ -10,6 +11,7 @@ import { benchSink } from "./sink_bench.ts";
 
 const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
+  audit: benchAudit,
   embedded: benchEmbedded,
   kafka: benchKafka,
   sink: benchSink,

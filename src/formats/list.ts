@@ -1,0 +1,22 @@
+import { PROFILES } from "./profile.ts";
+
+/** A format that is read, as it is listed. */
+export type Listed = {
+  readonly name: string;
+  readonly about: string;
+  /** No real sample of it was ever at hand. */
+  readonly unverified: boolean;
+};
+
+const listed = (name: string, about: string): Listed => ({ name, about, unverified: false });
+
+/** Every format that is read. Each may be packed: `.gz`, or several files in a `.zip`. */
+export const FORMATS: readonly Listed[] = [
+  listed("csv", "a row a reading: meter, time, value; other names by options"),
+  ...PROFILES.map(({ name, about, isUnverified = false }) => ({
+    name,
+    about,
+    unverified: isUnverified,
+  })),
+  listed("wide-day", "a row a day, a column an interval"),
+];
