@@ -91,7 +91,7 @@ export function answerOf(sum: AuditSum, options: AnswerOptions): AuditAnswer {
     late: total((one) => one.started_late),
   };
   return {
-    verdict: verdictOf(shares, sum, options.target),
+    verdict: verdictOf(shares, sum, options),
     rows: inspection.rows,
     accepted: total((one) => one.present),
     series_count: series.length,
@@ -136,7 +136,7 @@ type Shares = {
 function verdictOf(
   { expected, present, early, late }: Shares,
   { days, months, series }: AuditSum,
-  target: number,
+  { target, inspection }: Pick<AnswerOptions, "target" | "inspection">,
 ): { readonly pass: boolean; readonly failed: readonly Check[] } {
   const fails = (part: number, whole: number) => whole > 0 && part / whole * 100 < target;
   const checks: [Check, boolean][] = [
@@ -147,9 +147,10 @@ function verdictOf(
   const isMissed = checks.some(([, isFailed]) => isFailed);
   const isCut = ({ partial, missing }: DateCounts) => isMissed && partial + missing > 0;
   checks.push(["day_complete", isCut(days)], ["month_complete", isCut(months)]);
+  const isWhole = inspection.files.every(({ faults }) => faults.length === 0);
   const isUsable = series.some(({ usable }) => usable > 0);
   return {
-    pass: !isMissed && isUsable,
+    pass: !isMissed && isUsable && isWhole,
     failed: checks.flatMap(([check, isFailed]) => isFailed ? [check] : []),
   };
 }

@@ -18,7 +18,11 @@ export function describeAudit(answer: AuditAnswer, target: number): string[] {
   const failed = verdict.failed.map((check) => CHECKS[check]).join(", ");
   const held = `${target} % wanted`;
   const lines = [
-    verdict.pass ? `PASS: ${held}` : `FAIL: ${failed || "no usable reading"}; ${held}`,
+    verdict.pass
+      ? `PASS: ${held}`
+      : `FAIL: ${
+        failed || (answer.accepted === 0 ? "no usable reading" : "not all could be read")
+      }; ${held}`,
     `${count(answer.rows, "row")}: ${n(answer.accepted)} accepted, ` +
     `${n(duplicates.identical)} identical and ${n(duplicates.conflicting)} conflicting repeats` +
     `, ${n(sum(answer.rejected))} rejected${named(answer.rejected)}`,

@@ -19,15 +19,15 @@ import { parseTimestamp } from "../core/time.ts";
 import { decide } from "../formats/decided.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { processorOptions } from "../judging.ts";
-import { sayInspection } from "../setup/input_findings.ts";
+import { sayFaults, sayInspection } from "../setup/input_findings.ts";
 import {
   findFiles,
   FORMAT_OPTIONS,
   FORMAT_USAGE,
+  judgedAs,
   meterFiles,
   readFormatOptions,
   unverifiedLines,
-  withZoneOf,
 } from "../setup/meter_files.ts";
 
 export const usage = `Usage: gridwatch audit FILE… [options]
@@ -91,7 +91,8 @@ export async function audit(args: string[]): Promise<number> {
     const audited = await readFiles(positionals, values, { target, signal: stop.signal });
     await report(audited, values, target);
     const { pass } = audited.answer.verdict;
-    if (audited.answer.accepted === 0) return 1;
+    const isBroken = audited.inspection.files.some(({ faults }) => faults.length > 0);
+    if (audited.answer.accepted === 0 || isBroken) return 1;
     return values.target !== undefined && !pass ? MISSED_EXIT_CODE : 0;
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return STOPPED_EXIT_CODE;
@@ -141,7 +142,7 @@ async function readFiles(
   const found = findFiles(paths, format);
   const { timezone } = values;
   const judging = judgingOf(
-    timezone === undefined ? withZoneOf(config, found) : { ...config, timezone },
+    timezone === undefined ? judgedAs(config, found) : { ...judgedAs(config, found), timezone },
     nowMs,
   );
   if (!values.quiet) unverifiedLines(found).forEach(say);
@@ -189,6 +190,7 @@ async function report(audited: Audited, values: Values, target: number): Promise
     await writeText(values.gaps, gapsCsv(sum.series), { replaces: values.force });
   }
   if (!values.quiet) sayInspection(inspection, answer.warnings);
+  sayFaults(inspection, "error");
   if (values.json) return print(JSON.stringify(answer));
   for (const line of describeAudit(answer, target)) print(line);
   if (values.by !== undefined) print(`\n${table(audited, values.by)}`);

@@ -1,5 +1,7 @@
 import { splitCells } from "./cells.ts";
 import { decide, type Decided } from "./decided.ts";
+import { greenButtonStage, isGreenButton } from "./green_button.ts";
+import { MARKET_ZONE, nemOf, nemStage } from "./nem12.ts";
 import { PROFILES } from "./profile.ts";
 import { ReadError } from "./read_error.ts";
 import type { RowWriter } from "./row_writer.ts";
@@ -84,6 +86,63 @@ const HEAD_BYTES_MAX = 1 << 20;
 type FoundText = Omit<Found, "open"> & { readonly open: () => Opened };
 
 function findInText(
+  lines: readonly string[],
+  head: Head,
+  options: FormatOptions,
+): FoundText | null {
+  const { meterId, profile } = options;
+  const nem = profile === undefined ? nemOf(lines) : null;
+  if (nem !== null) {
+    const evidence = `its records: ${lines.find((line) => line.trim() !== "")?.slice(0, 30)}`;
+    return exchange(nem, evidence, {
+      timezone: MARKET_ZONE,
+      unit: "each stream's own, kWh here",
+      open: () => nemStage(meterId),
+    });
+  }
+  if (profile === undefined && isGreenButton(lines.join("\n"))) {
+    return exchange("green-button", "the namespace naesb.org/espi", {
+      timezone: null,
+      unit: "each reading type's own, kWh here",
+      open: () => greenButtonStage({ meterId, fileName: head.name }),
+    });
+  }
+  return findProfile(lines, head, options);
+}
+
+/** A format that says all of itself. */
+function exchange(
+  format: string,
+  evidence: string,
+  { timezone, unit, open }: {
+    readonly timezone: string | null;
+    readonly unit: string;
+    readonly open: () => Opened;
+  },
+): FoundText {
+  const given = (value: string | null) => decide(value, `format ${format}`);
+  return {
+    format,
+    isUnverified: false,
+    labelMs: 0,
+    timezone,
+    hasChannels: true,
+    decided: {
+      format: decide(format, evidence),
+      encoding: decide("utf-8", ""),
+      delimiter: given(null),
+      decimal: given("point"),
+      date_order: given("ymd"),
+      label: given("start"),
+      unit: given(unit),
+      timezone: given(timezone ?? "UTC"),
+      channels: given("as the file names them"),
+    },
+    open,
+  };
+}
+
+function findProfile(
   lines: readonly string[],
   head: Head,
   options: FormatOptions,

@@ -18,5 +18,8 @@ export const FORMATS: readonly Listed[] = [
     about,
     unverified: isUnverified,
   })),
+  listed("nem12", "AEMO NEM12 of Australia: intervals of several registers"),
+  listed("nem13", "AEMO NEM13 of Australia: accumulated reads"),
+  listed("green-button", "Green Button (ESPI) as XML"),
   listed("wide-day", "a row a day, a column an interval"),
 ];

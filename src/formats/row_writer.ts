@@ -11,11 +11,20 @@ export type LineMap = { lines: Int32Array; count: number; first: number };
 export type RowWriter = {
   readonly map: LineMap;
   isBegun: boolean;
+  /** What could not be read, with its place: what is wrong with the file. */
+  readonly faults: string[];
+  /** What is out of order, and was read all the same. */
+  readonly notes: string[];
 };
 
 /** A writer before its first row. */
 export function newRowWriter(): RowWriter {
-  return { map: { lines: new Int32Array(1024), count: 0, first: 0 }, isBegun: false };
+  return {
+    map: { lines: new Int32Array(1024), count: 0, first: 0 },
+    isBegun: false,
+    faults: [],
+    notes: [],
+  };
 }
 
 /** A row from a line; `channel` null: its source has none. */

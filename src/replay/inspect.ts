@@ -183,7 +183,9 @@ async function inspectFile(
   const stamp = stampOf(csv.reading);
   const { sizeBytes } = stamp;
   const rows = place.row + 1;
-  return { path, sizeBytes, rows, isOrdered: order.isOrdered, repeatedHeaders, stamp };
+  const { faults = [], notes = [] } = csv.opened?.writer ?? {};
+  const { isOrdered } = order;
+  return { path, sizeBytes, rows, isOrdered, repeatedHeaders, stamp, faults, notes };
 }
 
 /** In which order the rows of a file stand. */

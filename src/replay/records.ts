@@ -121,6 +121,9 @@ export type FileInspection = {
   readonly repeatedHeaders: number;
   /** By which the replay knows that it plays the same bytes. */
   readonly stamp: FileStamp;
+  /** What in it could not be read, and what was though it is out of order. */
+  readonly faults: readonly string[];
+  readonly notes: readonly string[];
 };
 
 /** What one pass over all files found, in the order they were named. */

@@ -6,7 +6,7 @@ import { PROFILES } from "../formats/profile.ts";
 import type { FormatOptions } from "../formats/table.ts";
 import { withArchives } from "../replay/packed_files.ts";
 import type { FileFormats } from "../replay/records.ts";
-import type { Config } from "../settings.ts";
+import { type Config, SETTINGS } from "../settings.ts";
 import { type FileHead, plainDecided, readHead, unreadError } from "./recognize.ts";
 
 /** The files of this machine, those in archives among them. */
@@ -85,6 +85,8 @@ export type FoundFiles = {
   readonly decided: Decided;
   /** The zone that their format says, where all of them say the same; null: none does. */
   readonly timezone: string | null;
+  /** Whether their times are those of a settled exchange: of no clock that may have been reset. */
+  readonly isSettled: boolean;
   /** Formats of which no sample was ever at hand. */
   readonly unverified: readonly string[];
   /** Differs wherever files are read otherwise; absent: all are plain CSV. */
@@ -120,10 +122,14 @@ export function findFiles(named: readonly string[], options: FormatOptions): Fou
     formats: (path) => found.get(path) ?? null,
     decided: mergeDecided(decided),
     timezone: [...zones][0] ?? null,
+    isSettled: all.length === found.size && all.every(({ format }) => SETTLED.has(format)),
     said: all.length === 0 ? undefined : JSON.stringify([...found.values()]),
     unverified: [...new Set(all.flatMap((one) => one.isUnverified ? [one.format] : []))],
   };
 }
+
+/** Formats that are exchanged after the readings were looked at. */
+const SETTLED: ReadonlySet<string> = new Set(["nem12", "nem13"]);
 
 /** What a file is; null: plain CSV. */
 function findFile(path: string, head: FileHead, options: FormatOptions): Found | null {
@@ -157,7 +163,18 @@ export function unverifiedLines({ unverified }: FoundFiles): string[] {
   );
 }
 
-/** The settings with the zone that the files' format says, where no other is set. */
-export function withZoneOf(config: Config, { timezone }: FoundFiles): Config {
-  return timezone === null || config.timezone !== "UTC" ? config : { ...config, timezone };
+/**
+ * The settings with what the files' format says, where they stand as they do by default: the zone;
+ * and of formats whose times no meter's clock writes, that they may be old.
+ */
+export function judgedAs(config: Config, { timezone, isSettled }: FoundFiles): Config {
+  const oldest = "validation.min_timestamp";
+  return {
+    ...config,
+    ...timezone !== null && config.timezone === SETTINGS.timezone.default ? { timezone } : {},
+    ...isSettled && config[oldest] === SETTINGS[oldest].default ? { [oldest]: OLDEST } : {},
+  };
 }
+
+/** Before this no interval was metered. */
+const OLDEST = "1990-01-01";

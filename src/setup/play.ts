@@ -15,9 +15,9 @@ import { LiveTracker } from "./live.ts";
 import {
   findFiles,
   FORMAT_OPTIONS,
+  judgedAs,
   readFormatOptions,
   unverifiedLines,
-  withZoneOf,
 } from "./meter_files.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, runError } from "./store.ts";
@@ -127,7 +127,7 @@ export function withFoundFiles<Play extends Omit<PlayOptions, "signal" | "live">
 ): Play {
   const found = findFiles(play.paths, play.format ?? { columns: play.columns });
   if (!play.isSilent) unverifiedLines(found).forEach(say);
-  return { ...play, found, config: withZoneOf(play.config, found) };
+  return { ...play, found, config: judgedAs(play.config, found) };
 }
 
 type RunOptions = {

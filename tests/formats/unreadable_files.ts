@@ -268,6 +268,10 @@ export const READABLE: readonly (readonly [name: string, content: string | Uint8
 
 /** Of these the formats that read them: no plain reader does, but they play. */
 export const READ_BY_FORMAT: Readonly<Record<string, string>> = {
+  "nem12.csv": "nem12",
+  "nem12_headless.csv": "nem12",
+  "nem13.csv": "nem13",
+  "green_button.xml": "green-button",
   "day_of_48.csv": "wide-day",
   "uci.txt": "uci",
   "registers.csv": "ausgrid",
