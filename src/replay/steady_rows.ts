@@ -157,7 +157,7 @@ function isSameDate(steady: SteadyRows, bytes: Uint8Array, at: number): boolean 
     if (bytes[at + 4] !== DASH) return false;
     const dayMs = parseTimestampBytes(bytes, at, at + DATE_BYTES, UTC_ZONE);
     if (dayMs !== dayMs) return false;
-    date.set(bytes.subarray(at, at + DATE_BYTES));
+    for (let byte = 0; byte < DATE_BYTES; byte++) date[byte] = bytes[at + byte];
     steady.dayMs = dayMs;
     return true;
   }

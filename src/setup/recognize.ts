@@ -8,6 +8,7 @@ import { parseCsvHeader } from "../formats/csv_header.ts";
 import type { ReplayFiles } from "../replay/files.ts";
 
 const HEAD_BYTES = 1 << 16;
+const SHORT_BYTES = 1 << 14;
 /** A header line may be long; one that is longer is none. */
 const HEAD_BYTES_MAX = 1 << 20;
 const LF = 0x0a;
@@ -29,7 +30,12 @@ export function refuseUnread(paths: readonly string[], columns: CsvColumns): voi
 export function unreadError(path: string, head: FileHead, columns: CsvColumns): ReadError | null {
   const made = (ending: string) => madeOf(path, ending);
   const names = { file: quoteWord(path), made: (ending: string) => quoteWord(made(ending)) };
-  const unread = detect(head.head, { names, columns, isWhole: head.isWhole });
+  const look = { names, columns, isWhole: head.isWhole };
+  // Of a file that plain CSV begins, a short beginning says as much as a long one.
+  const short = head.head.subarray(0, SHORT_BYTES);
+  const isShort = short.length < head.head.length && short.includes(LF);
+  if (isShort && detect(short, { ...look, isWhole: false }) === null) return null;
+  const unread = detect(head.head, look);
   if (unread === null) return null;
   const { reason, ways: [hint, ...more], again } = unread;
   const instead = again === null || again.made === null ? path : made(again.made);
