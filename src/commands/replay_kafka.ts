@@ -1,11 +1,18 @@
 import { formatSeconds } from "../core/duration.js";
-import { playIntoLog, storedReplay } from "../engine/log/player.ts";
+import { playIntoLog } from "../engine/log/player.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "../console/errors.ts";
 import { behindLines, readHeldTo } from "../setup/behind.ts";
 import { breakableRecords, type Input, nameInput, openInput } from "../setup/input.ts";
 import { sayFindings } from "../setup/input_findings.ts";
-import { claimFiles, formatNote, readNote, refuseOtherContent } from "../setup/replay_claim.ts";
+import {
+  claimFiles,
+  formatNote,
+  readNote,
+  readReplay,
+  refuseOtherContent,
+  writerId,
+} from "../setup/replay_claim.ts";
 import {
   checkTopics,
   DEADLINE_MS,
@@ -79,20 +86,20 @@ async function playIntoTopic(
   const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
   const named = await nameInput(play.command, play.paths, options);
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const prefix = `${config["kafka.group"]}-replay-`;
+  const prefix = `${setup.group}-replay-`;
   const group = `${prefix}${named.fingerprint.slice(0, 16)}`;
-  const stored = await storedReplay({ topic, partitions, group, admin });
-  const begun = readNote(stored);
-  // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
-  const nowMs = begun?.nowMs ?? play.nowMs ?? Date.now();
-  const inputOptions = { ...options, nowMs };
-  const input = await openInput(named, inputOptions);
   const committer = (transactionalId: string) =>
     log.committer({
       ...writerOptions(config),
       transactionalId,
       transactionTimeoutMs: config["kafka.transaction_timeout_ms"],
     });
+  const stored = await readReplay(log, { topic, partitions, group, admin, committer });
+  const begun = readNote(stored);
+  // The clock of its first start: which rows are dated ahead, and the ticks, depend on it.
+  const nowMs = begun?.nowMs ?? play.nowMs ?? Date.now();
+  const inputOptions = { ...options, nowMs };
+  const input = await openInput(named, inputOptions);
   const claim = { command: play.command, topic, partitions, prefix, group, admin, committer };
   refuseOtherContent(begun, input, claim);
   if (!play.isSilent) sayFindings(input);
@@ -111,7 +118,7 @@ async function playIntoTopic(
     partitions,
     group,
     admin,
-    committer: (partition) => committer(`${group}-${partition}`),
+    committer: (partition) => committer(writerId(group, partition)),
     batchRecordsMax: BATCH_RECORDS_MAX,
     replayStartMs: nowMs,
     note: formatNote({ nowMs, content: begun === null ? input.stream : begun.content }),
@@ -129,7 +136,7 @@ async function playIntoTopic(
 
 /** @throws {RunError} when another number than the topics' was asked for */
 async function countPartitions(setup: KafkaSetup, { command, ...play }: Play): Promise<number> {
-  const partitions = await checkTopics(setup);
+  const { partitions } = await checkTopics(setup);
   if (play.partitions === null || play.partitions === partitions) return partitions;
   throw new RunError(
     `Cannot ${command} with --partitions="${play.partitions}": ` +

@@ -26,8 +26,8 @@ export type Profile = {
   readonly wide?: "meter" | "channel" | "clock";
   /** The channel's column. */
   readonly channel?: RegExp;
-  /** What channels are called, where that is not as they stand. */
-  readonly channels?: Readonly<Record<string, string>>;
+  /** What channels are called, each by how its rows say it, where that is not as they stand. */
+  readonly channels?: Readonly<Record<string, RegExp>>;
   /** Of a column that says the unit of each row. */
   readonly unitColumn?: RegExp;
   readonly unit?: Unit;
@@ -96,10 +96,8 @@ export const PROFILES: readonly Profile[] = [
     value: /^Read Value$/i,
     channel: /^Read Type$/i,
     channels: {
-      "Active Import Interval (kW)": "import",
-      "Active Export Interval (kW)": "export",
-      "Active Import Interval (kWh)": "import",
-      "Active Export Interval (kWh)": "export",
+      import: /^Active Import Interval/i,
+      export: /^Active Export Interval/i,
     },
     dateOrder: "dmy",
     label: "end",

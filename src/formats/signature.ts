@@ -96,6 +96,8 @@ const KINDS: readonly Kind[] = [
 
 /** Of an archive with files, and of an empty one. */
 const ZIP_STARTS = ["PK\x03\x04", "PK\x05\x06"];
+/** Of files put together before they were packed, whose name may stand in quotes. */
+const TAR_NAME = /\.(tar\.\w+|t[gx]z|tbz2?|tzst)'?$/i;
 /** How much is looked at for the marks of a kind: headers of XML may be long. */
 const MARKS_CHARS_MAX = 65_536;
 
@@ -111,6 +113,9 @@ export function recognize(start: string, names: FileNames): Unread | null {
   );
   if (kind === undefined) return recognizeXml(text);
   const { what, way, isMeant = false, isPacked = false } = kind;
+  if (isPacked && TAR_NAME.test(names.file)) {
+    return unread(`a tar archive, packed as ${what}`, [`tar -xf ${names.file}`], { isMeant });
+  }
   const ways = way === undefined ? [ROWS] : [way(names)].flat();
   return unread(what, ways, { isMeant, again: isPacked ? { add: [], made: "" } : null });
 }
@@ -125,7 +130,7 @@ function unread(
 
 /** Bytes as characters of the same number, which regular expressions can look at. */
 export function latin1Of(bytes: Uint8Array): string {
-  return new TextDecoder("utf-16le", { ignoreBOM: true }).decode(Uint16Array.from(bytes));
+  return new TextDecoder("utf-16le", { ignoreBOM: true }).decode(new Uint16Array(bytes));
 }
 
 /** A workbook is a zip archive of XML, and so is a document. */

@@ -73,5 +73,6 @@ function rowsOf(
 }
 
 function channelOf({ profile }: Table, text: string): string {
-  return profile.channels?.[text] ?? text;
+  const known = Object.entries(profile.channels ?? {}).find(([, pattern]) => pattern.test(text));
+  return known === undefined ? text : known[0];
 }

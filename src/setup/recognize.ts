@@ -54,6 +54,11 @@ function madeOf(path: string, ending: string): string {
 /** The first bytes of a file. */
 export type FileHead = { readonly head: Uint8Array; readonly isWhole: boolean };
 
+/** The first lines of a file, the last of them perhaps cut. */
+export function readHeadLines(files: Pick<ReplayFiles, "open">, path: string): string[] {
+  return new TextDecoder().decode(readHead(files, path).head).split(/\r?\n/);
+}
+
 /** The first bytes of a file, with its first line whole. */
 export function readHead(files: Pick<ReplayFiles, "open">, path: string): FileHead {
   const file = files.open(path);

@@ -1,3 +1,5 @@
+import { brokerErrorOf } from "../adapters/kafka/errors.ts";
+import type { KafkaLog } from "../adapters/kafka/log.ts";
 import { type StoredReplay, storedReplay } from "../engine/log/player.ts";
 import type { LogAdmin, LogCommitter } from "../engine/log/ports.ts";
 import { UsageError } from "../console/errors.ts";
@@ -35,6 +37,42 @@ export type Claim = {
   readonly admin: LogAdmin;
   readonly committer: (transactionalId: string) => LogCommitter;
 };
+
+/** How long the transaction of a replay that still runs may hide its position. */
+const HIDDEN_MS_MAX = 5_000;
+
+/**
+ * What a replay's group keeps of it; null: the replay has not begun.
+ *
+ * A replay that was killed leaves a transaction, which hides its position until the broker gives it
+ * up (`kafka.transaction_timeout_ms`, a minute). Whoever goes on takes the replay over anyhow, so
+ * that this one ends the transaction at once.
+ */
+export async function readReplay(
+  log: KafkaLog,
+  { topic, partitions, group, admin, committer }: Omit<Claim, "command" | "prefix">,
+): Promise<StoredReplay | null> {
+  const replay = { topic, partitions, group };
+  const hasty = log.admin({ deadlineMs: HIDDEN_MS_MAX });
+  try {
+    return await storedReplay({ ...replay, admin: hasty });
+  } catch (error) {
+    if (brokerErrorOf(error) !== "UNSTABLE_OFFSET_COMMIT") throw error;
+  } finally {
+    await hasty.close();
+  }
+  for (let partition = 0; partition < partitions; partition++) {
+    const former = committer(writerId(group, partition));
+    await former.open();
+    await former.close();
+  }
+  return await storedReplay({ ...replay, admin });
+}
+
+/** Who writes a replay's records into a partition. */
+export function writerId(group: string, partition: number): string {
+  return `${group}-${partition}`;
+}
 
 /**
  * Refuses to go on with files that hold other bytes than those whose records the topic has.

@@ -52,6 +52,7 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       status: row.status as "OK" | "LATE",
       flags: json(row.flags) as string[],
       delayMs: Math.round(Number(row.delay_seconds) * 1000),
+      ...(row.revises_kwh === null ? {} : { revisesKwh: Number(row.revises_kwh) }),
     })),
     gaps: byId(await select("gap_alerts", "gap_id")).map((row) => ({
       offset: Number(row.source_offset),
@@ -60,6 +61,7 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       missingFromMs: ms(row.missing_from),
       missingToMs: ms(row.missing_to),
       missingIntervals: Number(row.missing_intervals),
+      ...(row.filled_intervals === null ? {} : { filledIntervals: Number(row.filled_intervals) }),
       rejectedIntervals: Number(row.rejected_intervals),
       state: row.state as GapState,
       detectedAtMs: ms(row.detected_at),
@@ -79,6 +81,9 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       meterId: textOrNull(row.meter_id),
       timestampMs: msOrNull(row.event_timestamp),
       consumptionKwh: numberOrNull(row.consumption_kwh),
+      ...(row.source === null ? {} : { source: String(row.source) }),
+      ...(row.slot === null ? {} : { slotMs: ms(row.slot) }),
+      ...(row.held_kwh === null ? {} : { heldKwh: Number(row.held_kwh) }),
       atMs: ms(row.time),
     })),
     metrics: (await select("metrics", "source_offset, metric_type, value")).map((row) => ({
