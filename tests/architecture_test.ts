@@ -8,7 +8,10 @@ const FUNCTION_LINES_MAX = 70;
 /** Which rooms under src/ each may import, and which packages; null: any package. */
 const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   core: { from: ["core"], packages: /^$/ },
-  formats: { from: ["core", "formats"], packages: /^(fflate|saxes)$/ },
+  formats: {
+    from: ["core", "formats"],
+    packages: /^(fflate|hyparquet|hyparquet-compressors|saxes)$/,
+  },
   tables: { from: ["core", "tables"], packages: /^$/ },
   generate: { from: ["core", "generate"], packages: /^$/ },
   engine: { from: ["core", "engine"], packages: /^$/ },

@@ -52,6 +52,11 @@ export type AuditedSeries = {
   readonly pieces: readonly IntervalPiece[];
 };
 
+/** A series as messages and tables name it: the meter; of one of several channels `meter/channel`. */
+export function idOf({ meterId, channel }: Pick<AuditedSeries, "meterId" | "channel">): string {
+  return channel === null ? meterId : `${meterId}/${channel}`;
+}
+
 type Unjudged = {
   readonly reason: string;
   readonly accepted: number;

@@ -58,7 +58,7 @@ export async function auditFiles(
     visit?.(audited, readings);
   });
   const rejected = watch.rejects.total;
-  const warnings = suspicionsOf(sum);
+  const warnings = suspicionsOf(sum, inspection);
   const answer = answerOf(sum, { judging, inspection, rejected, decided, target, warnings });
   return { answer, sum, inspection, zone };
 }

@@ -24,10 +24,10 @@ import {
   findFiles,
   FORMAT_OPTIONS,
   FORMAT_USAGE,
+  foundLines,
   judgedAs,
   meterFiles,
   readFormatOptions,
-  unverifiedLines,
 } from "../setup/meter_files.ts";
 
 export const usage = `Usage: gridwatch audit FILE… [options]
@@ -138,14 +138,14 @@ async function readFiles(
       `Cannot audit with --now="${values.now}": must be an ISO 8601 time, such as 2030-01-01`,
     );
   }
-  const format = readFormatOptions("audit", values);
-  const found = findFiles(paths, format);
+  const format = await readFormatOptions("audit", values);
+  const found = await findFiles(paths, format);
   const { timezone } = values;
   const judging = judgingOf(
     timezone === undefined ? judgedAs(config, found) : { ...judgedAs(config, found), timezone },
     nowMs,
   );
-  if (!values.quiet) unverifiedLines(found).forEach(say);
+  if (!values.quiet) foundLines(found).forEach(say);
   const isSilent = values.quiet || values.json;
   const progress = shellProgress({ verb: "auditing", rowsTotal: null, isSilent });
   try {

@@ -6,6 +6,7 @@ import {
   findFiles,
   FORMAT_OPTIONS,
   FORMAT_USAGE,
+  type FoundFiles,
   readFormatOptions,
 } from "../setup/meter_files.ts";
 
@@ -28,15 +29,17 @@ const OPTIONS = {
 } as const;
 
 /** Runs `gridwatch formats`. */
-export function formats(args: string[]): Promise<number> {
+export async function formats(args: string[]): Promise<number> {
   const { values, positionals } = readArguments("formats", args, OPTIONS, { takesWords: true });
   if (values.help) print(usage);
   else if (positionals.length === 0) list(values.json);
   else {
-    const options = readFormatOptions("formats", values);
-    for (const path of positionals) tell(path, findFiles([path], options).decided, values.json);
+    const options = await readFormatOptions("formats", values);
+    for (const path of positionals) {
+      tell(path, (await findFiles([path], options)).decided, values.json);
+    }
   }
-  return Promise.resolve(0);
+  return 0;
 }
 
 function list(isJson: boolean): void {
@@ -49,7 +52,7 @@ function list(isJson: boolean): void {
 
 function tell(
   path: string,
-  decided: ReturnType<typeof findFiles>["decided"],
+  decided: FoundFiles["decided"],
   isJson: boolean,
 ): void {
   if (isJson) return print(JSON.stringify({ path, decided }));

@@ -56,7 +56,7 @@ export async function replay(args: string[]): Promise<number> {
   const play = { ...await readPlayOptions("replay", values), paths: positionals };
   if (values.kafka || values.brokers !== undefined) {
     const config = withBrokers(play.config, values.brokers);
-    return await replayIntoKafka(withFoundFiles({ ...play, config }), values.json);
+    return await replayIntoKafka(await withFoundFiles({ ...play, config }), values.json);
   }
   if (values.output === "") {
     throw new UsageError('Cannot replay with --output="": must be a file, or -');
@@ -67,7 +67,7 @@ export async function replay(args: string[]): Promise<number> {
   if (Number.isFinite(play.ratePerSecond)) {
     throw new UsageError("Cannot replay with --rate into a file", "leave --rate out");
   }
-  return await record(withFoundFiles(play), values.output, {
+  return await record(await withFoundFiles(play), values.output, {
     replaces: values.force,
     isJson: values.json,
   });

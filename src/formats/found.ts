@@ -38,14 +38,17 @@ export type Head = {
   /** Its name, for messages, and without folder and ending for what has no other. */
   readonly file: string;
   readonly name: string;
+  /** What makes text of its bytes, beyond what they show themselves. */
+  readonly stages?: readonly (() => Stage)[];
 };
 
 const GZIP = [0x1f, 0x8b];
 
 /** Finds out what a file is that no plain reader reads as it stands; null: nothing that is known. */
 export function findFormat(head: Head, options: FormatOptions): Found | null {
-  const before: (() => Stage)[] = [];
+  const before: (() => Stage)[] = [...head.stages ?? []];
   let { bytes, isWhole } = head;
+  if (before.length > 0) bytes = headThrough(before.map((make) => make()), bytes, isWhole);
   if (GZIP.every((byte, at) => bytes[at] === byte)) {
     before.push(() => gunzipStage(head.file));
     bytes = headThrough([gunzipStage(head.file)], bytes, isWhole);
@@ -90,8 +93,9 @@ function findInText(
   head: Head,
   options: FormatOptions,
 ): FoundText | null {
-  const { meterId, profile } = options;
-  const nem = profile === undefined ? nemOf(lines) : null;
+  const { meterId, profile, forced } = options;
+  const isFree = profile === undefined && forced === undefined;
+  const nem = isFree ? nemOf(lines) : forced === "nem12" || forced === "nem13" ? forced : null;
   if (nem !== null) {
     const evidence = `its records: ${lines.find((line) => line.trim() !== "")?.slice(0, 30)}`;
     return exchange(nem, evidence, {
@@ -100,7 +104,7 @@ function findInText(
       open: () => nemStage(meterId),
     });
   }
-  if (profile === undefined && isGreenButton(lines.join("\n"))) {
+  if (forced === "green-button" || isFree && isGreenButton(lines.join("\n"))) {
     return exchange("green-button", "the namespace naesb.org/espi", {
       timezone: null,
       unit: "each reading type's own, kWh here",

@@ -1,8 +1,10 @@
 import { datePartsOf, isoClock, isoTime, kwhOf, splitCells, unitIn } from "./cells.ts";
 import { type CsvColumns, findColumns } from "./csv_header.ts";
+import type { ForcedFormat } from "./list.ts";
 import { isNamedFor } from "./missing_columns.ts";
 import type { DateOrder, Profile, Unit } from "./profile.ts";
 import { isClock } from "./shape.ts";
+import { longestRun } from "./wide.ts";
 
 /** What a person said of a file, where it does not say it. */
 export type FormatOptions = {
@@ -15,6 +17,8 @@ export type FormatOptions = {
   readonly headerLine?: number;
   /** The profile to read by, whatever the file looks like. */
   readonly profile?: Profile;
+  /** The same of formats that no profile describes. */
+  readonly forced?: ForcedFormat;
 };
 
 /** A table that was found, and where its columns are. */
@@ -28,6 +32,8 @@ export type Table = {
   readonly time: number;
   readonly clock: number;
   readonly values: readonly number[];
+  /** Of a day's intervals: the time of each column of values. */
+  readonly clocks: readonly string[];
   readonly channel: number;
   readonly unit: number;
   /** The cells above the table, a list a line. */
@@ -39,30 +45,46 @@ const DELIMITERS = [",", ";", "\t", "|"];
 const HEADER_LINES_MAX = 30;
 /** So many columns with times of the day for names are those of a day. */
 const CLOCKS_MIN = 23;
+/** So many numbered columns are hours, half hours or quarter hours of a day. */
+const NUMBERED_SLOTS = [24, 48, 96];
 
 /** Finds the table that one of the profiles reads; null: there is none. */
 export function findTable(
   lines: readonly string[],
   profiles: readonly Profile[],
-  { headerLine, columns }: FormatOptions,
+  options: FormatOptions,
 ): Table | null {
+  const { headerLine } = options;
   const first = headerLine === undefined ? 0 : headerLine - 1;
   const last = headerLine === undefined ? Math.min(lines.length, HEADER_LINES_MAX) : headerLine;
   for (let n = first; n < last; n++) {
     for (const delimiter of DELIMITERS) {
       const names = splitCells(lines[n] ?? "", delimiter) ?? [];
       if (names.length < 2) continue;
-      const profile = profiles.find(({ header }) =>
-        header.every((pattern) =>
-          names.some((name) => pattern.test(name))
-        )
-      ) ?? wideDayOf(names) ?? plainOf(names, columns);
+      const profile = profileOf(names, profiles, options);
       if (profile === null) continue;
       const above = lines.slice(0, n).map((line) => splitCells(line, delimiter) ?? []);
       return tableOf(profile, { names, delimiter, headerLine: n + 1, above });
     }
   }
   return null;
+}
+
+/** The profile that a header fits, of those that may be. */
+function profileOf(
+  names: readonly string[],
+  profiles: readonly Profile[],
+  { profile, forced, columns }: FormatOptions,
+): Profile | null {
+  if (forced === "wide-day") return wideDayOf(names);
+  if (forced === "csv") return plainOf(names, columns);
+  const known =
+    profiles.find(({ header }) =>
+      header.every((pattern) => names.some((name) => pattern.test(name)))
+    ) ?? null;
+  return known !== null || profile !== undefined
+    ? known
+    : wideDayOf(names) ?? plainOf(names, columns);
 }
 
 function tableOf(
@@ -73,8 +95,10 @@ function tableOf(
   const columnOf = (pattern: RegExp | undefined) =>
     pattern === undefined ? -1 : names.findIndex((name) => pattern.test(name));
   const isWide = profile.wide !== undefined;
+  const slots = names.filter((name) => profile.value.test(name));
   return {
     ...found,
+    clocks: profile.wide === "clock" ? slots.map((name, n) => clockOf(name, n, profile)) : [],
     profile,
     meter: columnOf(profile.meter),
     time: columnOf(profile.time),
@@ -87,29 +111,46 @@ function tableOf(
   };
 }
 
-const exactly = (name: string) =>
-  new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`, "i");
+/** The time of day that a column is of, by its name or its number among all. */
+function clockOf(name: string, n: number, { minutes = 0 }: Profile): string {
+  const [first] = name.split(/\s*(?:-|–|to)\s*/);
+  const at = n * minutes;
+  return isClock(name)
+    ? isoClock(first) ?? name
+    : isoClock(`${Math.floor(at / 60)}:${String(at % 60).padStart(2, "0")}`)!;
+}
 
-/** A row a day: a column a meter, one of days, and one for each interval of the day. */
+const escaped = (name: string) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+const exactly = (name: string) => new RegExp(`^${escaped(name)}$`, "i");
+
+/**
+ * A row a day: a column a meter, one of days, and one for each interval of the day, named by its time or
+ * numbered. A numbered day of 25 hours is none: which hour came twice its names do not say.
+ */
 function wideDayOf(names: readonly string[]): Profile | null {
-  const clocks = names.filter(isClock);
-  if (clocks.length < CLOCKS_MIN) return null;
-  const others = names.filter((name) => !isClock(name) && name !== "");
+  const timed = names.filter(isClock);
+  const numbered = longestRun(names);
+  const slots = timed.length >= CLOCKS_MIN
+    ? timed
+    : NUMBERED_SLOTS.includes(numbered.length)
+    ? numbered
+    : [];
+  if (slots.length === 0) return null;
+  const others = names.filter((name) => !slots.includes(name) && name !== "");
   const time = others.find((name) => /date|day|datum|fecha|jour/i.test(name));
   if (time === undefined) return null;
   const meters = others.filter((name) => name !== time && isNamedFor("meter", name));
   if (meters.length > 1) return null;
-  const minutes = Math.round(1440 / clocks.length);
   return {
     name: "wide-day",
     about: "a row a day, a column an interval",
     header: [],
     meter: meters.length === 1 ? exactly(meters[0]) : undefined,
     time: exactly(time),
-    value: /^\d{1,2}:\d\d/,
+    value: new RegExp(`^(${slots.map(escaped).join("|")})$`, "i"),
     wide: "clock",
-    label: isoClock(clocks[0])?.startsWith("00:00") ? "start" : "end",
-    minutes,
+    label: slots === numbered || isoClock(slots[0])?.startsWith("00:00") ? "start" : "end",
+    minutes: Math.round(1440 / slots.length),
   };
 }
 

@@ -1,4 +1,4 @@
-import { isoClock, isoTime, kwhOf, kwhText, splitCells, unitIn } from "./cells.ts";
+import { isoTime, kwhOf, kwhText, splitCells, unitIn } from "./cells.ts";
 import { headerOf, newRowWriter, rowText, type RowWriter } from "./row_writer.ts";
 import { lineStage, type Stage } from "./stage.ts";
 import { type Reading, type Table, timeText } from "./table.ts";
@@ -34,7 +34,7 @@ function rowsOf(
     readonly number: number;
   },
 ): string {
-  const { profile, names, values } = table;
+  const { profile, names, values, clocks } = table;
   const { decimal, dateOrder, minutes } = reading;
   const meter = table.meter < 0 ? reading.meterId ?? "" : cells[table.meter] ?? "";
   const said = table.unit < 0 ? null : unitIn(cells[table.unit] ?? "");
@@ -46,7 +46,7 @@ function rowsOf(
     return rowText(writer, number, { meter, channel, time, value });
   }
   let rows = "";
-  for (const column of values) {
+  for (const [v, column] of values.entries()) {
     // A blank cell in a wide table is a reading that is not there, not a bad one.
     const cell = cells[column] ?? "";
     if (cell === "") continue;
@@ -61,8 +61,7 @@ function rowsOf(
         break;
       case "clock": {
         const date = isoTime(cells[table.time] ?? "", dateOrder);
-        const clock = isoClock(name.split(/\s*(?:-|–|to)\s*/)[0]) ?? name;
-        rows += rowText(writer, number, { meter, channel, time: `${date} ${clock}`, value });
+        rows += rowText(writer, number, { meter, channel, time: `${date} ${clocks[v]}`, value });
         break;
       }
       default:

@@ -111,6 +111,7 @@ export type WarningCode =
   | "clock_artefact"
   | "too_old_rows"
   | "look_alike_ids"
+  | "damaged_ids"
   | "settings_changed";
 
 /** What a person should know, in one line; `meters`: the first of those that it is about. */

@@ -1,8 +1,14 @@
 import { denoFiles } from "../adapters/deno/files.ts";
+import { parseYaml } from "../config.ts";
 import { UsageError } from "../console/errors.ts";
+import { attempt } from "../console/output_file.ts";
 import { decide, type Decided, type Decision } from "../formats/decided.ts";
-import { findFormat, type Found } from "../formats/found.ts";
-import { PROFILES } from "../formats/profile.ts";
+import type { Found } from "../formats/found.ts";
+import { headThrough } from "../formats/stage.ts";
+import { isForced } from "../formats/list.ts";
+import { ReadError } from "../formats/read_error.ts";
+import { ownProfile, ProfileError } from "../formats/own_profile.ts";
+import { type Profile, PROFILES } from "../formats/profile.ts";
 import type { FormatOptions } from "../formats/table.ts";
 import { withArchives } from "../replay/packed_files.ts";
 import type { FileFormats } from "../replay/records.ts";
@@ -30,7 +36,8 @@ export const FORMAT_USAGE =
   `  --meter-column NAME, --time-column NAME, --value-column NAME, --channel-column NAME
                         columns by other names than the usual ones
   --meter-id NAME       the meter of a file without such a column (default: the file's name)
-  --format NAME         read as this, whatever it looks like; \`gridwatch formats\` lists them
+  --format NAME         read as this, whatever it looks like; \`gridwatch formats\` lists them;
+                        or FILE.yaml, a profile of your own
   --decimal .|,         the decimal mark, where the file does not show it
   --date-order dmy|mdy  whether day or month comes first, where the file does not show it
   --header-line N       the line with the columns' names (default: the first 30 are searched)`;
@@ -42,7 +49,10 @@ type FormatValues = { readonly [Name in keyof typeof FORMAT_OPTIONS]?: string };
  *
  * @throws {UsageError} for what cannot be
  */
-export function readFormatOptions(command: string, values: FormatValues): FormatOptions {
+export async function readFormatOptions(
+  command: string,
+  values: FormatValues,
+): Promise<FormatOptions> {
   const refuse = (name: keyof FormatValues, must: string) =>
     new UsageError(`Cannot ${command} with --${name}="${values[name]}": must be ${must}`);
   const { decimal, format } = values;
@@ -55,8 +65,13 @@ export function readFormatOptions(command: string, values: FormatValues): Format
     throw refuse("date-order", "dmy or mdy");
   }
   if (line !== undefined && !/^[1-9]\d{0,6}$/.test(line)) throw refuse("header-line", "a number");
-  const profile = format === undefined ? undefined : PROFILES.find(({ name }) => name === format);
-  if (format !== undefined && profile === undefined) {
+  const profile = format === undefined
+    ? undefined
+    : /\.ya?ml$/i.test(format)
+    ? await readOwnProfile(command, format)
+    : PROFILES.find(({ name }) => name === format);
+  const forced = format !== undefined && isForced(format) ? format : undefined;
+  if (format !== undefined && profile === undefined && forced === undefined) {
     throw new UsageError(
       `Cannot ${command} with --format="${format}": there is no such format`,
       "gridwatch formats lists them",
@@ -74,7 +89,24 @@ export function readFormatOptions(command: string, values: FormatValues): Format
     dateOrder: order,
     headerLine: line === undefined ? undefined : Number(line),
     profile,
+    forced,
   };
+}
+
+/** A profile that a user wrote, as YAML. */
+async function readOwnProfile(command: string, path: string): Promise<Profile> {
+  const text = await attempt(`read "${path}"`, () => Deno.readTextFile(path));
+  const name = path.split(/[\\/]/).pop()!.replace(/\.ya?ml$/i, "");
+  try {
+    return ownProfile(parseYaml({ path, text }), name);
+  } catch (cause) {
+    if (!(cause instanceof ProfileError)) throw cause;
+    throw new UsageError(
+      `Cannot ${command} with --format="${path}": ${cause.message}`,
+      "docs/formats.md describes a profile of your own",
+      { cause },
+    );
+  }
 }
 
 /** Files as they were found. */
@@ -89,6 +121,8 @@ export type FoundFiles = {
   readonly isSettled: boolean;
   /** Formats of which no sample was ever at hand. */
   readonly unverified: readonly string[];
+  /** What of the files is not read, in a line each. */
+  readonly notes: readonly string[];
   /** Differs wherever files are read otherwise; absent: all are plain CSV. */
   readonly said?: string;
 };
@@ -98,16 +132,37 @@ export type FoundFiles = {
  *
  * @throws {ReadError} for the first that cannot be read: what it is, and what to do
  */
-export function findFiles(named: readonly string[], options: FormatOptions): FoundFiles {
-  const paths = named.flatMap((path) => path.endsWith(".jsonl") ? [path] : meterFiles.expand(path));
+export async function findFiles(
+  named: readonly string[],
+  options: FormatOptions,
+): Promise<FoundFiles> {
+  const paths: string[] = [];
   const found = new Map<string, Found | null>();
   const decided: Decided[] = [];
-  for (const path of paths) {
-    if (path.endsWith(".jsonl")) continue;
-    const head = readHead(meterFiles, path);
-    const one = findFile(path, head, options);
-    found.set(path, one);
-    decided.push(one?.decided ?? plainDecided(head, options.columns));
+  const notes: string[] = [];
+  for (const name of named) {
+    const packed = name.endsWith(".jsonl") ? [name] : await meterFiles.expand(name);
+    const errors: ReadError[] = [];
+    for (const path of packed) {
+      if (!path.endsWith(".jsonl")) {
+        const head = readHead(meterFiles, path);
+        try {
+          const one = await findFile(path, head, options);
+          found.set(path, one);
+          decided.push(
+            packedDecided(path, one?.decided ?? plainDecided(head, options.columns)),
+          );
+        } catch (error) {
+          // One of a workbook's sheets has the readings, others are for people.
+          if (!(error instanceof ReadError) || !meterFiles.isSheet(path)) throw error;
+          errors.push(error);
+          continue;
+        }
+      }
+      paths.push(path);
+    }
+    if (errors.length > 0 && errors.length === packed.length) throw errors[0];
+    notes.push(...errors.map(({ message }) => `note: passed over: ${message}`));
   }
   const all = [...found.values()].filter((one) => one !== null);
   const zones = new Set(all.flatMap(({ timezone }) => timezone ?? []));
@@ -125,6 +180,7 @@ export function findFiles(named: readonly string[], options: FormatOptions): Fou
     isSettled: all.length === found.size && all.every(({ format }) => SETTLED.has(format)),
     said: all.length === 0 ? undefined : JSON.stringify([...found.values()]),
     unverified: [...new Set(all.flatMap((one) => one.isUnverified ? [one.format] : []))],
+    notes,
   };
 }
 
@@ -132,17 +188,53 @@ export function findFiles(named: readonly string[], options: FormatOptions): Fou
 const SETTLED: ReadonlySet<string> = new Set(["nem12", "nem13"]);
 
 /** What a file is; null: plain CSV. */
-function findFile(path: string, head: FileHead, options: FormatOptions): Found | null {
-  const { columns, meterId, decimal, dateOrder, headerLine, profile } = options;
-  const isAsked = [columns.channel, meterId, decimal, dateOrder, headerLine, profile]
+async function findFile(
+  path: string,
+  head: FileHead,
+  options: FormatOptions,
+): Promise<Found | null> {
+  const { columns, meterId, decimal, dateOrder, headerLine, profile, forced } = options;
+  const stages = meterFiles.stagesOf(path);
+  const isAsked = [columns.channel, meterId, decimal, dateOrder, headerLine, profile, forced]
     .some((one) => one !== undefined);
-  const unread = unreadError(path, head, columns);
-  if (unread === null && !isAsked) return null;
-  const name = path.split(/[\\/]/).pop()!.replace(/(\.(csv|txt|tsv|xml|xlsx|zip|gz))+$/i, "");
-  const found = findFormat({ bytes: head.head, isWhole: head.isWhole, file: path, name }, options);
+  const unread = stages.length > 0 ? null : unreadError(path, head, columns);
+  if (unread === null && !isAsked && stages.length === 0) return null;
+  const { findFormat } = await import("../formats/found.ts");
+  const found = findFormat({
+    bytes: head.head,
+    isWhole: head.isWhole,
+    file: path,
+    name: nameOf(path),
+    stages,
+  }, options);
   if (found !== null) return found;
-  if (unread === null) return null;
-  throw unread;
+  if (unread !== null) throw unread;
+  const text = headThrough(stages.map((make) => make()), head.head, head.isWhole);
+  const inside = unreadError(path, { head: text, isWhole: head.isWhole }, columns);
+  if (inside !== null && profile === undefined && forced === undefined) throw inside;
+  const format = profile?.name ?? forced;
+  throw new ReadError(
+    `Cannot read "${path}"${format === undefined ? "" : ` as ${format}`}: no line of it names ` +
+      "the columns that are looked for",
+    format === undefined
+      ? "--meter-column, --time-column and --value-column NAME say which they are"
+      : "gridwatch formats FILE says what it is taken for without --format",
+  );
+}
+
+/** What is decided of a file, with what it is packed in. */
+function packedDecided(path: string, decided: Decided): Decided {
+  const packing = meterFiles.packingOf(path);
+  const { value, evidence } = decided.format;
+  return packing === null
+    ? decided
+    : { ...decided, format: decide(value, `${packing}; ${evidence}`) };
+}
+
+/** What a file of one meter is called by: without folder and endings; of a sheet its workbook. */
+function nameOf(path: string): string {
+  const file = meterFiles.isSheet(path) ? path.replace(/\/[^/]*$/, "") : path;
+  return file.split(/[\\/]/).pop()!.replace(/(\.(csv|txt|tsv|xml|xlsx|parquet|zip|gz))+$/i, "");
 }
 
 /** Of several files what was decided of each, where they differ. */
@@ -156,11 +248,12 @@ function mergeDecided(all: readonly Decided[]): Decided {
   return Object.fromEntries(entries) as Decided;
 }
 
-/** What is said, before anything else, of formats that were never tried on a real file. */
-export function unverifiedLines({ unverified }: FoundFiles): string[] {
-  return unverified.map((name) =>
+/** What is said, before anything else, of files as they were found. */
+export function foundLines({ unverified, notes }: FoundFiles): string[] {
+  const untried = unverified.map((name) =>
     `warning: format ${name} is unverified: no real sample of it was at hand`
   );
+  return [...untried, ...notes];
 }
 
 /**

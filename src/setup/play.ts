@@ -17,9 +17,9 @@ import { LiveTracker } from "./live.ts";
 import {
   findFiles,
   FORMAT_OPTIONS,
+  foundLines,
   judgedAs,
   readFormatOptions,
-  unverifiedLines,
 } from "./meter_files.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
@@ -79,7 +79,7 @@ export async function readPlayOptions(
       time: values["time-column"],
       value: values["value-column"],
     },
-    format: readFormatOptions(command, values),
+    format: await readFormatOptions(command, values),
     nowMs: values.now === undefined ? null : readNow(command, values.now),
     isSilent: values.quiet,
   };
@@ -137,11 +137,11 @@ export async function openEmbedded(
  *
  * @throws {ReadError} for the first that cannot be read: what it is, and what to do
  */
-export function withFoundFiles<Play extends Omit<PlayOptions, "signal" | "live">>(
+export async function withFoundFiles<Play extends Omit<PlayOptions, "signal" | "live">>(
   play: Play,
-): Play {
-  const found = findFiles(play.paths, play.format ?? { columns: play.columns });
-  if (!play.isSilent) unverifiedLines(found).forEach(say);
+): Promise<Play> {
+  const found = await findFiles(play.paths, play.format ?? { columns: play.columns });
+  if (!play.isSilent) foundLines(found).forEach(say);
   return { ...play, found, config: judgedAs(play.config, found) };
 }
 
@@ -169,7 +169,7 @@ export async function runPipeline(
     );
   }
   await lookAtFiles(play.paths);
-  play = withFoundFiles(play);
+  play = await withFoundFiles(play);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
   const store = await open().catch((error) => {

@@ -68,6 +68,71 @@ for (
   });
 }
 
+/** Of every format at hand, and how many gaps of how many intervals each has. */
+const FORMATS: Readonly<Record<string, readonly [gaps: number, missing: number]>> = {
+  "uci/uci_wide_rebuilt_MT208_MT210_2014-03-16_04-12.txt": [0, 0],
+  "ausgrid/customer12_2011-2012.csv": [0, 0],
+  "greenbutton/cew821_sample.xml": [0, 0],
+  "greenbutton/TestGBDataHourlyNineDaysBinnedDaily.xml": [0, 0],
+  "greenbutton/TestGBDataOneYearDailyBinnedMonthly.xml": [0, 0],
+  "nem12/nem-reader-examples/Example_NEM12_ManyNMIs.zip": [0, 0],
+  "nem12/nem-reader-examples/Example_different_intervals.zip": [0, 0],
+  "nem12/nem-reader-examples/invalid/Example_NEM12_incomplete_interval.csv": [0, 0],
+  "nem12/nem-reader-examples/invalid/Example_NEM12_powercor.csv": [0, 0],
+  "field/05-enedis-two-headers.csv": [0, 0],
+  "field/06-sdge-preamble.csv": [1, 11],
+  "field/16-two-channels.csv": [0, 0],
+  "field/18-wide.csv": [0, 0],
+};
+
+for (const [name, [gaps, missing]] of Object.entries(FORMATS)) {
+  Deno.test({
+    name: `audit and run agree on ${name}`,
+    ignore: !hasField,
+    fn: () =>
+      inDirectory(async (directory) => {
+        const { audit, run } = await bothWaysOf([new URL(name, SHARED).pathname], directory);
+        assert.equal(audit.gaps.join("\n"), run.gaps.join("\n"));
+        assert.deepEqual({ ...audit, gaps: 0 }, { ...run, gaps: 0 });
+        assert.equal(audit.gaps.length, gaps);
+        const counts = audit.gaps.map((gap) => Number(gap.split(" ").pop()));
+        assert.equal(counts.reduce((sum, count) => sum + count, 0), missing);
+      }),
+  });
+}
+
+/** Files with holes in forms that no real file with holes is at hand of. */
+const HOLED: Readonly<Record<string, string>> = {
+  "wide days, numbered": "LCLid,day,hh_0," + Array.from({ length: 47 }, (_, n) => `hh_${n + 1}`) +
+    "\n" +
+    Array.from(
+      { length: 5 },
+      (_, day) =>
+        `M1,2012-10-1${day},` +
+        Array.from({ length: 48 }, (_, n) => day === 2 && n < 7 ? "" : "0.1"),
+    )
+      .join("\n"),
+  "registers in rows": "ESIID,timestamp,kwh,TYPE\n" +
+    Array.from({ length: 96 }, (_, n) => {
+      const time = new Date(Date.UTC(2024, 0, 1) + n * 900_000).toISOString();
+      const other = n % 20 === 7 ? "" : `9,${time},0.2,Surplus\n`;
+      return `${n % 30 === 11 ? "" : `9,${time},0.3,Consumption\n`}${other}`;
+    }).join(""),
+  "local times, labels at their end": "Horodate;Valeur\n" +
+    Array.from({ length: 144 }, (_, n) => {
+      const time = new Date(Date.UTC(2023, 0, 1) + n * 1_800_000).toISOString();
+      return n > 60 && n < 66 ? "" : `${time.slice(0, 19)}+01:00;400\n`;
+    }).join(""),
+};
+
+for (const [name, text] of Object.entries(HOLED)) {
+  Deno.test(`audit and run agree on the holes of ${name}`, async () => {
+    const { audit, run } = await bothWays([text]);
+    assert.deepEqual(audit, run);
+    assert.ok(audit.gaps.length > 0);
+  });
+}
+
 /** A series as a file: steps of an interval, some left out, some off it, some sent again. */
 const arbitrarySeries = fc.record({
   intervalMinutes: fc.constantFrom(5, 15, 30, 60, 1440),

@@ -1,7 +1,7 @@
 /** Files from their text to what the audit answers, by the defaults that users have. */
+import { idOf } from "../../src/audit/audit.ts";
 import { type Audited, auditFiles } from "../../src/audit/audit_files.ts";
-import type { Decided } from "../../src/formats/decided.ts";
-import { denoFiles } from "../../src/adapters/deno/files.ts";
+import { findFiles, judgedAs, meterFiles } from "../../src/setup/meter_files.ts";
 import { readConfig, variableOf } from "../../src/config.ts";
 import { processorOptions } from "../../src/judging.ts";
 import type { Key } from "../../src/settings.ts";
@@ -9,19 +9,6 @@ import { type Played, playFiles } from "../field/play.ts";
 import { inDirectory, writeFiles } from "../replay/fixture.ts";
 
 export const NOW_MS = Date.parse("2026-06-01T00:00:00Z");
-
-const NOTHING = { value: null, evidence: "" };
-const UNDECIDED: Decided = {
-  format: NOTHING,
-  encoding: NOTHING,
-  delimiter: NOTHING,
-  decimal: NOTHING,
-  date_order: NOTHING,
-  label: NOTHING,
-  unit: NOTHING,
-  timezone: NOTHING,
-  channels: NOTHING,
-};
 
 export type Settings = Partial<Record<Key, string>>;
 
@@ -34,12 +21,14 @@ export async function auditPaths(
   const byVariable = new Map(
     Object.entries(settings).map(([key, value]) => [variableOf(key), value]),
   );
-  const config = readConfig(null, (name) => byVariable.get(name));
-  return await auditFiles(paths, {
-    files: denoFiles,
+  const found = await findFiles(paths, { columns: {} });
+  const config = judgedAs(readConfig(null, (name) => byVariable.get(name)), found);
+  return await auditFiles(found.paths, {
+    files: meterFiles,
+    formats: found.formats,
     judging: processorOptions(config, 0, NOW_MS),
     nowMs: NOW_MS,
-    decided: UNDECIDED,
+    decided: found.decided,
     target,
   });
 }
@@ -74,8 +63,10 @@ const sorted = (counts: Readonly<Record<string, number>>) =>
 /** What an audit found of these. */
 export function agreedOfAudit({ answer, sum }: Audited): Agreed {
   return {
-    gaps: sum.series.flatMap(({ meterId, walk }) =>
-      (walk?.gaps ?? []).map(({ fromMs, toMs, count }) => gapText(meterId, fromMs, toMs, count))
+    gaps: sum.series.flatMap((one) =>
+      (one.walk?.gaps ?? []).map(({ fromMs, toMs, count }) =>
+        gapText(idOf(one), fromMs, toMs, count)
+      )
     ).sort(),
     tooLate: 0,
     accepted: answer.accepted,
@@ -113,9 +104,16 @@ export async function bothWaysOf(
   directory: string,
   settings: Settings = {},
 ): Promise<{ readonly audit: Agreed; readonly run: Agreed }> {
-  const played = await playFiles(paths, {
-    settings: { watermark_scope: "meter", ...settings },
+  const found = await findFiles(paths, { columns: {} });
+  const { timezone, "validation.min_timestamp": oldest } = judgedAs(
+    readConfig(null, () => undefined),
+    found,
+  );
+  const said = { timezone, "validation.min_timestamp": oldest };
+  const played = await playFiles(found.paths, {
+    settings: { watermark_scope: "meter", ...said, ...settings },
     temporaryDirectory: `${directory}/spill`,
+    replay: { files: meterFiles, formats: found.formats },
   });
   return {
     audit: agreedOfAudit(await auditPaths(paths, settings)),

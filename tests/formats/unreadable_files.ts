@@ -279,6 +279,8 @@ export const READ_BY_FORMAT: Readonly<Record<string, string>> = {
   "nem13.csv": "nem13",
   "green_button.xml": "green-button",
   "day_of_48.csv": "wide-day",
+  "hh.csv": "wide-day",
+  "day_of_96.csv": "wide-day",
   "uci.txt": "uci",
   "registers.csv": "ausgrid",
   "utf16.csv": "csv",

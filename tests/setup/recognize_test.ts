@@ -100,7 +100,10 @@ Deno.test("findFiles() finds the format of what no plain reader reads, and audit
       if (!Object.hasOwn(READ_BY_FORMAT, name)) continue;
       const path = `${folder}/${name}`;
       await writeFile(path, content);
-      assert.equal(findFiles([path], { columns: {} }).decided.format.value, READ_BY_FORMAT[name]);
+      assert.equal(
+        (await findFiles([path], { columns: {} })).decided.format.value,
+        READ_BY_FORMAT[name],
+      );
       const { stdout, stderr } = await gridwatch("audit", path, "--json");
       // Some of them are beginnings alone, without a reading.
       assert.ok(JSON.parse(stdout || "{}").rows >= 0, `${name}: ${stderr}`);
