@@ -20,6 +20,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "play meter files through the pipeline into the embedded store",
     load: async () => (await import("./src/commands/run.ts")).run,
   },
+  audit: {
+    about: "say whether meter files are any good, before any server",
+    load: async () => (await import("./src/commands/audit.ts")).audit,
+  },
+  formats: {
+    about: "list the formats of meter files that are read, or say what a file is",
+    load: async () => (await import("./src/commands/formats.ts")).formats,
+  },
   replay: {
     about: "play meter files with gaps, delays and duplicates put in",
     load: async () => (await import("./src/commands/replay.ts")).replay,

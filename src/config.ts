@@ -76,19 +76,32 @@ function environmentNames(): string[] {
   }
 }
 
+/** A file of YAML, checked. */
+function documentOf({ path, text }: { path: string; text: string }, lineCounter: LineCounter) {
+  const document = parseDocument(text, { lineCounter, prettyErrors: true });
+  const fault = document.errors[0];
+  if (fault === undefined) return document;
+  // Its other lines show the text there, which may be a secret.
+  const reason = fault.message.split("\n")[0].replace(/:$/, "");
+  throw new ConfigError(`Cannot read ${path}: ${reason}`);
+}
+
+/**
+ * What a file of YAML says, whatever it is about.
+ *
+ * @throws {ConfigError} where it is none
+ */
+export function parseYaml(file: { readonly path: string; readonly text: string }): unknown {
+  return documentOf(file, new LineCounter()).toJS();
+}
+
 function readYaml(
   { path, text }: { path: string; text: string },
   values: Map<string, unknown>,
   meters: Map<string, number>,
 ): void {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  const fault = document.errors[0];
-  if (fault !== undefined) {
-    // Its other lines show the text there, which may be a secret.
-    const reason = fault.message.split("\n")[0].replace(/:$/, "");
-    throw new ConfigError(`Cannot read ${path}: ${reason}`);
-  }
+  const document = documentOf({ path, text }, lines);
   const root: unknown = document.toJS() ?? {};
   if (typeof root !== "object" || root === null || Array.isArray(root)) {
     throw new ConfigError(`Cannot read ${path}: must be a mapping of settings`);

@@ -130,12 +130,7 @@ function unread(
 
 /** Bytes as characters of the same number, which regular expressions can look at. */
 export function latin1Of(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    // A spread would make an object of each byte on the way.
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]);
-  }
-  return text;
+  return new TextDecoder("utf-16le", { ignoreBOM: true }).decode(new Uint16Array(bytes));
 }
 
 /** A workbook is a zip archive of XML, and so is a document. */

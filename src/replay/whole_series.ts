@@ -71,10 +71,14 @@ export function learnWhole(
   const plans = new Map<number, SeriesPlan>();
   const skipped = Map.groupBy(hours.skipped, ({ series }) => series);
   for (let series = 0; series < table.count; series++) {
-    const { times, inOrder } = loggedTimes(log, series);
+    const { times: asCame, isSorted } = loggedTimes(log, series);
+    const times = isSorted ? asCame : asCame.toSorted();
     const usableMs = distinctTimes(times, false);
     if (usableMs.length === 0) continue;
-    noteOddities(series, { times, inOrder, usableMs }, { findings, zone: options.zone });
+    noteOddities(series, { times, inOrder: isSorted ? null : asCame, usableMs }, {
+      findings,
+      zone: options.zone,
+    });
     const pieces = intervalsOf(series, { times, usableMs, table, findings }, options);
     if (pieces.length === 0) continue;
     const fixed = fixedMs(table, series, options) !== 0;

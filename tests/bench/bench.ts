@@ -1,7 +1,8 @@
 /**
- * `deno task bench [core|embedded|kafka|compression|partitions|sink|dashboards|sizes]`: speed and
- * memory, with the figures printed. Quote CPU seconds and ratios of one run: wall times on a shared machine wander.
+ * `deno task bench` with the names of benches, all without: speed and memory, with the figures printed.
+ * Quote CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
+import { benchAudit } from "./audit_bench.ts";
 import { benchCore } from "./core_bench.ts";
 import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
@@ -12,6 +13,7 @@ import { benchSizes } from "./size_bench.ts";
 
 const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
+  audit: benchAudit,
   embedded: benchEmbedded,
   kafka: benchKafka,
   compression: benchCompression,
