@@ -1,3 +1,4 @@
+import { DOMESTIC_MAX_KW } from "./core/rules/capacity.ts";
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { RULES } from "./core/rules/rules.ts";
@@ -34,6 +35,8 @@ export function processorOptions(
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
     rules: RULES,
+    slotRules: [],
+    maxKw: DOMESTIC_MAX_KW,
     negative: config["validation.negative"],
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],

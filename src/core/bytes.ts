@@ -27,6 +27,12 @@ export class ByteWriter {
     this.length += 1;
   }
 
+  u16(value: number): void {
+    this.#reserve(2);
+    this.#view.setUint16(this.length, value, true);
+    this.length += 2;
+  }
+
   i32(value: number): void {
     this.#reserve(4);
     this.#view.setInt32(this.length, value, true);
@@ -89,6 +95,10 @@ export class ByteReader {
 
   u8(): number {
     return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
   }
 
   i32(): number {

@@ -1,9 +1,8 @@
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 import { METER_SECTION_VERSION, readMeter, writeMeter } from "./meter_section.ts";
-import type { MeterTable } from "./meters.ts";
 import type { Processor } from "./processor.ts";
-import type { Rule } from "./rules/rule.ts";
+import type { SlotFollower } from "./rules/slot_follower.ts";
 import type { TaskAccount, TaskState } from "./task_state.ts";
 
 /**
@@ -28,6 +27,9 @@ export const CODEC_VERSION = 2;
 type Section = { readonly name: string; readonly version: number };
 
 const TASK: Section = { name: "task", version: 3 };
+const SLOTS: Section = { name: "slots", version: 1 };
+/** That of the numbers which a slot rule keeps. */
+const NUMBERS_VERSION = 1;
 const METER: Section = { name: "meter", version: METER_SECTION_VERSION };
 
 /** Packs the partition's own state, with the watermark that its processor stands at. */
@@ -103,7 +105,7 @@ export function encodeChanges(processor: Processor): Uint8Array {
     writer.text(id);
     writer.u32(0);
   }
-  for (const i of changed) writeState(writer, processor, i);
+  for (const i of changed) writeState(writer, processor, i, { isWhole: false });
   return writer.bytes();
 }
 
@@ -113,7 +115,7 @@ export function* encodeAll(processor: Processor, partBytesMax: number): Generato
   let writer = newPayload(processor, 4096);
   const emptyLength = writer.length;
   for (const i of meters.indexes()) {
-    writeState(writer, processor, i);
+    writeState(writer, processor, i, { isWhole: true });
     if (writer.length < partBytesMax) continue;
     yield writer.bytes();
     writer = newPayload(processor, partBytesMax + 4096);
@@ -126,7 +128,8 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
   if (payload.length === 0) return;
   const reader = new ByteReader(payload);
   const { sections, isBare } = readSections(reader, METER);
-  const memories = sections.slice(1).map((section) => memoryOf(section, rules));
+  const reads = sections.slice(1).map((section) => readerOf(section, { meters, rules }));
+  const isFollowed = sections.some(({ name }) => name === SLOTS.name);
   while (!reader.atEnd) {
     const id = reader.text();
     const end = reader.openPart();
@@ -134,10 +137,12 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
     if (known >= 0) meters.remove(known);
     if (reader.isAt(end)) continue;
     const i = meters.add(id);
+    if (known < 0) meters.follower?.begin(i); // else what is written adds to its days
     const ownEnd = isBare ? end : reader.openPart();
     readMeter(reader, meters, i, sections[0].version);
     reader.closePart(ownEnd, `the state of "${id}"`);
-    for (const memory of memories) readMemory(reader, meters, i, memory);
+    for (const read of reads) read(reader, i);
+    if (!isFollowed) meters.follower?.join(meters, i);
     reader.closePart(end, `the state of "${id}"`);
   }
 }
@@ -151,13 +156,20 @@ export function finishRestore(processor: Processor): void {
 }
 
 /** A payload that names its sections: the meter's own, and those of the rules that remember. */
-function newPayload({ rules }: Processor, capacity: number): ByteWriter {
+function newPayload({ rules, meters }: Processor, capacity: number): ByteWriter {
   const writer = new ByteWriter(capacity);
   const memories = rules.flatMap(({ name, memory }) =>
     memory === undefined ? [] : { name, version: memory.version }
   );
-  writeSections(writer, [METER, ...memories]);
+  const followed = meters.follower === null ? [] : [SLOTS, ...numbersOf(meters.follower)];
+  writeSections(writer, [METER, ...memories, ...followed]);
   return writer;
+}
+
+function numbersOf({ rules }: SlotFollower): Section[] {
+  return rules.flatMap(({ name, numbers }) =>
+    numbers === 0 ? [] : { name, version: NUMBERS_VERSION }
+  );
 }
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
@@ -203,17 +215,46 @@ function unknownSection({ name, version }: Section): CodecError {
   );
 }
 
-/** The memory that a section holds, and the place of its rule among the rules. */
-function memoryOf(section: Section, rules: readonly Rule[]) {
-  const r = rules.findIndex(({ name }) => name === section.name);
+/** Reads a section of one meter. */
+type SectionReader = (reader: ByteReader, i: number) => void;
+
+/** What reads a section: the slots that are followed, what a rule keeps of them, or its memory. */
+function readerOf(
+  section: Section,
+  { meters, rules }: Pick<Processor, "meters" | "rules">,
+): SectionReader {
+  const { name, version } = section;
+  const { follower } = meters;
+  const slotRule = follower?.rules.find((rule) => rule.name === name);
+  const r = rules.findIndex((rule) => rule.name === name);
   const memory = rules[r]?.memory;
-  if (memory === undefined) throw unknownSection(section);
-  checkVersion(section, memory.version);
-  return { r, memory, section };
+  let read: SectionReader | null = null;
+  if (follower !== null && name === SLOTS.name) {
+    checkVersion(section, SLOTS.version);
+    read = (reader, i) => follower.read(reader, i, meters.intervalMs[i]);
+  } else if (follower !== null && slotRule !== undefined) {
+    checkVersion(section, NUMBERS_VERSION);
+    read = (reader, i) => follower.readNumbers(reader, i, slotRule);
+  } else if (memory !== undefined) {
+    checkVersion(section, memory.version);
+    read = (reader, i) => void meters.remember(i, r, memory.read(reader, version));
+  }
+  if (read === null) throw unknownSection(section);
+  return (reader, i) => {
+    const end = reader.openPart();
+    if (reader.isAt(end)) return; // nothing yet
+    read(reader, i);
+    reader.closePart(end, `what ${name} remembers of "${meters.idOf(i)}"`);
+  };
 }
 
-/** A meter as a record of a payload: its id, and its sections. */
-function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number): void {
+/** A meter as a record of a payload: its id, and its sections; whole, or what is new of its days. */
+function writeState(
+  writer: ByteWriter,
+  { meters, rules }: Processor,
+  i: number,
+  { isWhole }: { readonly isWhole: boolean },
+): void {
   writer.text(meters.idOf(i));
   const state = writer.openPart();
   const own = writer.openPart();
@@ -227,18 +268,24 @@ function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number)
     if (remembered !== undefined) memory.write(writer, remembered);
     writer.closePart(part);
   }
+  if (meters.follower !== null) writeFollowed(writer, meters.follower, i, { isWhole });
   writer.closePart(state);
 }
 
-/** Reads what a rule remembers of a meter; no bytes: nothing yet. */
-function readMemory(
-  reader: ByteReader,
-  meters: MeterTable,
+/** How far the slots of a meter are followed, and what each rule keeps of it. */
+function writeFollowed(
+  writer: ByteWriter,
+  follower: SlotFollower,
   i: number,
-  { r, memory, section }: ReturnType<typeof memoryOf>,
+  { isWhole }: { readonly isWhole: boolean },
 ): void {
-  const end = reader.openPart();
-  if (reader.isAt(end)) return;
-  meters.remember(i, r, memory.read(reader, section.version));
-  reader.closePart(end, `what ${section.name} remembers of "${meters.idOf(i)}"`);
+  const part = writer.openPart();
+  follower.write(writer, i, { isWhole });
+  writer.closePart(part);
+  for (const rule of follower.rules) {
+    if (rule.numbers === 0) continue;
+    const numbers = writer.openPart();
+    follower.writeNumbers(writer, i, rule);
+    writer.closePart(numbers);
+  }
 }

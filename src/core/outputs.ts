@@ -1,3 +1,5 @@
+import type { Finding, Severity } from "./rules/slot_rule.ts";
+
 /**
  * What the processor says. Times are epoch milliseconds here; the adapters write them as ISO 8601
  * (JSON) or timestamptz (SQL). `offset` is the raw record that caused the output.
@@ -89,6 +91,14 @@ export type Metric = {
   readonly tags: Readonly<Record<string, string>>;
 };
 
+/** What a rule of validation has found; one more of the same rule, meter and start: it has grown. */
+export type ValidationFinding = Finding & {
+  readonly offset: number;
+  readonly meterId: string;
+  readonly rule: string;
+  readonly severity: Severity;
+};
+
 /** Everything said since the last commit, each kind in the order of its cause. */
 export type Outputs = {
   readonly validated: ValidatedReading[];
@@ -96,9 +106,10 @@ export type Outputs = {
   readonly late: LateEvent[];
   readonly rejected: RejectedReading[];
   readonly metrics: Metric[];
+  readonly findings: ValidationFinding[];
 };
 
 /** An empty set of outputs. */
 export function emptyOutputs(): Outputs {
-  return { validated: [], gaps: [], late: [], rejected: [], metrics: [] };
+  return { validated: [], gaps: [], late: [], rejected: [], metrics: [], findings: [] };
 }

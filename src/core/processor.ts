@@ -21,6 +21,7 @@ import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.
 import type { Rule } from "./rules/rule.ts";
 import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
 import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
+import { SlotFollower } from "./rules/slot_follower.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
 import { isUndisturbed, takeNext } from "./take.ts";
@@ -73,6 +74,9 @@ export class Processor {
     this.rules = rulesOf(options);
     this.state = state;
     this.meters = new MeterTable((intervalMs) => ringLength(intervalMs, options));
+    if (options.slotRules.length > 0) {
+      this.meters.follower = new SlotFollower(options.slotRules, options.maxKw);
+    }
     this.meters.nextSerial = state.nextSerial;
     this.#byMeter = options.watermarkScope === "meter";
     this.#ledgerBefore = { ...state.ledger };
@@ -209,7 +213,7 @@ export class Processor {
     if (isNext && isUndisturbed(meters, known, reading)) {
       takeNext(step, known, reading.consumptionKwh);
       this.#accept(known, reading, delayMs, null);
-      judgeMeter(step, known, silenceWatermarkMs(this, known));
+      this.#judge(known);
     } else {
       const taking = takeReading(step, known, reading, watermarkMs);
       this.#settle(known, reading, taking, { delayMs, beforeMs });
@@ -227,7 +231,7 @@ export class Processor {
     }
     const i = beginMeter(this.#step, id, reading);
     this.#accept(i, reading, delayMs, null);
-    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
+    this.#judge(i);
     if (!this.#byMeter) this.#judgeDue();
   }
 
@@ -259,13 +263,13 @@ export class Processor {
       this.#duplicate(i, taking);
     } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
     else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
-    const watermarkMs = silenceWatermarkMs(this, i);
     // A repeat, too, may say the interval, and so lay out the slots of its meter.
-    if (isTaken || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
+    if (isTaken || reading.saidIntervalMs !== 0) this.#judge(i);
     if (disposition === "forgotten") return;
+    const watermarkMs = silenceWatermarkMs(this, i);
     if (followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
       meters.setClocks(i, clocks);
-      judgeMeter(step, i, watermarkMs);
+      this.#judge(i);
     }
   }
 
@@ -322,6 +326,7 @@ export class Processor {
       const step = this.#step;
       for (const i of bySerial(this.meters, [...this.meters.indexes()])) {
         announceOpenGap(step, i, silenceWatermarkMs(this, i));
+        this.meters.follower?.sayAll(step, i);
       }
     }
   }
@@ -356,9 +361,13 @@ export class Processor {
     const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
     const clockMs = maxMs - options.outOfOrdernessMs;
     if (!meters.timers.mayBeDue(clockMs)) return;
-    for (const i of takeDue(meters, clockMs, this.#due)) {
-      judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
-    }
+    for (const i of takeDue(meters, clockMs, this.#due)) this.#judge(i);
+  }
+
+  /** Judges what a meter's watermarks have passed: its values, then its silence. */
+  #judge(i: number): void {
+    this.meters.follower?.passDue(this.#step, i, latenessWatermarkMs(this, i));
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
   }
 
   #kept(): Kept {

@@ -34,6 +34,8 @@ export const DEFAULTS: ProcessorOptions = {
   maxKwh: 100_000,
   maxFutureMs: HOUR_MS,
   rules: RULES,
+  slotRules: [],
+  maxKw: 48,
   negative: "reject",
   nowMs: null,
   rejectedRawBytesMax: 1024,

@@ -81,6 +81,7 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       consumptionKwh: numberOrNull(row.consumption_kwh),
       atMs: ms(row.time),
     })),
+    findings: [],
     metrics: (await select("metrics", "source_offset, metric_type, value")).map((row) => ({
       offset: Number(row.source_offset),
       metricType: String(row.metric_type),

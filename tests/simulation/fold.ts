@@ -11,7 +11,15 @@ const encoder = new TextEncoder();
 
 /** The core's options for one partition, from what the oracle is told. */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
-  return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
+  return {
+    ...options,
+    partition,
+    zone: UTC_ZONE,
+    rules: RULES,
+    slotRules: [],
+    maxKw: 48,
+    rejectedRawBytesMax: 1024,
+  };
 }
 
 /** A record of a raw log; without a time of its own, and live, unless that is given. */

@@ -3,10 +3,31 @@ import type { ProcessorOptions } from "../options.ts";
 import type { ValidatedReading } from "../outputs.ts";
 import { negative } from "./negative.ts";
 import type { Placing, Rule, RuleMemory } from "./rule.ts";
+import { highDay } from "./high_day.ts";
+import { lowDay } from "./low_day.ts";
+import { repeatedDay } from "./repeated_day.ts";
+import type { SlotRule } from "./slot_rule.ts";
+import { spike } from "./spike.ts";
+import { straightLine } from "./straight_line.ts";
+import { stuck } from "./stuck.ts";
+import { unitScale } from "./unit_scale.ts";
+import { zeroRun } from "./zero_run.ts";
 import { timeShift } from "./time_shift.ts";
 
 /** The rules that Gridwatch brings, in the order in which a reading carries their flags. */
 export const RULES: readonly Rule[] = [negative, timeShift];
+
+/** The rules that follow slots, in the order in which they judge. */
+export const SLOT_RULES: readonly SlotRule[] = [
+  spike,
+  highDay,
+  lowDay,
+  unitScale,
+  zeroRun,
+  stuck,
+  straightLine,
+  repeatedDay,
+];
 
 /** The flags of a reading that fails no rule. */
 export const NO_FLAGS: readonly string[] = Object.freeze([]);

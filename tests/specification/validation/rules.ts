@@ -132,7 +132,7 @@ export function judgeSeries(slots: Slots, options: RuleOptions = DOMESTIC): Vali
       readings++;
       sum += mwh;
       if (mwh === 0) zeros++;
-      highest = Math.max(highest, Math.min(mwh, limit ?? mwh));
+      highest = Math.max(highest, Math.floor(Math.min(mwh, limit ?? mwh) + 0.5));
     }
     const isComplete = readings === perDay;
     const sums = before.map((day) => day.sum).filter((sum) => sum !== null);
@@ -150,7 +150,13 @@ export function judgeSeries(slots: Slots, options: RuleOptions = DOMESTIC): Vali
     if (!isScaledUp && !isScaledDown) scaledFrom = endRun("UNIT_SCALE", scaledFrom, from);
     else if (scaledFrom < 0) scaledFrom = from;
     // CHOICE: a low day counts as its limit, too: else 9 high days of the 81 London meters are 10.
-    const counted = isHigh ? 5 * total / count : isLow ? total / count / 5 : sum;
+    // CHOICE: of a scaled day that is neither, as the limit of that.
+    let counted = sum;
+    if (isHigh) counted = 5 * total / count;
+    else if (isLow) counted = total / count / 5;
+    else if (isScaledUp) counted = 100 * total / count;
+    else if (isScaledDown) counted = total / count / 100;
+    counted = Math.floor(counted + 0.5);
     const complete = isComplete ? valid.slice(from, to).map((x) => x ?? 0) : null;
     days.set(day, { readings, zeros, highest, sum: isComplete ? counted : null, complete });
   }

@@ -1,0 +1,46 @@
+import { mwhOfPower } from "./energy.ts";
+import type { JudgedSlot, SlotRule } from "./slot_rule.ts";
+
+/** Days with readings among the 28 before, without which nothing is unusual. */
+const DAYS_MIN = 7;
+/** Its numbers: where the episode begins, and the highest reading in it. */
+const FROM_MS = 0;
+const HIGHEST = 1;
+
+/**
+ * `SPIKE`: x > 1.5 · max(M₂₈, 1 kW·s) and x > 3 × each valid neighbour, or x > 2 · max(M₂₈, 3 kW·s),
+ * with M₂₈ the highest reading of the 28 days before and s the interval. Tuned on a hundred London
+ * meter-years.
+ */
+export const spike: SlotRule = {
+  name: "SPIKE",
+  severity: "warn",
+  numbers: 2,
+  slot(slot, kept, say) {
+    const { atMs, intervalMs, mwh } = slot;
+    const limit = limitOf(slot);
+    if (!(mwh > limit)) {
+      kept.set(FROM_MS, 0);
+      return mwh;
+    }
+    if (kept.get(FROM_MS) === 0) {
+      kept.set(FROM_MS, atMs);
+      kept.set(HIGHEST, 0);
+    }
+    const fromMs = kept.get(FROM_MS);
+    kept.set(HIGHEST, Math.max(kept.get(HIGHEST), mwh));
+    const slots = Math.round((atMs - fromMs) / intervalMs) + 1;
+    const toMs = atMs + intervalMs;
+    say({ fromMs, toMs, slots, value: kept.get(HIGHEST), limit, detail: "" });
+    return limit;
+  },
+};
+
+/** What the slot must not exceed; Infinity: there is nothing to hold it against. */
+function limitOf({ mwh, intervalMs, beforeMwh, afterMwh, ...history }: JudgedSlot): number {
+  if (history.historyDays < DAYS_MIN) return Infinity;
+  const low = 1.5 * Math.max(history.highestMwh, mwhOfPower(1, intervalMs));
+  const towers = !(mwh <= 3 * beforeMwh) && !(mwh <= 3 * afterMwh); // NaN is no neighbour
+  if (mwh > low && towers) return low;
+  return 2 * Math.max(history.highestMwh, mwhOfPower(3, intervalMs));
+}
