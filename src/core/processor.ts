@@ -1,3 +1,4 @@
+import { accept } from "./accept.ts";
 import {
   type Arrival,
   findArrival,
@@ -16,11 +17,11 @@ import type { Ledger } from "./ledger.ts";
 import { beginMeter, isFree, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
-import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
+import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
 import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
-import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
+import { rulesOf } from "./rules/rules.ts";
 import { SlotFollower } from "./rules/slot_follower.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
@@ -212,7 +213,7 @@ export class Processor {
     }
     if (isNext && isUndisturbed(meters, known, reading)) {
       takeNext(step, known, reading.consumptionKwh);
-      this.#accept(known, reading, delayMs, null);
+      accept(this, step, known, { reading, delayMs, revisesKwh: null });
       this.#judge(known);
     } else {
       const taking = takeReading(step, known, reading, watermarkMs);
@@ -230,7 +231,7 @@ export class Processor {
       return this.#reject("TOO_MANY_METERS", -1);
     }
     const i = beginMeter(this.#step, id, reading);
-    this.#accept(i, reading, delayMs, null);
+    accept(this, this.#step, i, { reading, delayMs, revisesKwh: null });
     this.#judge(i);
     if (!this.#byMeter) this.#judgeDue();
   }
@@ -262,7 +263,10 @@ export class Processor {
       holderKwh = taking.heldKwh;
       this.#duplicate(i, taking);
     } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
-    else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
+    else {
+      const revisesKwh = disposition === "revised" ? taking.heldKwh : null;
+      accept(this, step, i, { reading, delayMs, revisesKwh });
+    }
     // A repeat, too, may say the interval, and so lay out the slots of its meter.
     if (isTaken || reading.saidIntervalMs !== 0) this.#judge(i);
     if (disposition === "forgotten") return;
@@ -271,34 +275,6 @@ export class Processor {
       meters.setClocks(i, clocks);
       this.#judge(i);
     }
-  }
-
-  #accept(
-    i: number,
-    { timestampMs, consumptionKwh }: Reading,
-    delayMs: number,
-    revisesKwh: number | null,
-  ): void {
-    const { state } = this;
-    const step = this.#step;
-    if (delayMs === 0) state.ledger.ok++;
-    else state.ledger.late++;
-    const accepted: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
-      offset: step.offset,
-      meterId: this.meters.idOf(i),
-      timestampMs,
-      consumptionKwh,
-      status: delayMs === 0 ? "OK" : "LATE",
-      flags: NO_FLAGS,
-      delayMs,
-    };
-    accepted.flags = flagReading(this, i, accepted, step.placing);
-    if (revisesKwh !== null) {
-      accepted.flags = [...accepted.flags, "REVISES"];
-      accepted.revisesKwh = revisesKwh;
-    }
-    step.outputs.validated.push(accepted);
-    if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
   }
 
   /** Behind the allowed lateness, or its slot is older than what is remembered. */

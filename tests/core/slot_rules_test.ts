@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { applyChanges, encodeAll, encodeChanges, finishRestore } from "../../src/core/codec.ts";
 import { Processor } from "../../src/core/processor.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
-import { SLOT_RULES } from "../../src/core/rules/rules.ts";
+import { RULES, SLOT_RULES } from "../../src/core/rules/rules.ts";
 import { judgeSeries, type Slots, toMwh } from "../specification/validation/rules.ts";
 import { DEFAULTS } from "./harness.ts";
 
@@ -14,6 +14,7 @@ const OPTIONS: ProcessorOptions = {
   ...DEFAULTS,
   watermarkScope: "meter",
   expectedIntervalMs: SLOT_MS,
+  rules: RULES,
   slotRules: SLOT_RULES,
 };
 const encoder = new TextEncoder();
@@ -71,7 +72,7 @@ function findingsOf(
 function specified(kwh: readonly (number | null)[]): Found[] {
   const mwh = kwh.map((value) => value === null ? null : toMwh(value));
   const slots: Slots = { startMs: START_MS, intervalMs: SLOT_MS, mwh };
-  return judgeSeries(slots).filter(({ rule }) => rule !== "CAPACITY")
+  return judgeSeries(slots)
     .map(({ rule, fromMs, slots }) => `${rule} ${(fromMs - START_MS) / SLOT_MS} ${slots}`).sort();
 }
 

@@ -1,12 +1,24 @@
-import { mwhOfPower } from "./energy.ts";
+import { mwhOf, mwhOfPower } from "./energy.ts";
+import type { Rule } from "./rule.ts";
 
 /** 2²⁴ − 1 Wh: what a register of 24 bits says when it has no value. */
 const SENTINEL_MWH = 16_777_215_000;
 
-/** The most that a household's connection carries, and that its panels feed in, kW. */
+/** The most that a household's connection carries, kW. */
 export const DOMESTIC_MAX_KW = 48;
 
 /** Whether an energy is more than a connection of `maxKw` carries in an interval, or a sentinel. */
 export function isBeyondCapacity(mwh: number, intervalMs: number, maxKw: number): boolean {
-  return mwh >= SENTINEL_MWH || Math.abs(mwh) > mwhOfPower(maxKw, intervalMs);
+  return mwh >= SENTINEL_MWH || mwh > mwhOfPower(maxKw, intervalMs);
 }
+
+/**
+ * `CAPACITY`: x > `max_kw` · s, with s the interval, or the sentinel of a register of 24 bits (as
+ * long as the interval is learned, that alone).
+ */
+export const capacity: Rule = {
+  name: "CAPACITY",
+  severity: "error",
+  fails: ({ consumptionKwh }, { intervalMs }, { maxKw }) =>
+    isBeyondCapacity(mwhOf(consumptionKwh), intervalMs === 0 ? Infinity : intervalMs, maxKw),
+};

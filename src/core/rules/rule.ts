@@ -1,6 +1,7 @@
 import type { ByteReader, ByteWriter } from "../bytes.ts";
 import type { ProcessorOptions } from "../options.ts";
 import type { ValidatedReading } from "../outputs.ts";
+import type { Severity } from "./slot_rule.ts";
 
 /** How an accepted reading lies on the slots of its series; one of these is filled again and again. */
 export type Placing = {
@@ -21,6 +22,8 @@ export type Placing = {
 export type Rule<Memory = unknown> = {
   /** The flag, and the name of its section in the state: public, never changed. */
   readonly name: string;
+  /** How bad it is; absent: the flag says it all, and it is no finding. */
+  readonly severity?: Severity;
   /** Whether it judges by these options at all; absent: by any. */
   isOn?(options: ProcessorOptions): boolean;
   /**

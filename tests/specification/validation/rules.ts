@@ -76,7 +76,7 @@ export function judgeSeries(slots: Slots, options: RuleOptions = DOMESTIC): Vali
   const valid = slots.mwh.map((mwh, i) => {
     if (mwh === null) return null;
     const isNegative = mwh < 0 && options.direction === "import";
-    const isTooMuch = Math.abs(mwh) > energyOf(options.maxKw) || mwh >= SENTINEL_MWH;
+    const isTooMuch = mwh > energyOf(options.maxKw) || mwh >= SENTINEL_MWH;
     if (isNegative) say("NEGATIVE", i, i + 1);
     else if (isTooMuch) say("CAPACITY", i, i + 1);
     return isNegative || isTooMuch ? null : mwh;
