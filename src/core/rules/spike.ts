@@ -37,10 +37,11 @@ export const spike: SlotRule = {
 };
 
 /** What the slot must not exceed; Infinity: there is nothing to hold it against. */
-function limitOf({ mwh, intervalMs, beforeMwh, afterMwh, ...history }: JudgedSlot): number {
-  if (history.historyDays < DAYS_MIN) return Infinity;
-  const low = 1.5 * Math.max(history.highestMwh, mwhOfPower(1, intervalMs));
-  const towers = !(mwh <= 3 * beforeMwh) && !(mwh <= 3 * afterMwh); // NaN is no neighbour
-  if (mwh > low && towers) return low;
-  return 2 * Math.max(history.highestMwh, mwhOfPower(3, intervalMs));
+function limitOf(slot: JudgedSlot): number {
+  const { mwh, intervalMs, highestMwh } = slot;
+  if (slot.historyDays < DAYS_MIN) return Infinity;
+  const low = 1.5 * Math.max(highestMwh, mwhOfPower(1, intervalMs));
+  // A neighbour that is NaN is none.
+  if (mwh > low && !(mwh <= 3 * slot.beforeMwh) && !(mwh <= 3 * slot.afterMwh)) return low;
+  return 2 * Math.max(highestMwh, mwhOfPower(3, intervalMs));
 }
