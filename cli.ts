@@ -1,4 +1,5 @@
 import { LockedError } from "./src/adapters/deno/directory_lock.ts";
+import { commandAgain } from "./src/console/again.ts";
 import { RunError, UsageError } from "./src/console/errors.ts";
 import { quoteWord } from "./src/console/quote.ts";
 import { print, say } from "./src/console/shell.ts";
@@ -6,7 +7,7 @@ import { VERSION } from "./src/console/version.ts";
 import { ConfigError } from "./src/config.ts";
 import { nearest } from "./src/core/nearest.ts";
 import { LogError } from "./src/engine/log/ports.ts";
-import { type CommandAgain, ReadError } from "./src/formats/read_error.ts";
+import { ReadError } from "./src/formats/read_error.ts";
 
 type Command = (args: string[]) => Promise<number>;
 
@@ -27,6 +28,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "make a believable fleet's readings, with known defects",
     load: async () => (await import("./src/commands/generate.ts")).generate,
   },
+  retire: {
+    about: "say of meters that they have left",
+    load: async () => (await import("./src/commands/retire.ts")).retire,
+  },
   query: {
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,
@@ -38,6 +43,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   backup: {
     about: "copy the embedded store, also while it is written",
     load: async () => (await import("./src/commands/backup.ts")).backup,
+  },
+  compact: {
+    about: "give the disk what the embedded store has free",
+    load: async () => (await import("./src/commands/compact.ts")).compact,
   },
   topics: {
     about: "show or make the topics on Kafka",
@@ -139,8 +148,9 @@ function fail(error: unknown, words: readonly string[] = []): number {
     const hints = "hint" in error && error.hint !== undefined ? [error.hint] : [];
     if ("more" in error) hints.push(...error.more);
     if (error instanceof ReadError && error.again !== null) {
-      const { file, instead } = error.again;
-      const command = commandAgain(error.again, words);
+      const { add, file, instead } = error.again;
+      const given = words.map((word) => word === file ? instead : word);
+      const command = commandAgain([...given, ...add], file === instead ? add : [instead, ...add]);
       // What is made of the file comes before it is played.
       if (file === instead) hints.unshift(command);
       else hints.splice(1, 0, `then: ${command}`);
@@ -151,17 +161,6 @@ function fail(error: unknown, words: readonly string[] = []): number {
   say("error: a fault of Gridwatch itself; nothing that was committed is lost");
   Deno.inspect(error).split("\n").forEach((line) => say(line));
   return 1;
-}
-
-const COMMAND_CHARS_MAX = 400;
-
-/** A command as it will do, ready to be pasted; of a long one, with many files, what differs. */
-function commandAgain({ add, file, instead }: CommandAgain, words: readonly string[]): string {
-  const given = words.map((word) => word === file ? instead : word);
-  const command = ["gridwatch", ...given, ...add].map(quoteWord).join(" ");
-  if (command.length <= COMMAND_CHARS_MAX) return command;
-  const named = file === instead ? [] : [quoteWord(instead)];
-  return `the same command with ${[...named, ...add.map(quoteWord)].join(" ")}`;
 }
 
 /** Says what nobody caught, and ends the process: the runtime would print an error as it is. */

@@ -1,7 +1,6 @@
 import { LineCounter, parseDocument } from "yaml";
+import { checkSetting, findContradiction } from "./check_setting.ts";
 import { nearest } from "./core/nearest.ts";
-import { parseTimestamp } from "./core/time.ts";
-import { buildZone, UTC_ZONE } from "./core/zone.ts";
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */
@@ -41,17 +40,10 @@ export function readConfig(
   const defaults = Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]);
   const settings = { ...Object.fromEntries(defaults), ...Object.fromEntries(values) };
   const config = { ...settings, meters, given: new Set(values.keys()) } as unknown as Config;
-  if (config.allowed_lateness_seconds >= config.state_ttl_days * 86_400) {
-    throw new ConfigError(
-      `Cannot use allowed_lateness_seconds=${config.allowed_lateness_seconds}: ` +
-        `must be less than state_ttl_days (${config.state_ttl_days * 86_400} seconds)`,
-    );
-  }
-  if (config.forget_after_days < config.state_ttl_days) {
-    throw new ConfigError(
-      `Cannot use forget_after_days=${config.forget_after_days}: ` +
-        `must not be less than state_ttl_days (${config.state_ttl_days})`,
-    );
+  const contradiction = findContradiction(config);
+  if (contradiction !== null) {
+    const { key, must } = contradiction;
+    throw new ConfigError(`Cannot use ${key}=${config[key]}: ${must}`);
   }
   return config;
 }
@@ -144,55 +136,16 @@ function readMeters(value: unknown, meters: Map<string, number>, place: string):
   }
 }
 
+const NUMBERS: readonly Setting["type"][] = ["number", "integer", "interval", "tolerance"];
+
+/** The value of a setting as it was written: in quotes and in the environment a number is text. */
 function check(setting: Setting, value: unknown, name: string): number | string {
   const shown = setting.type === "secret" ? "" : `=${JSON.stringify(value)}`;
-  const refuse = (must: string) =>
-    new ConfigError(`Cannot use ${name}${shown}: ${must}`, setting.doc);
-  switch (setting.type) {
-    case "text":
-    case "secret":
-      if (typeof value === "string" && (value !== "" || setting.default === "")) return value;
-      throw refuse("must be a text, in quotes");
-    case "time":
-      if (typeof value === "string" && !Number.isNaN(parseTimestamp(value, UTC_ZONE))) return value;
-      throw refuse('must be a time, such as "2005-01-01", in quotes');
-    case "timezone":
-      try {
-        return buildZone(String(value)).name;
-      } catch (error) {
-        if (!(error instanceof Error)) throw error;
-        throw refuse('must be an IANA time zone, such as "Europe/London"');
-      }
-    case "choice": {
-      const choices = setting.choices ?? [];
-      if (!choices.includes(String(value))) throw refuse(`must be ${choices.join(" or ")}`);
-      return String(value);
-    }
-    case "interval":
-    case "tolerance":
-      if (value === "auto") return value;
-      return checkNumber(setting, value, refuse, ", or auto");
-    case "number":
-    case "integer":
-      return checkNumber(setting, value, refuse, "");
-    default:
-      return setting.type satisfies never;
-  }
-}
-
-function checkNumber(
-  setting: Setting,
-  value: unknown,
-  refuse: (must: string) => ConfigError,
-  orElse: string,
-): number {
-  const { type, min = -Infinity, max = Infinity } = setting;
-  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-  const whole = type === "integer";
-  const usable = typeof number === "number" && number >= min && number <= max &&
-    (!whole || Number.isInteger(number));
-  if (!usable) {
-    throw refuse(`must be a ${whole ? "whole " : ""}number from ${min} to ${max}${orElse}`);
-  }
-  return number;
+  const isNumber = typeof value === "string" && value.trim() !== "" && !Number.isNaN(Number(value));
+  const written = isNumber && NUMBERS.includes(setting.type) ? Number(value) : value;
+  return checkSetting(
+    setting,
+    written,
+    (must) => new ConfigError(`Cannot use ${name}${shown}: ${must}`, setting.doc),
+  );
 }

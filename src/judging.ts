@@ -53,16 +53,21 @@ export type JudgingFingerprint = {
 
 const METERS_TEXT_MAX = 200;
 
+/** The settings marked `judges`, by name, as text; `meters` is not among them. */
+export function judgingValues(config: Config): Readonly<Record<string, string>> {
+  const keys = (Object.keys(SETTINGS) as Key[]).filter((key) => {
+    const setting: Setting = SETTINGS[key];
+    return setting.judges === true;
+  });
+  return Object.fromEntries(keys.map((key) => [key, String(config[key])]));
+}
+
 /**
  * The settings marked `judges`, and `meters`. Two configurations that judge alike have the same
  * fingerprint, in whatever order their meters are written.
  */
 export async function judgingFingerprint(config: Config): Promise<JudgingFingerprint> {
-  const keys = (Object.keys(SETTINGS) as Key[]).filter((key) => {
-    const setting: Setting = SETTINGS[key];
-    return setting.judges === true;
-  });
-  const values = Object.fromEntries(keys.map((key) => [key, String(config[key])]));
+  const values = judgingValues(config);
   const meters = metersText(config.meters);
   const hash = await hashOf(JSON.stringify([...Object.entries(values).sort(), meters]));
   const isLong = meters.length > METERS_TEXT_MAX;

@@ -157,7 +157,7 @@ export const SETTINGS = {
     default: 1000,
     min: 1,
     max: 600_000,
-    doc: "Time between two commits while records come slowly, at most.",
+    doc: "Time between two commits, at most; 5 times that while far behind, or of many partitions.",
   },
   idle_timeout_seconds: {
     type: "number",
@@ -262,6 +262,16 @@ export const SETTINGS = {
     default: "",
     doc: "postgres://user:password@host/database of the sink, migrate and serve --database.",
   },
+  "database.password_file": {
+    type: "text",
+    default: "",
+    doc: "A file that holds the database's password, for a URL without one.",
+  },
+  "database.tls_ca_file": {
+    type: "text",
+    default: "",
+    doc: "The authority's certificates, PEM, that the database's is checked by.",
+  },
   "sink.connections": {
     type: "integer",
     default: 2,
@@ -325,6 +335,13 @@ export const SETTINGS = {
     type: "text",
     default: ".gridwatch",
     doc: "Where the embedded store keeps its files.",
+  },
+  retention_days: {
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 36_500,
+    doc: "Days before the watermark that the embedded store keeps readings; 0: all of them.",
   },
 } as const satisfies Record<string, Setting>;
 

@@ -22,8 +22,14 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
   },
   api: { from: ["core", "tables", "engine", "api"], packages: /^hono(\/|$)/ },
   "settings.ts": { from: [], packages: /^$/ },
-  "config.ts": { from: ["core", "settings.ts"], packages: /^yaml$/ },
+  "check_setting.ts": { from: ["core", "settings.ts"], packages: /^$/ },
+  "config.ts": { from: ["core", "check_setting.ts", "settings.ts"], packages: /^yaml$/ },
   "judging.ts": { from: ["core", "settings.ts"], packages: /^$/ },
+  toolkit: {
+    from: ["core", "check_setting.ts", "judging.ts", "settings.ts", "toolkit"],
+    packages: /^$/,
+  },
+  "toolkit.ts": { from: ["core", "toolkit"], packages: /^$/ },
   console: { from: ["core", "engine", "config.ts", "settings.ts", "console"], packages: null },
   setup: {
     from: [
@@ -226,6 +232,43 @@ for (const room of ["api", "engine", "replay"]) {
   });
 }
 
+Deno.test("The toolkit is synchronous and knows no runtime; its clock alone is a default", () => {
+  const files = SOURCES.filter(({ path }) => homeOf(path).startsWith("toolkit"));
+  assert.ok(files.length > 1);
+  assert.deepEqual(wordsIn(files, [...IMPURE, ...ASYNCHRONOUS]), [
+    "toolkit/options.ts uses Date.now",
+  ]);
+});
+
+/** A file under src/ and all that it imports there, however far. */
+function closureOf(entry: string): Source[] {
+  const reached = new Map<string, Source>();
+  const visit = (path: string) => {
+    const source = SOURCES.find((each) => each.path === path);
+    if (source === undefined || reached.has(path)) return;
+    reached.set(path, source);
+    for (const specifier of importsOf(source.text)) {
+      if (specifier.startsWith(".")) visit(resolvePath(path, specifier).slice("src/".length));
+    }
+  };
+  visit(entry);
+  return [...reached.values()];
+}
+
+Deno.test("No door but ./cli leads to a file that knows Deno, Node or a package but Hono", () => {
+  const { exports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
+  const doors = Object.entries<string>(exports).filter(([door]) => door !== "./cli");
+  assert.ok(doors.length > 5);
+  for (const [door, path] of doors) {
+    const files = closureOf(path.replace("./src/", ""));
+    assert.ok(files.length > 0, `${door}: no ${path}`);
+    assert.deepEqual(wordsIn(files, [/\bDeno\b/, /\bprocess\./]), [], door);
+    const packages = files.flatMap(({ text }) => importsOf(text))
+      .filter((specifier) => !specifier.startsWith(".") && !/^hono(\/|$)/.test(specifier));
+    assert.deepEqual(packages, [], door);
+  }
+});
+
 Deno.test("Only src/config.ts reads the environment", () => {
   assert.deepEqual(environmentReads(SOURCES), []);
 });
@@ -319,6 +362,10 @@ const SAMPLES: [path: string, text: string, refused: boolean][] = [
   ["engine/a.ts", `import x from "../../sql/001_init.sql" with { type: "text" };`, true],
   ["adapters/sqlite/store.ts", `import { x } from "../../config.ts";`, true],
   ["judging.ts", `import { x } from "./config.ts";`, true],
+  ["toolkit.ts", `import { x } from "./toolkit/options.ts";`, false],
+  ["toolkit.ts", `import { x } from "./engine/task.ts";`, true],
+  ["toolkit/a.ts", `import { x } from "../config.ts";`, true],
+  ["engine/a.ts", `import { x } from "../toolkit.ts";`, true],
   ["console/a.ts", `import { x } from "../setup/kafka.ts";`, true],
   ["setup/a.ts", `import { x } from "../commands/run.ts";`, true],
   ["config.ts", `import { parse } from "yaml";`, false],

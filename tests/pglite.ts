@@ -1,6 +1,6 @@
 /** A PostgreSQL for tests that needs no server: PGlite, in memory. */
 import { PGlite } from "@electric-sql/pglite";
-import type { MigrationClient } from "../src/tables/migrations.ts";
+import type { Migration, MigrationClient } from "../src/tables/migrations.ts";
 import { migrate } from "../src/tables/migrations.ts";
 import { outputRows, UPSERTS } from "../src/tables/output_rows.ts";
 import { readOutputs } from "./golden/tables.ts";
@@ -14,11 +14,11 @@ type Tables = { query(sql: string, params?: readonly unknown[]): Promise<{ rows:
 export class TestPostgres implements MigrationClient {
   readonly #pg = new PGlite("memory://");
 
-  /** A database of our tables. */
-  static async open(): Promise<TestPostgres> {
+  /** A database of our tables, or of those of earlier migrations. */
+  static async open(migrations?: readonly Migration[]): Promise<TestPostgres> {
     const client = new TestPostgres();
     await client.script("SET TIME ZONE 'UTC'");
-    await migrate(client);
+    await migrate(client, migrations);
     return client;
   }
 
@@ -60,8 +60,8 @@ export class TestPostgres implements MigrationClient {
         row.partition,
         ...counts,
       ]);
-      await this.query("INSERT INTO positions VALUES ($1, $2, $3)", [
-        ...[row.partition, row.next_offset, row.watermark],
+      await this.query("INSERT INTO positions VALUES ($1, $2, $3, $4)", [
+        ...[row.partition, row.next_offset, row.watermark, row.judged_to],
       ]);
     }
   }

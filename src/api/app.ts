@@ -101,7 +101,8 @@ function notFound(c: Context): Response {
   if (!c.req.path.startsWith("/api/")) {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
-  const hint = "There are /api/status, ledger, meters, meters/:id, gaps, late, rejected, delays, " +
+  const hint =
+    "There are /api/status, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
     "timeline and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

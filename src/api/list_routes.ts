@@ -9,6 +9,7 @@ import {
   listGaps,
   listLate,
   listRejected,
+  listSilences,
   REJECT_REASONS,
 } from "../tables/lists.ts";
 import type { Answers } from "./status.ts";
@@ -24,6 +25,7 @@ export type RoutePorts = {
 /** The lists: gaps, late readings and their delays, rejected records. */
 export function addListRoutes(app: Hono, ports: RoutePorts): void {
   app.get("/api/gaps", (c) => answerGaps(c, ports));
+  app.get("/api/silences", (c) => answerSilences(c, ports));
   app.get("/api/late", (c) => answerLate(c, ports));
   app.get("/api/delays", (c) => answerDelays(c, ports));
   app.get("/api/rejected", (c) => answerRejected(c, ports));
@@ -48,6 +50,15 @@ async function answerGaps(c: Context, { query, cache, answers }: RoutePorts): Pr
   ]);
   const { limit, offset } = filter;
   return c.json({ gaps: rows, more, limit, offset, states });
+}
+
+/** `/api/silences`: the silent meters, and how many slots are missing by now. */
+async function answerSilences(c: Context, { query, cache }: RoutePorts): Promise<Response> {
+  const parameters = readParameters(c.req.url, ["limit", "offset", "meter"]);
+  const filter = { ...listPage(parameters), meterId: text(parameters, "meter") };
+  const key = `silences ${JSON.stringify(filter)}`;
+  const { rows, more } = await cache.get(key, LIST, () => listSilences(query, filter));
+  return c.json({ silences: rows, more, limit: filter.limit, offset: filter.offset });
 }
 
 /** `/api/late`: too-late readings, or those accepted late. */

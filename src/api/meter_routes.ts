@@ -8,8 +8,8 @@ import {
   readLastTimes,
   readMeter,
   readSeries,
-  readTimeline,
 } from "../tables/meters.ts";
+import type { MeterStatus } from "../tables/meter_status.ts";
 import type { RoutePorts } from "./list_routes.ts";
 import {
   choice,
@@ -21,6 +21,7 @@ import {
   wholeNumber,
 } from "./parameters.ts";
 import type { Query } from "../tables/query.ts";
+import { readTimeline } from "../tables/timeline.ts";
 import { listGaps } from "../tables/lists.ts";
 import { latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "../tables/values.ts";
@@ -33,6 +34,7 @@ const METER_GAPS_MAX = 200;
 const METER_READINGS_DEFAULT = 24;
 const SERIES_DAYS = { default: 28, min: 1, max: 92 };
 const SERIES_DAILY_DAYS = { default: 366, min: 1, max: 1830 };
+const TIMELINE_CELL = { default: 1, min: 1, max: 366 };
 const TIMELINE_DAYS = { default: 366, min: 1, max: 1830 };
 
 /** The meters, one meter, and the fleet's days. */
@@ -49,7 +51,7 @@ async function answerMeters(
 ): Promise<Response> {
   const parameters = readParameters(c.req.url, ["limit", "offset", "sort", "q", "spans"]);
   const page = listPage(parameters);
-  const sort = choice(parameters, "sort", ["worst", "id"]) ?? "worst";
+  const sort = choice(parameters, "sort", ["worst", "status", "id"]) ?? "worst";
   const spans = choice(parameters, "spans", ["true", "false"]) === "true";
   if (spans && page.limit > SPANS_METERS_MAX) {
     throw new ParameterError(
@@ -64,7 +66,7 @@ async function answerMeters(
   const body = {
     ...page,
     total: found.length,
-    fleet_meters: fleet.metersTotal,
+    fleet_meters: fleet.totals.meters,
     counted_seconds_ago: countedSecondsAgo,
   };
   if (!spans) return c.json({ meters, ...body });
@@ -142,28 +144,43 @@ async function answerTimeline(
   c: Context,
   { query, cache, answers }: RoutePorts,
 ): Promise<Response> {
-  const parameters = readParameters(c.req.url, ["days"]);
+  const parameters = readParameters(c.req.url, ["days", "cell"]);
+  const cellDays = wholeNumber(parameters, "cell", TIMELINE_CELL);
   const daysMax = wholeNumber(parameters, "days", TIMELINE_DAYS);
-  const { firstAtMs, lastAtMs } = await answers.fleet();
-  if (firstAtMs === null || lastAtMs === null) return c.json({ from: null, to: null, days: [] });
+  const { firstAtMs, lastAtMs } = (await answers.fleet()).totals;
+  if (firstAtMs === null || lastAtMs === null) {
+    return c.json({ from: null, to: null, days: [], cell_days: cellDays, cells: [] });
+  }
   const endMs = latestMs([lastAtMs, ...watermarksMs(await answers.ledger())]) ?? lastAtMs;
   const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;
   const fromMs = Math.max(Math.floor(firstAtMs / DAY_MS) * DAY_MS, toMs - daysMax * DAY_MS);
-  const key = `timeline ${fromMs} ${toMs}`;
-  const days = await cache.get(key, LIST, () => readTimeline(query, { fromMs, toMs }));
-  return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days });
+  const span = { fromMs, toMs, cellDays };
+  const { days, cells } = await cache.get(
+    `timeline ${JSON.stringify(span)}`,
+    LIST,
+    () => readTimeline(query, span),
+  );
+  return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days, cell_days: cellDays, cells });
 }
 
-/** The fleet's meters as asked: kept in the order of the worst, sorted anew by id. */
+/** Statuses in the order in which a person looks into them. */
+const SHOWN_FIRST: readonly MeterStatus[] = [
+  ...["silent", "gap", "unusable", "unjudged", "late", "healthy", "retired"] as const,
+];
+
+/** The fleet's meters as asked: kept in the order of the worst; of one status, that order stays. */
 function selectMeters(
   fleet: Fleet,
-  options: { readonly sort: "worst" | "id"; readonly q: string | null },
+  options: { readonly sort: "worst" | "status" | "id"; readonly q: string | null },
 ): readonly MeterSummary[] {
   const q = options.q?.toLowerCase();
   const found = q === undefined
     ? fleet.meters
     : fleet.meters.filter(({ meter_id }) => meter_id.toLowerCase().includes(q));
   if (options.sort === "worst") return found;
+  if (options.sort === "status") {
+    return found.toSorted((a, b) => SHOWN_FIRST.indexOf(a.status) - SHOWN_FIRST.indexOf(b.status));
+  }
   return found.toSorted((a, b) => a.meter_id < b.meter_id ? -1 : 1);
 }
 

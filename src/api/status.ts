@@ -1,6 +1,12 @@
 import { type Ledger, ledgerDifference } from "../core/ledger.ts";
 import { type AnswerCache, CHEAP, LIST, RARE_SCAN, SCAN } from "./cache.ts";
 import { type Fleet, readFleet } from "../tables/meters.ts";
+import {
+  type Completeness,
+  completenessOf,
+  type DuplicateCounts,
+  type FleetTotals,
+} from "../tables/meter_status.ts";
 import type { LiveStatus, RunState } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
 import {
@@ -9,6 +15,7 @@ import {
   missingRows,
   readBalance,
   type TableCounts,
+  tablesOf,
 } from "../tables/balance.ts";
 import { type LedgerAnswer, readLedger } from "../tables/ledger.ts";
 import { countGaps, type GapsByState } from "../tables/lists.ts";
@@ -41,7 +48,7 @@ export function createAnswers(
   const { query, cache, nowMs, live } = options;
   const check = async () => {
     const checkedAtMs = nowMs();
-    const of = live().source === "database" ? "sinks" : "store";
+    const of = live().source === "database" ? await tablesOf(query) : "store";
     return { ...await readBalance(query, of), checkedAtMs };
   };
   const load = () => readFleet(query, nowMs());
@@ -104,15 +111,21 @@ export type StatusAnswer = {
   readonly open_gaps: number | null;
   readonly gaps: GapsByState | null;
   readonly ledger: LedgerSummary | null;
-  /** Readings by the ledger, missing intervals as stored. Meters and times by the last scan. */
-  readonly fleet: {
-    readonly meters: number | null;
-    readonly readings: number;
-    readonly missing_intervals: number;
-    readonly completeness_percent: number | null;
-    readonly first_at: string | null;
-    readonly last_at: string | null;
-  } | null;
+  /** Readings by the ledger; all else by the last scan, and null before it. */
+  readonly fleet: FleetAnswer | null;
+};
+
+/** The fleet in the status. */
+type FleetAnswer = { readonly [name in keyof Completeness]: Completeness[name] | null } & {
+  readonly meters: number | null;
+  readonly meters_by_status: FleetTotals["byStatus"] | null;
+  readonly readings: number;
+  /** A gap that goes on counts as far as slots are judged. */
+  readonly missing_intervals: number | null;
+  readonly expected_intervals: number | null;
+  readonly duplicates: DuplicateCounts | null;
+  readonly first_at: string | null;
+  readonly last_at: string | null;
 };
 
 /** A status without the store's part. */
@@ -159,8 +172,6 @@ export async function readStatus(
     running ? answers.fleetNow() : answers.fleet(),
   ]);
   const status = statusOfLive(live(), version);
-  const readings = ledger.total.ok + ledger.total.late;
-  const missing = Object.values(gaps).reduce((sum, each) => sum + each.missing_intervals, 0);
   return {
     ...status,
     // A store that nothing fills any more still has its watermarks.
@@ -169,13 +180,39 @@ export async function readStatus(
     gaps,
     ledger: summarizeLedger(ledger, check),
     fleet: {
-      meters: fleet?.metersTotal ?? null,
-      readings,
-      missing_intervals: missing,
-      completeness_percent: percentOf(readings, missing),
-      first_at: isoFromMs(fleet?.firstAtMs ?? null),
-      last_at: isoFromMs(fleet?.lastAtMs ?? null),
+      readings: ledger.total.ok + ledger.total.late,
+      ...(fleet === null ? NOT_COUNTED : countsOf(fleet.totals)),
     },
+  };
+}
+
+type FleetCounts = Omit<FleetAnswer, "readings">;
+
+const NOT_COUNTED: FleetCounts = {
+  meters: null,
+  meters_by_status: null,
+  missing_intervals: null,
+  expected_intervals: null,
+  completeness_percent: null,
+  completeness_reporting_percent: null,
+  silent_meters: null,
+  silent_intervals: null,
+  duplicates: null,
+  first_at: null,
+  last_at: null,
+};
+
+function countsOf(totals: FleetTotals): FleetCounts {
+  const { meters, byStatus, slots, duplicates, firstAtMs, lastAtMs } = totals;
+  return {
+    meters,
+    meters_by_status: byStatus,
+    missing_intervals: slots.expected - slots.valid,
+    expected_intervals: slots.expected,
+    ...completenessOf(totals),
+    duplicates,
+    first_at: isoFromMs(firstAtMs),
+    last_at: isoFromMs(lastAtMs),
   };
 }
 

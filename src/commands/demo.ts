@@ -1,18 +1,21 @@
 import { lockDirectory, LockedError } from "../adapters/deno/directory_lock.ts";
 import { readArguments, readNumber, readRate } from "../console/arguments.ts";
-import { isStoreFile, STORE_FILE } from "../adapters/sqlite/store.ts";
-import { EARLIER, exists, hasEarlier } from "../setup/store.ts";
+import { removeFiles, storeFiles } from "../setup/store.ts";
 import { RunError } from "../console/errors.ts";
 import { generate } from "./generate.ts";
 import { attempt } from "../console/output_file.ts";
+import { formatCount } from "../console/progress.ts";
 import { quoteWord } from "../console/quote.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "../setup/play.ts";
+import type { Expected } from "../generate/truth.ts";
+import type { Reader } from "../tables/query.ts";
 
 export const usage = `Usage: gridwatch demo [options]
 
 Plays the shipped sample (a real London meter, 2012 to 2014) and a generated fleet of 200 meters
-(January 2014, with gaps, outages, late, double and bad readings) and serves the page.
+(January 2014, with gaps, outages, late, double and bad readings), serves the page, and says at the
+end what it found of that which was planted in the fleet.
 
   --port N       the page's port (default: 8000)
   --rate X|max   readings a second (default: 20000)
@@ -38,6 +41,8 @@ const OPTIONS = {
 
 const SAMPLE = new URL("../../data/sample/london_MAC000002.csv", import.meta.url);
 
+const SAMPLE_METER = "MAC000002";
+
 /** The files that are played: in a folder of our name, since --data may name anybody's folder. */
 const PLAYED = "gridwatch-demo";
 
@@ -54,8 +59,12 @@ export async function demo(args: string[]): Promise<number> {
     ? null
     : readNumber("demo", "port", values.port, { min: 0, max: 65_535, whole: true });
   const ratePerSecond = readRate("demo", values.rate);
-  const files = await prepareFolder(directory, { isFresh: values.fresh, isSilent: values.quiet });
-  if (files === null) return STOPPED_EXIT_CODE;
+  const prepared = await prepareFolder(directory, {
+    isFresh: values.fresh,
+    isSilent: values.quiet,
+  });
+  if (prepared === null) return STOPPED_EXIT_CODE;
+  const { files, truth } = prepared;
   return await runPipeline({
     command: "demo",
     paths: files,
@@ -77,8 +86,36 @@ export async function demo(args: string[]): Promise<number> {
     port: port ?? (values.exit ? null : 8000),
     staysUp: !values.exit,
     isJson: values.json,
-    next: nextSteps(directory),
+    next: async (store) => [await compareTruth(store, truth), ...nextSteps(directory)],
   });
+}
+
+/** What a made fleet must come to, by its truth, and what the store says of it. */
+async function compareTruth(store: Reader, truthPath: string): Promise<string> {
+  const { expected }: { expected: Expected } = JSON.parse(await Deno.readTextFile(truthPath));
+  const { rows: [found] } = await store.query(
+    `SELECT sum(readings - late_readings) AS ok, sum(late_readings) AS late,
+       (SELECT count(*) FROM late_events WHERE meter_id <> $1) AS too_late,
+       (SELECT count(*) FROM rejected_readings
+        WHERE meter_id IS NOT $1 AND reason IN ('DUPLICATE', 'CONFLICT')) AS duplicate,
+       (SELECT count(*) FROM rejected_readings
+        WHERE meter_id IS NOT $1 AND reason NOT IN ('DUPLICATE', 'CONFLICT')) AS rejected,
+       (SELECT count(*) FROM gap_alerts WHERE meter_id <> $1 AND state = 'CLOSED') AS gaps,
+       (SELECT sum(missing_intervals) FROM gap_alerts WHERE meter_id <> $1 AND state = 'CLOSED')
+         AS missing_intervals
+     FROM readings_meter_daily WHERE meter_id <> $1`,
+    [SAMPLE_METER],
+  );
+  const names = ["ok", "late", "too_late", "duplicate", "rejected", "gaps", "missing_intervals"];
+  const parts = names.map((name) => {
+    const [planted, counted] = [Number(expected[name as keyof Expected]), Number(found[name])];
+    const said = `${formatCount(counted)} ${name.replaceAll("_", " ")}`;
+    return planted === counted ? said : `${said} where ${formatCount(planted)} were planted`;
+  });
+  const isSame = parts.every((part) => !part.endsWith("planted"));
+  return `the made fleet, beside what was planted in it: ${parts.join(", ")}: ${
+    isSame ? "all is found" : "it differs; do the settings?"
+  }`;
 }
 
 /** What to do after the demo, ready to paste: a look into its store, and one's own files. */
@@ -101,7 +138,7 @@ function nextSteps(directory: string): string[] {
 async function prepareFolder(
   directory: string,
   { isFresh, isSilent }: { isFresh: boolean; isSilent: boolean },
-): Promise<string[] | null> {
+): Promise<{ readonly files: string[]; readonly truth: string } | null> {
   const what = `make the demo in ${directory}`;
   // Before the lock is taken, which marks a folder as ours.
   const forgotten = isFresh ? await storeFiles(directory) : [];
@@ -119,33 +156,11 @@ async function prepareFolder(
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
     const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
-    const code = await generate([...fleet, "--output", fleetPath, "--force", "--quiet"]);
-    return code === 0 ? [samplePath, fleetPath] : null;
+    const truth = `${played}/fleet_truth.json`;
+    const outputs = ["--output", fleetPath, "--defects", truth, "--force", "--quiet"];
+    const code = await generate([...fleet, ...outputs]);
+    return code === 0 ? { files: [samplePath, fleetPath], truth } : null;
   } finally {
     lock.release();
-  }
-}
-
-/**
- * The store's files in a folder: of this version, and of an earlier one.
- *
- * @throws {RunError} when what bears the store's name is none of ours
- */
-async function storeFiles(directory: string): Promise<string[]> {
-  const path = `${directory}/${STORE_FILE}`;
-  if (await exists(path) && !await isStoreFile(path)) {
-    throw new RunError(
-      `Cannot forget ${path}: it is no store of Gridwatch`,
-      "move it away, or use --data DIR",
-    );
-  }
-  const earlier = await hasEarlier(directory) ? [`${directory}/${EARLIER}`] : [];
-  return [path, `${path}-wal`, `${path}-shm`, ...earlier];
-}
-
-async function removeFiles(paths: readonly string[]): Promise<void> {
-  for (const path of paths) {
-    if (!await exists(path)) continue;
-    await attempt(`remove ${path}`, () => Deno.remove(path, { recursive: true }));
   }
 }

@@ -81,7 +81,12 @@ async function countPartitions(config: Config, signal: AbortSignal): Promise<num
   const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal });
-    return await checkTopics(setup);
+    const { partitions, warnings } = await checkTopics(setup);
+    for (const { topic, fault, fix } of warnings) {
+      const fields = { topic, warning: fault, hint: fix };
+      logEvent({ level: "warn", event: "producers_clock_trusted", fields });
+    }
+    return partitions;
   } catch (error) {
     if (signal.aborted) return null;
     throw error;

@@ -86,7 +86,7 @@ async function playIntoTopic(
   const options = { ...play, partitions, temporaryDirectory, signal, endsRecorded: true };
   const named = await nameInput(play.command, play.paths, options);
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const prefix = `${config["kafka.group"]}-replay-`;
+  const prefix = `${setup.group}-replay-`;
   const group = `${prefix}${named.fingerprint.slice(0, 16)}`;
   const committer = (transactionalId: string) =>
     log.committer({
@@ -136,7 +136,7 @@ async function playIntoTopic(
 
 /** @throws {RunError} when another number than the topics' was asked for */
 async function countPartitions(setup: KafkaSetup, { command, ...play }: Play): Promise<number> {
-  const partitions = await checkTopics(setup);
+  const { partitions } = await checkTopics(setup);
   if (play.partitions === null || play.partitions === partitions) return partitions;
   throw new RunError(
     `Cannot ${command} with --partitions="${play.partitions}": ` +

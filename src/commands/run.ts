@@ -1,19 +1,21 @@
 import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
 import { print } from "../console/shell.ts";
 import { databaseUrl } from "../setup/database.ts";
-import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
+import { openEmbedded, PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
 import { openRunDatabase } from "../setup/run_database.ts";
 
 export const usage = `Usage: gridwatch run FILE… [options]
 
 Plays meter files through the whole pipeline: replay, processor, store, status page.
-Cut off anywhere, the same command goes on where it stood.
+Cut off anywhere, the same command goes on where it stood. Exit code 1 where nothing in the files
+could be used.
 
   FILE…                 CSV with a meter, a time and a value column; or .jsonl: a recorded raw
                         topic, played as it stands
   --data DIR            the store (default: .gridwatch)
   --database URL        a PostgreSQL or TimescaleDB database instead, which is brought to this
                         version's schema: postgres://user:password@host:5432/name
+  --fresh               forget what the store holds first
   --rate X|max          readings a second (default: max)
   --partitions N        partitions of the raw log (default: 1)
   --scope partition|meter
@@ -47,6 +49,7 @@ export async function run(args: string[]): Promise<number> {
     database: { type: "string" },
     port: { type: "string" },
     exit: { type: "boolean", default: false },
+    fresh: { type: "boolean", default: false },
   } as const;
   const { values, positionals } = readArguments("run", args, options, { takesWords: true });
   if (values.help) {
@@ -54,16 +57,19 @@ export async function run(args: string[]): Promise<number> {
     return 0;
   }
   refuseTogether("run", values, ["data", "database"]);
+  refuseTogether("run", values, ["fresh", "database"]);
   const play = await readPlayOptions("run", values);
   const { config, isSilent } = play;
   const url = values.database === undefined ? null : databaseUrl("run", config, values.database);
   const port = values.port === undefined
     ? null
     : readNumber("run", "port", values.port, { min: 0, max: 65_535, whole: true });
-  return await runPipeline({ ...play, paths: positionals }, {
+  return await runPipeline({ ...play, words: args, paths: positionals }, {
     port: port ?? (values.exit ? null : 8000),
     staysUp: !values.exit,
     isJson: values.json,
-    open: url === null ? undefined : () => openRunDatabase(url, { config, isSilent }),
+    open: url === null
+      ? () => openEmbedded(play.directory, { config, isFresh: values.fresh })
+      : () => openRunDatabase(url, { config, isSilent }),
   });
 }

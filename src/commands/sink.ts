@@ -4,6 +4,7 @@ import { PostgresSink } from "../adapters/postgres/sink.ts";
 import { Sink, type SinkStatus } from "../engine/sink/sink.ts";
 import { OtherLogError } from "../engine/ports.ts";
 import { StoreAwayError } from "../engine/sink/ports.ts";
+import { storeEvent } from "../engine/sink/store_event.ts";
 import { RunError } from "../console/errors.ts";
 import { readArguments } from "../console/arguments.ts";
 import { checkSchema, DATABASE_OPTIONS, databaseUrl } from "../setup/database.ts";
@@ -27,7 +28,7 @@ Writes what the processors say into PostgreSQL or TimescaleDB, each row once. St
 are partitions, on any servers: they share them. While the database is away it waits.
 
   --database URL  postgres://user:password@host:5432/name (default: database.url)
-  --group NAME    that shares the partitions (default: kafka.group + "-sink")
+  --group NAME    that shares the partitions (default: one of the topics and the database)
   --health-port N /healthz, /readyz and /metrics (default: none)
   --brokers LIST  host:port,… (default: kafka.brokers)
   --config FILE   settings
@@ -51,6 +52,8 @@ const STATEMENT_MS_MAX = 60_000;
 const ANSWER_MS_MAX = 90_000;
 const HEARTBEAT_MS_MAX = 1000;
 const SCHEMA_RETRY_MS = 2000;
+/** Of a database's identity so much stands in the name of its sinks' group. */
+const DATABASE_LENGTH = 8;
 
 /** Runs `gridwatch sink`, to Ctrl-C or SIGTERM. */
 export async function sink(args: string[]): Promise<number> {
@@ -62,7 +65,6 @@ export async function sink(args: string[]): Promise<number> {
   const port = readHealthPort("sink", values["health-port"]);
   const config = withBrokers(await loadConfig(values.config), values.brokers);
   const url = databaseUrl("sink", config, values.database);
-  const group = values.group ?? `${config["kafka.group"]}-sink`;
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
   let status = (): SinkStatus[] | null => null;
   const health = port === null
@@ -71,11 +73,12 @@ export async function sink(args: string[]): Promise<number> {
   const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal: stop.signal });
-    const partitions = await checkTopics(setup);
-    await awaitSchema(url, stop.signal);
+    const { partitions } = await checkTopics(setup);
+    const database = await awaitSchema(url, stop.signal);
+    const group = values.group ?? `${setup.group}-sink-${database.slice(0, DATABASE_LENGTH)}`;
     const fields = { group, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
     logEvent({ level: "info", event: "started", fields });
-    await runSink(setup, { url, group, signal: stop.signal }, (running) => {
+    await runSink(setup, { url, group, database, signal: stop.signal }, (running) => {
       status = () => running.status();
     });
   } catch (error) {
@@ -99,7 +102,12 @@ function otherLog(error: OtherLogError): RunError {
 
 async function runSink(
   setup: KafkaSetup,
-  { url, group, signal }: { url: string; group: string; signal: AbortSignal },
+  { url, group, database: binding, signal }: {
+    url: string;
+    group: string;
+    database: string;
+    signal: AbortSignal;
+  },
   onSink: (sink: Sink) => void,
 ): Promise<void> {
   const { log, topics, config } = setup;
@@ -126,12 +134,16 @@ async function runSink(
         log.group({
           group,
           topic: topics.validated,
+          binding,
           sessionTimeoutMs,
           heartbeatMs: Math.min(HEARTBEAT_MS_MAX, Math.floor(sessionTimeoutMs / 5)),
           rebalanceTimeoutMs: DEADLINE_MS,
         }, handlers),
     },
-    new PostgresSink(database, { answerMsMax: ANSWER_MS_MAX }),
+    new PostgresSink(database, {
+      answerMsMax: ANSWER_MS_MAX,
+      gapGraceMs: config.grace_period_seconds * 1000,
+    }),
     {
       topics,
       commitRecordsMax: config["sink.commit_records_max"],
@@ -152,19 +164,21 @@ async function runSink(
   }
 }
 
-/** Waits for the database, for as long as it takes; one with another schema is an error. */
-async function awaitSchema(url: string, signal: AbortSignal): Promise<void> {
+/**
+ * Waits for the database, for as long as it takes; gives which one it is. One with another schema is
+ * an error.
+ */
+async function awaitSchema(url: string, signal: AbortSignal): Promise<string> {
   for (let isAway = false;; isAway = true) {
     try {
-      await checkSchema(url);
-      if (isAway) logEvent({ level: "info", event: "database_back", fields: {} });
-      return;
+      const database = await checkSchema(url);
+      if (isAway) logEvent(storeEvent(null));
+      return database;
     } catch (error) {
       signal.throwIfAborted();
       const away = awayOf(error);
       if (!(away instanceof StoreAwayError)) throw error;
-      const fields = { error: away.message, hint: away.hint ?? null };
-      if (!isAway) logEvent({ level: "warn", event: "database_away", fields });
+      if (!isAway) logEvent(storeEvent(away));
       await systemClock.sleep(SCHEMA_RETRY_MS, signal);
       signal.throwIfAborted();
     }

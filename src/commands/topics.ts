@@ -1,5 +1,6 @@
-import type { LogAdmin, TopicSpec } from "../engine/log/ports.ts";
+import type { LogAdmin, TopicFound, TopicSpec } from "../engine/log/ports.ts";
 import type { Topics } from "../engine/log/records.ts";
+import { neededSettings } from "../engine/log/topic_settings.ts";
 import { readArguments, readNumber } from "../console/arguments.ts";
 import {
   DEADLINE_MS,
@@ -124,7 +125,7 @@ export async function settleTopics(
     name,
     partitions,
     replication: wish.replication,
-    configs: topicConfigs(name === topics.changelog, wish.retentionMs),
+    configs: topicConfigs(name, topics, wish.retentionMs),
   }));
   const missing = wanted.filter(({ name }) => !before.some((topic) => topic.name === name));
   const makes = wish.isCreating && missing.length > 0;
@@ -138,20 +139,21 @@ export async function settleTopics(
   };
 }
 
-function topicConfigs(isChangelog: boolean, retentionMs: number | null): Record<string, string> {
-  if (isChangelog) {
-    // Small segments, so that the cleaner gets at them: the active one is never compacted.
-    return { "cleanup.policy": "compact", "segment.bytes": String(64 << 20) };
-  }
-  return {
-    "cleanup.policy": "delete",
-    ...(retentionMs === null ? {} : { "retention.ms": String(Math.round(retentionMs)) }),
-  };
+function topicConfigs(
+  name: string,
+  topics: Topics,
+  retentionMs: number | null,
+): Record<string, string> {
+  const needed = neededSettings(name, topics);
+  // Small segments, so that the cleaner gets at them: the active one is never compacted.
+  if (name === topics.changelog) return { ...needed, "segment.bytes": String(64 << 20) };
+  if (retentionMs === null) return needed;
+  return { ...needed, "retention.ms": String(Math.round(retentionMs)) };
 }
 
 function stateOf(
   wanted: TopicSpec,
-  found: readonly TopicSpec[],
+  found: readonly TopicFound[],
   created: readonly string[],
 ): TopicState {
   const topic = found.find(({ name }) => name === wanted.name);
@@ -167,12 +169,16 @@ function stateOf(
   const { partitions, replication } = topic;
   const differences: string[] = [];
   if (partitions !== wanted.partitions) differences.push(`wanted ${wanted.partitions} partitions`);
-  const policy = topic.configs["cleanup.policy"];
-  if (policy !== undefined && policy !== wanted.configs["cleanup.policy"]) {
-    differences.push(`cleanup.policy is ${policy}, not ${wanted.configs["cleanup.policy"]}`);
-  }
+  const differs = (setting: string): string[] => {
+    const [is, needed] = [topic.settings[setting], wanted.configs[setting]];
+    if (needed === undefined || is === undefined || is === needed) return [];
+    return [`${setting} is ${is}, not ${needed}`];
+  };
+  differences.push(...differs("cleanup.policy"));
   const good = created.includes(topic.name) ? "created" : "ok";
   const state = differences.length === 0 ? good : "differs";
+  // Somebody may have reasons for the producers' clocks: it is said, and no fault.
+  differences.push(...differs("message.timestamp.type"));
   return { topic: topic.name, partitions, replication, state, differences };
 }
 

@@ -114,3 +114,16 @@ function formatProgress({ verb, rowsTotal, rows, rate, eventTimeMs }: ProgressSt
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
+
+const BYTE_UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+
+/** A size as people read it, in powers of 1000: `12.3 MB`. */
+export function formatBytes(bytes: number): string {
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1000 && unit < BYTE_UNITS.length - 1) {
+    size /= 1000;
+    unit++;
+  }
+  return `${size.toFixed(unit === 0 || size >= 100 ? 0 : 1)} ${BYTE_UNITS[unit]}`;
+}

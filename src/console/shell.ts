@@ -5,6 +5,7 @@ import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
 import { attempt } from "./output_file.ts";
 import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
+import { redacted } from "./redact.ts";
 import { visible } from "./visible.ts";
 
 const DEFAULT_CONFIG_PATH = "config/config.yaml";
@@ -46,7 +47,7 @@ async function readYaml(path: string, isWanted = false): Promise<Yaml | null> {
  * the text is shown and does nothing, a line's end too: two lines are said one by one.
  */
 export function say(text: string): void {
-  writeFully(Deno.stderr, `${visible(text)}\n`);
+  writeFully(Deno.stderr, `${visible(redacted(text))}\n`);
 }
 
 /** Writes the answer to stdout: as it is, but on a terminal nothing in its lines does anything. */
@@ -57,7 +58,7 @@ export function print(text: string): void {
 
 /** Writes a part of a line to stderr, like `say`, but CR and LF are the caller's own. */
 export function draw(text: string): void {
-  writeFully(Deno.stderr, text.replace(/[^\r\n]+/g, visible));
+  writeFully(Deno.stderr, redacted(text).replace(/[^\r\n]+/g, visible));
 }
 
 const encoder = new TextEncoder();

@@ -66,3 +66,13 @@ export function noteReplayTick(
   replayTicks.set(replayStartMs, Math.max(beforeMs, timestampMs));
   if (replayTicks.size > REPLAYS_MAX) replayTicks.delete(Math.min(...replayTicks.keys()));
 }
+
+/** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
+export function noteClock(
+  state: Pick<TaskState, "clockMs">,
+  receivedMs: number,
+  { loggedMs, replayStartMs }: RecordClocks,
+): void {
+  if (receivedMs > state.clockMs) state.clockMs = receivedMs;
+  if (Number.isNaN(replayStartMs) && loggedMs > state.clockMs) state.clockMs = loggedMs;
+}

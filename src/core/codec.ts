@@ -19,14 +19,15 @@ import type { TaskAccount, TaskState } from "./task_state.ts";
  * A text is its length u16 and UTF-8.
  *
  * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
- * the section `task` added the watermark at its end, version 3 the ticks of replays.
+ * the section `task` added the watermark at its end, version 3 the ticks of replays, version 4 how
+ * many gaps the parts of a tick have said.
  */
 export const CODEC_VERSION = 2;
 
 /** A part of the state that has a name, and a version of its own. */
 type Section = { readonly name: string; readonly version: number };
 
-const TASK: Section = { name: "task", version: 3 };
+const TASK: Section = { name: "task", version: 4 };
 const SLOTS: Section = { name: "slots", version: 1 };
 /** That of the numbers which a slot rule keeps. */
 const NUMBERS_VERSION = 1;
@@ -54,6 +55,7 @@ export function encodeTask(
     writer.f64(startMs);
     writer.f64(tickMs);
   }
+  writer.u32(state.partGaps);
   writer.closePart(part);
   return writer.bytes();
 }
@@ -83,6 +85,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     clockMs: reader.f64(),
     replaying: reader.u8() === 1,
     replayTicks: new Map(),
+    partGaps: 0,
     ledger: emptyLedger(),
   };
   state.ledger.raw = reader.f64();
@@ -92,6 +95,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
   for (let replays = version < 3 ? 0 : reader.u8(); replays > 0; replays--) {
     state.replayTicks.set(reader.f64(), reader.f64());
   }
+  if (version >= 4) state.partGaps = reader.u32();
   reader.closePart(end, "the state of the task");
   return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }

@@ -1,7 +1,9 @@
+import { MONTH } from "./calendar.ts";
 import { DISPOSITIONS, type Ledger } from "./ledger.ts";
 import type { Metric, Outputs, RejectReason } from "./outputs.ts";
 import type { Step } from "./step.ts";
 import type { TaskState } from "./task_state.ts";
+import { MONTH_MINUTES } from "./wire/file_fields.ts";
 
 /** Adds the counts of a commit to what it says, at the watermark. */
 export function countCommit(
@@ -15,10 +17,13 @@ export function countCommit(
     readonly gapsDetected: number;
   },
 ): void {
-  if (ledger.raw === before.raw) return;
+  // A part of a tick, which counts with its last part: what it says has the offset after it, too.
+  const isPart = ledger.raw === before.raw;
+  if (isPart && gapsDetected === 0) return;
+  const offset = isPart ? nextOffset + 1 : nextOffset;
   const add = (metricType: string, value: number, tags: Record<string, string> = {}) =>
     outputs.metrics.push({
-      offset: nextOffset,
+      offset,
       metricType,
       meterId: null,
       timestampMs: watermarkMs ?? 0,
@@ -32,7 +37,7 @@ export function countCommit(
   if (since.duplicate > 0) add("duplicate_event", since.duplicate);
   for (const [error, value] of rejectedByReason) add("invalid_event", value, { error });
   if (gapsDetected > 0) add("gap_detected", gapsDetected);
-  if (watermarkMs !== null && clockMs > -Infinity) {
+  if (!isPart && watermarkMs !== null && clockMs > -Infinity) {
     add("watermark_lag_seconds", Math.max(0, clockMs - watermarkMs) / 1000);
   }
 }
@@ -48,4 +53,9 @@ export function sayOfMeter(
   },
 ): void {
   outputs.metrics.push({ offset: offset + 1, ...metric });
+}
+
+/** An interval as metrics and records say it. */
+export function minutesOf(intervalMs: number): number {
+  return intervalMs === MONTH ? MONTH_MINUTES : intervalMs / 60_000;
 }

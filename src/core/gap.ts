@@ -38,7 +38,7 @@ export function judgeMeter(step: Step, i: number, watermarkMs: number): void {
     const missingMs = tailDueMs(step, i, 1);
     if (watermarkMs < missingMs) return meters.timers.set(i, missingMs);
   }
-  if (advance(step, i, watermarkMs, watermarkMs)) return;
+  if (advance(step, i, { clockMs: watermarkMs, watermarkMs, isBack: false })) return;
   if (isLearning) return meters.timers.set(i, forgottenAtMs(step, i));
   const dueMs = hasAside ? judgeHoles(step, i, { judgedMs: watermarkMs, watermarkMs }) : Infinity;
   if (meters.isSilent(i)) {

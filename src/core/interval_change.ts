@@ -1,5 +1,5 @@
 import { MONTH } from "./calendar.ts";
-import { sayOfMeter } from "./counts.ts";
+import { minutesOf, sayOfMeter } from "./counts.ts";
 import { endGap } from "./hole.ts";
 import { contraryStepMs, fixedIntervalMs, RUN_STEPS } from "./interval_run.ts";
 import { settleInterval } from "./learning.ts";
@@ -134,8 +134,4 @@ function tellInterval(
     value: minutesOf(toMs),
     tags: { from_minutes: String(minutesOf(fromMs)) },
   });
-}
-
-function minutesOf(intervalMs: number): number {
-  return intervalMs === MONTH ? MONTH_MINUTES : intervalMs / MINUTE_MS;
 }

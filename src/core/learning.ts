@@ -1,4 +1,5 @@
 import { DAY_MS, MONTH } from "./calendar.ts";
+import { minutesOf, sayOfMeter } from "./counts.ts";
 import {
   goForward,
   Grids,
@@ -30,12 +31,18 @@ const CONFLICT_COST = 8;
 /** Unusable readings remembered while the interval is not known: the latest ones. */
 const UNUSABLE_MAX = 1024;
 
-/** Begins to learn the interval of a meter from its first reading. */
+/**
+ * Begins to learn the interval of a meter from its first reading. That it is not known is said, and
+ * so is that it is: nothing else that is sent tells a meter which is not judged from a complete one.
+ */
 export function beginLearning(
-  { meters }: Step,
+  step: Step,
   i: number,
   { timestampMs, consumptionKwh }: Reading,
 ): void {
+  const { meters } = step;
+  const meterId = meters.idOf(i);
+  sayOfMeter(step, { metricType: "interval_unknown", meterId, timestampMs, value: 1, tags: {} });
   meters.grids.slotMs[i] = timestampMs;
   startResiduals(meters.grids, i);
   holdReadings(meters, i, [timestampMs, consumptionKwh]);
@@ -101,6 +108,13 @@ export function settleInterval(step: Step, i: number, intervalMs: number): void 
     if (isSlotFree(step, i, readings[r])) takeSlot(step, i, reading, -Infinity);
   }
   for (const atMs of unusableMs) markSlot(step, i, atMs);
+  sayOfMeter(step, {
+    metricType: "interval_learned",
+    meterId: meters.idOf(i),
+    timestampMs: readings[readings.length - 2],
+    value: minutesOf(intervalMs),
+    tags: {},
+  });
 }
 
 function timesIn(readings: readonly number[]): number[] {

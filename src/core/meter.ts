@@ -53,3 +53,15 @@ export function isFree(step: Step, i: number, timestampMs: number): boolean {
   if (step.meters.intervalMs[i] === 0) return isTimeFree(step, i, timestampMs);
   return isSlotFree(step, i, timestampMs);
 }
+
+/** Of a local time that comes twice, the earlier instant that is in time for a free slot. */
+export function chooseInstant(
+  step: Step,
+  i: number,
+  { timestampMs, laterMs }: { readonly timestampMs: number; readonly laterMs: number },
+  watermarkMs: number,
+): number {
+  const fits = (atMs: number): boolean =>
+    !(watermarkMs - atMs > step.options.allowedLatenessMs) && (i < 0 || isFree(step, i, atMs));
+  return !fits(timestampMs) && fits(laterMs) ? laterMs : timestampMs;
+}

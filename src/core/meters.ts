@@ -60,25 +60,25 @@ export class MeterTable {
   readonly timers: Timers;
   /** Whether any of the maps below, but `heldMany` and `unusable`, may hold a meter. */
   hasAside: Uint8Array;
-  readonly holes = new Map<number, Hole[]>();
+  readonly holes: Map<number, Hole[]> = new Map();
   /** Ordinals of slots for which an unusable reading came, ascending. */
-  readonly marks = new Map<number, number[]>();
+  readonly marks: Map<number, number[]> = new Map();
   /** Of a meter whose interval is not known yet, more readings than its ring holds: `held.ts`. */
-  readonly heldMany = new Map<number, readonly number[]>();
+  readonly heldMany: Map<number, readonly number[]> = new Map();
   /** Of such a meter, the times of unusable readings, ascending. */
-  readonly unusable = new Map<number, number[]>();
+  readonly unusable: Map<number, number[]> = new Map();
   /** Of series whose interval has changed: oldest first. */
-  readonly past = new Map<number, PastPiece[]>();
-  readonly runs = new Map<number, ContraryRun>();
-  readonly skips = new Map<number, Skip>();
-  readonly openGaps = new Map<number, OpenGap>();
-  readonly clocks = new Map<number, Clocks>();
+  readonly past: Map<number, PastPiece[]> = new Map();
+  readonly runs: Map<number, ContraryRun> = new Map();
+  readonly skips: Map<number, Skip> = new Map();
+  readonly openGaps: Map<number, OpenGap> = new Map();
+  readonly clocks: Map<number, Clocks> = new Map();
   /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
-  readonly rememberedFrom = new Map<number, number>();
+  readonly rememberedFrom: Map<number, number> = new Map();
   /** Follows the slots of each meter for the rules; null: there are none. */
   follower: SlotFollower | null = null;
   /** What rules remember of a meter, each at its place among the rules. */
-  readonly memories = new Map<number, unknown[]>();
+  readonly memories: Map<number, unknown[]> = new Map();
 
   readonly grids: Grids;
   /** The ordinal of the first slot: of the history, or of the piece since its interval changed. */

@@ -77,6 +77,9 @@ export type RejectedReading = {
   readonly consumptionKwh: number | null;
   /** Where its row came from, if that was said. */
   readonly source?: string;
+  /** Of a duplicate: the interval that is taken, and the value that holds it. */
+  readonly slotMs?: number;
+  readonly heldKwh?: number;
   /** Its place in event time: its timestamp, or else the clock that judged it, or else 0. */
   readonly atMs: number;
 };
@@ -107,6 +110,8 @@ export type Outputs = {
   readonly rejected: RejectedReading[];
   readonly metrics: Metric[];
   readonly findings: ValidationFinding[];
+  /** How many gaps commits before this one have said of the record at an offset. */
+  gapsBefore?: { readonly offset: number; readonly count: number };
 };
 
 /** An empty set of outputs. */

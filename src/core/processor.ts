@@ -4,43 +4,37 @@ import {
   findArrival,
   isUnbelievable,
   latestClockMs,
+  noteClock,
   noteReplayTick,
   type RecordClocks,
 } from "./arrival.ts";
 import { countCommit, sayOfMeter } from "./counts.ts";
-import { bySerial, takeDue } from "./due.ts";
+import { takeDue } from "./due.ts";
 import { findControlFault, findFault } from "./fault.ts";
-import { announceOpenGap, judgeMeter, ringLength } from "./gap.ts";
+import { judgeMeter, ringLength } from "./gap.ts";
 import { followRun } from "./interval_change.ts";
 import { noteStep, noteUntaken } from "./interval_run.ts";
 import type { Ledger } from "./ledger.ts";
-import { beginMeter, isFree, markUnusable, takeReading } from "./meter.ts";
+import { beginMeter, chooseInstant, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
 import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
-import { duplicateOf, type Kept, rejectedOf } from "./rejected.ts";
+import { duplicateOf, type Kept, rejectedOf, timeOfRejected } from "./rejected.ts";
 import { rulesOf } from "./rules/rules.ts";
 import { SlotFollower } from "./rules/slot_follower.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
 import { isUndisturbed, takeNext } from "./take.ts";
-import type { Reading, Taking } from "./taking.ts";
+import type { Reading, Taking, UsableReading } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
+import { announceOpen, moveTick } from "./tick.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, keepBytes } from "./text.ts";
 import { latenessWatermarkMs, silenceWatermarkMs } from "./watermark.ts";
 
 const NO_BYTES = new Uint8Array(0);
-
-/** A reading that needs no check of its own. */
-export type UsableReading = {
-  readonly meterId: string;
-  readonly timestampMs: number;
-  readonly consumptionKwh: number;
-  readonly offset: number;
-};
 
 /**
  * Folds one partition's records, in order, into state and outputs: a pure function of the records.
@@ -58,6 +52,9 @@ export class Processor {
   readonly #parsed = newParsedRecord();
   readonly #byMeter: boolean;
   readonly #due: number[] = [];
+  /** How many of those are judged, by the parts of a tick before this one. */
+  #dueAt = 0;
+  #metersMax = Infinity;
   /** The raw record being folded: `#bytes[#start..#end)`. */
   #bytes: Uint8Array = NO_BYTES;
   #start = 0;
@@ -117,11 +114,25 @@ export class Processor {
       : parsed.meterId === null
       ? -1
       : this.meters.find(parsed.meterId);
-    this.#noteClock(reason === null ? parsed.receivedMs : NaN);
+    noteClock(this.state, reason === null ? parsed.receivedMs : NaN, clocks);
     if (i < 0 && parsed.idEnd > 0) parsed.meterId = asciiText(bytes, parsed.idStart, parsed.idEnd);
     if (reason !== null) return this.#reject(reason, i);
-    if (!Number.isNaN(parsed.laterMs)) this.#chooseInstant(i);
+    if (!Number.isNaN(parsed.laterMs)) {
+      parsed.timestampMs = chooseInstant(this.#step, i, parsed, latenessWatermarkMs(this, i));
+    }
     this.#fold(i, i < 0 ? parsed.meterId ?? "" : "", parsed);
+  }
+
+  /**
+   * Folds a raw record, or the next part of a tick by which more meters are due than `metersMax`.
+   * False: the same record is to be folded again; until then it counts nowhere, and what was said of
+   * it can be committed, for a processor restored from there goes on behind that.
+   */
+  recordPart(record: Readonly<RawRecord>, metersMax: number): boolean {
+    this.#metersMax = metersMax;
+    this.record(record);
+    this.#metersMax = Infinity;
+    return this.#dueAt === 0;
   }
 
   /** Folds a reading that is already taken apart and known to be usable. */
@@ -168,24 +179,6 @@ export class Processor {
     this.state.ledger.raw++;
   }
 
-  /** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
-  #noteClock(receivedMs: number): void {
-    const { state } = this;
-    const { loggedMs, replayStartMs } = this.#clocks;
-    if (receivedMs > state.clockMs) state.clockMs = receivedMs;
-    if (Number.isNaN(replayStartMs) && loggedMs > state.clockMs) state.clockMs = loggedMs;
-  }
-
-  /** Of a local time that comes twice, takes the earlier instant that is in time for a free slot. */
-  #chooseInstant(i: number): void {
-    const parsed = this.#parsed;
-    const watermarkMs = latenessWatermarkMs(this, i);
-    const fits = (atMs: number): boolean =>
-      !(watermarkMs - atMs > this.options.allowedLatenessMs) &&
-      (i < 0 || isFree(this.#step, i, atMs));
-    if (!fits(parsed.timestampMs) && fits(parsed.laterMs)) parsed.timestampMs = parsed.laterMs;
-  }
-
   /** One usable reading: too late, duplicate, or accepted; then everything due is judged. */
   #fold(known: number, id: string, reading: Reading): void {
     const { options, meters } = this;
@@ -208,7 +201,7 @@ export class Processor {
     const clockMs = movedMs > watermarkMs ? movedMs : watermarkMs;
     if (clockMs >= meters.timers.dueMs(known)) {
       const meterId = meters.idOf(known);
-      const hasLeft = advance(step, known, clockMs, clockMs);
+      const hasLeft = advance(step, known, { clockMs, watermarkMs: clockMs, isBack: true });
       if (hasLeft) return this.#foldFirst(meterId, reading, delayMs);
     }
     if (isNext && isUndisturbed(meters, known, reading)) {
@@ -288,23 +281,15 @@ export class Processor {
     const { state } = this;
     const { timestampMs, final } = this.#parsed;
     if (this.#rejectsControl("a tick")) return;
+    const judgeDue = () => this.#judgeDue(this.#metersMax);
+    const moves = timestampMs > state.tickMaxMs;
+    if (moves && !moveTick(this.#step, state, { timestampMs, judgeDue })) return;
     state.ledger.tick++;
     const { replayStartMs } = this.#clocks;
     state.replaying = !Number.isNaN(replayStartMs) && !final;
     noteReplayTick(state, replayStartMs, timestampMs);
     if (timestampMs > state.clockMs) state.clockMs = timestampMs;
-    if (timestampMs > state.tickMaxMs) {
-      state.tickMaxMs = timestampMs;
-      state.tickSerial = this.meters.nextSerial;
-      this.#judgeDue();
-    }
-    if (final) {
-      const step = this.#step;
-      for (const i of bySerial(this.meters, [...this.meters.indexes()])) {
-        announceOpenGap(step, i, silenceWatermarkMs(this, i));
-        this.meters.follower?.sayAll(step, i);
-      }
-    }
+    if (final) announceOpen(this.#step, (i) => silenceWatermarkMs(this, i));
   }
 
   /** A meter has left: its history ends at the watermark, which this record does not move. */
@@ -331,13 +316,25 @@ export class Processor {
     return fault !== null;
   }
 
-  /** Judges every meter whose timer is due at the partition's clock, oldest meter first. */
-  #judgeDue(): void {
+  /**
+   * Judges the meters whose timers are due at the partition's clock, oldest meter first, at most so
+   * many; of a tick that is folded in parts the next ones. False: there are more.
+   */
+  #judgeDue(metersMax = Infinity): boolean {
     const { state, options, meters } = this;
-    const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
-    const clockMs = maxMs - options.outOfOrdernessMs;
-    if (!meters.timers.mayBeDue(clockMs)) return;
-    for (const i of takeDue(meters, clockMs, this.#due)) this.#judge(i);
+    const due = this.#due;
+    if (this.#dueAt === 0) {
+      const maxMs = this.#byMeter ? state.tickMaxMs : Math.max(state.readingMaxMs, state.tickMaxMs);
+      const clockMs = maxMs - options.outOfOrdernessMs;
+      if (!meters.timers.mayBeDue(clockMs)) return true;
+      takeDue(meters, clockMs, due);
+    }
+    const end = Math.min(due.length, this.#dueAt + metersMax);
+    for (let d = this.#dueAt; d < end; d++) {
+      this.#judge(due[d]);
+    }
+    this.#dueAt = end < due.length ? end : 0;
+    return this.#dueAt === 0;
   }
 
   /** Judges what a meter's watermarks have passed: its values, then its silence. */
@@ -374,12 +371,12 @@ export class Processor {
         judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
       }
     }
-    const atMs = isInTime || Number.isNaN(arrivedMs) ? timestampMs : arrivedMs;
+    const atMs = isInTime ? timeOfRejected(this, timestampMs, arrivedMs) : arrivedMs;
     this.#step.outputs.rejected.push(rejectedOf(parsed, reason, {
       offset: this.#step.offset,
       meterId: i >= 0 ? meters.idOf(i) : parsed.meterId,
       kept: this.#kept(),
-      atMs: Number.isNaN(atMs) ? 0 : atMs,
+      atMs: Number.isNaN(atMs) ? Number.isNaN(timestampMs) ? 0 : timestampMs : atMs,
     }));
   }
 }

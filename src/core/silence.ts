@@ -1,5 +1,5 @@
 import { isCalendar } from "./calendar.ts";
-
+import { sayOfMeter } from "./counts.ts";
 import { runFromMs } from "./interval_run.ts";
 import { type Hole, judgeHoles } from "./hole.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
@@ -9,7 +9,16 @@ import { announceTail, missingInTail, rejectedInTail, slotAfterLatest } from "./
  * Lets the time to live pass over a meter, or the time to forget it, if the clock has reached them.
  * True: its history has ended, and its state is gone.
  */
-export function advance(step: Step, i: number, clockMs: number, watermarkMs: number): boolean {
+export function advance(
+  step: Step,
+  i: number,
+  { clockMs, watermarkMs, isBack }: {
+    readonly clockMs: number;
+    readonly watermarkMs: number;
+    /** The meter reports again: a history begins where this one ends. */
+    readonly isBack: boolean;
+  },
+): boolean {
   const { meters, outputs } = step;
   const alerts = outputs.gaps.length;
   if (meters.intervalMs[i] !== 0 && !meters.isSilent(i)) {
@@ -19,6 +28,13 @@ export function advance(step: Step, i: number, clockMs: number, watermarkMs: num
   }
   const forgottenMs = forgottenAtMs(step, i);
   if (clockMs < forgottenMs) return false;
+  sayOfMeter(step, {
+    metricType: isBack ? "meter_begun" : "meter_forgotten",
+    meterId: meters.idOf(i),
+    timestampMs: forgottenMs,
+    value: 1,
+    tags: {},
+  });
   endHistory(step, i, { clockMs: forgottenMs, watermarkMs });
   keepLastAlerts(step, alerts);
   return true;

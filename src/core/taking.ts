@@ -25,3 +25,11 @@ export const ACCEPTED: Taking = { disposition: "accepted" };
 export const BEGUN: Taking = { disposition: "begun" };
 /** Nothing is remembered of its slot. */
 export const FORGOTTEN: Taking = { disposition: "forgotten" };
+
+/** A reading that needs no check of its own. */
+export type UsableReading = {
+  readonly meterId: string;
+  readonly timestampMs: number;
+  readonly consumptionKwh: number;
+  readonly offset: number;
+};

@@ -13,6 +13,8 @@ export type TaskState = {
   replaying: boolean;
   /** The latest tick of each replay, by the replay's start: the clock of that replay's records. */
   readonly replayTicks: Map<number, number>;
+  /** Gaps said by the parts of a tick that is not wholly folded: that of the next offset. */
+  partGaps: number;
   /** The latest arrival known, of whatever kind. */
   clockMs: number;
   ledger: Ledger;
@@ -36,6 +38,7 @@ export function initialTaskState(): TaskState {
     tickSerial: 0,
     replaying: false,
     replayTicks: new Map(),
+    partGaps: 0,
     clockMs: -Infinity,
     ledger: emptyLedger(),
   };

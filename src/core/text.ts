@@ -39,3 +39,16 @@ export function writeBytes(from: Uint8Array, to: Uint8Array, at: number): number
 export function withoutNul(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text;
 }
+
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text that bytes are in UTF-8; null: they are not. */
+export function utf8Text(bytes: Uint8Array): string | null {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch (error) {
+    // By its name: a runtime that lends its globals to another realm has a TypeError of its own.
+    if ((error as Error).name !== "TypeError") throw error;
+    return null;
+  }
+}

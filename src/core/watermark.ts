@@ -23,3 +23,15 @@ export function latenessWatermarkMs(of: Watermarked, i: number): number {
   if (options.watermarkScope === "partition") return partitionMs(of);
   return i < 0 ? -Infinity : meters.maxMs(i) - options.outOfOrdernessMs;
 }
+
+/**
+ * Up to where the slots of every meter are judged, whether it reports or not; null: nowhere yet. By
+ * meter it is the ticks that judge those that do not.
+ */
+export function judgedToMs(of: Watermarked): number | null {
+  const { state, options } = of;
+  const watermarkMs = options.watermarkScope === "partition"
+    ? partitionMs(of)
+    : state.tickMaxMs - options.outOfOrdernessMs;
+  return watermarkMs === -Infinity ? null : watermarkMs - options.gapGraceMs;
+}

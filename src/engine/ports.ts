@@ -23,6 +23,8 @@ export type Commit = {
   readonly compacts: boolean;
   readonly task: Uint8Array;
   readonly watermarkMs: number | null;
+  /** Slots up to here are judged, of every meter: a slot's grace before the watermark. */
+  readonly judgedToMs: number | null;
   readonly ledger: Readonly<Ledger>;
 };
 
@@ -47,6 +49,11 @@ export class FencedError extends Error {
 /** The tables are written from another log: a position says nothing of a log that it does not count. */
 export class OtherLogError extends Error {
   override name = "OtherLogError";
+  readonly hint: string | undefined;
+  constructor(message: string, options: { hint?: string } = {}) {
+    super(message);
+    this.hint = options.hint;
+  }
 }
 
 /** One replayed input: what was played into a store, from which offsets on. */

@@ -8,13 +8,20 @@ import {
 } from "../core/codec.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { Processor } from "../core/processor.ts";
+import { judgedToMs } from "../core/watermark.ts";
 import type { RawRecord } from "../core/wire/raw_record.ts";
 import type { Commit, CommitStore } from "./ports.ts";
+
+export { FencedError } from "./ports.ts";
+export type { Commit, CommitStore, Snapshot } from "./ports.ts";
+export type { RawRecord } from "../core/wire/raw_record.ts";
 
 /** Bytes of changelog written before it is folded into a snapshot, at least. */
 const CHANGELOG_BYTES_MIN = 4 << 20;
 /** The same as a multiple of the last snapshot. */
 const CHANGELOG_GROWTH = 4;
+/** Of a snapshot, for each meter, about. */
+const METER_BYTES = 100;
 /** A snapshot's payloads are about this share of `changelogBytesMin`. */
 const SNAPSHOT_PARTS = 4;
 
@@ -28,6 +35,8 @@ export class Task {
   #committedOffset: number;
   #changelogBytes = 0;
   #snapshotBytes = 0;
+  /** A part of a tick is folded, and not committed. */
+  #hasPart = false;
 
   private constructor(processor: Processor, changelogBytesMin: number) {
     this.processor = processor;
@@ -54,7 +63,9 @@ export class Task {
     }
     finishRestore(processor);
     const task = new Task(processor, changelogBytesMin);
-    task.#changelogBytes = bytes;
+    // How much of it was the snapshot is not known: about as much as there are meters.
+    task.#snapshotBytes = Math.min(bytes, processor.meters.count * METER_BYTES);
+    task.#changelogBytes = bytes - task.#snapshotBytes;
     return task;
   }
 
@@ -72,11 +83,22 @@ export class Task {
     this.processor.record(record);
   }
 
+  /**
+   * Folds the next record, or the next part of a tick by which more meters are due than `metersMax`.
+   * False: commit, and fold the same record again.
+   */
+  foldPart(record: Readonly<RawRecord>, metersMax: number): boolean {
+    const isWhole = this.processor.recordPart(record, metersMax);
+    this.#hasPart ||= !isWhole;
+    return isWhole;
+  }
+
   /** Takes everything since the last call as one commit; null when nothing was folded. */
   takeCommit(): Commit | null {
     const { processor } = this;
     const fromOffset = this.#committedOffset;
-    if (processor.state.nextOffset === fromOffset) return null;
+    if (processor.state.nextOffset === fromOffset && !this.#hasPart) return null;
+    this.#hasPart = false;
     const outputs = processor.takeOutputs();
     const changes = encodeChanges(processor);
     this.#changelogBytes += changes.length;
@@ -98,6 +120,7 @@ export class Task {
       compacts,
       task: encodeTask(processor),
       watermarkMs: processor.watermarkMs,
+      judgedToMs: judgedToMs(processor),
       ledger: { ...processor.state.ledger },
     };
   }

@@ -213,8 +213,10 @@ function readableHeader(line: string, columns: CsvColumns): Header | null {
 
 /** Whether ids have letters beyond ASCII, of which two would become one when not read rightly. */
 function hasForeignIds(lines: readonly string[], { delimiter, meter }: Header): boolean {
-  const isForeign = (text: string) => [...text].some((char) => char > "\x7f");
-  return lines.some((line) => isForeign(splitHeader(line, delimiter)[meter] ?? ""));
+  const isForeign = (text: string) => /[^\0-\x7f]/.test(text);
+  return lines.some((line) =>
+    isForeign(line) && isForeign(splitHeader(line, delimiter)[meter] ?? "")
+  );
 }
 
 /** A value with a decimal comma, where no value has a point; null: none. */

@@ -96,6 +96,8 @@ const KINDS: readonly Kind[] = [
 
 /** Of an archive with files, and of an empty one. */
 const ZIP_STARTS = ["PK\x03\x04", "PK\x05\x06"];
+/** Of files put together before they were packed, whose name may stand in quotes. */
+const TAR_NAME = /\.(tar\.\w+|t[gx]z|tbz2?|tzst)'?$/i;
 /** How much is looked at for the marks of a kind: headers of XML may be long. */
 const MARKS_CHARS_MAX = 65_536;
 
@@ -111,6 +113,9 @@ export function recognize(start: string, names: FileNames): Unread | null {
   );
   if (kind === undefined) return recognizeXml(text);
   const { what, way, isMeant = false, isPacked = false } = kind;
+  if (isPacked && TAR_NAME.test(names.file)) {
+    return unread(`a tar archive, packed as ${what}`, [`tar -xf ${names.file}`], { isMeant });
+  }
   const ways = way === undefined ? [ROWS] : [way(names)].flat();
   return unread(what, ways, { isMeant, again: isPacked ? { add: [], made: "" } : null });
 }
@@ -127,7 +132,8 @@ function unread(
 export function latin1Of(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    // A spread would make an object of each byte on the way.
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]);
   }
   return text;
 }

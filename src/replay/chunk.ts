@@ -97,7 +97,7 @@ export type RecordTail = {
   readonly partition: number;
   readonly flags: number;
   readonly arrivalMs: number;
-  readonly sayings: Readonly<Sayings>;
+  readonly sayings: Sayings;
 };
 
 /**

@@ -3,6 +3,7 @@ import { type CsvFile, nextRows, openCsvFile } from "./csv_file.ts";
 import { type Direction, type DoubledRow, resolveDoubledRows } from "./doubled_hour.ts";
 import { stampOf } from "./file_stamp.ts";
 import type { FileInspection, Inspection, Problem, ReplayOptions } from "./records.ts";
+import { findRegisters, newRising, noteValue, type Rising } from "./rising.ts";
 import {
   FAULT,
   type Fault,
@@ -11,7 +12,7 @@ import {
   type RowPlace,
   type RowReading,
 } from "./row_place.ts";
-import { newSeriesTable } from "./series_table.ts";
+import { newSeriesTable, seriesId } from "./series_table.ts";
 import { newTimeLog, noteTime, type TimeLog } from "./time_log.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
 import { warningsOf } from "./warnings.ts";
@@ -23,10 +24,11 @@ export type InspectOptions = Pick<
 >;
 
 const EXAMPLE_LENGTH_MAX = 60;
-const BAD_RECEIVED = "no usable received_at";
+const BAD_RECEIVED: Shown = ["no usable received_at", 3];
 
-/** What a fault is called, and the field it is shown by. */
-const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: readonly [string, number] } = {
+/** What a problem is called, and the field it is shown by. */
+type Shown = readonly [problem: string, field: number];
+const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: Shown } = {
   [FAULT.cut]: ["too long, or with a quote that never closes", 0],
   [FAULT.noMeter]: ["no meter", 1],
   [FAULT.badMeter]: ["no usable meter id", 0],
@@ -44,10 +46,12 @@ const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: readonly [string, numbe
 type Findings = {
   firstEventMs: number;
   lastEventMs: number;
+  latestMs: number;
   /** Where the first time without an offset stands. */
   noOffset: string | null;
   readonly problems: Map<string, Problem>;
   readonly log: TimeLog;
+  readonly rising: Rising;
   readonly doubled: DoubledRow[];
   readonly directions: Direction[];
 };
@@ -66,9 +70,11 @@ export async function inspectFiles(
   const findings: Findings = {
     firstEventMs: Infinity,
     lastEventMs: -Infinity,
+    latestMs: -Infinity,
     noOffset: null,
     problems: new Map(),
     log: newTimeLog(),
+    rising: newRising(),
     doubled: [],
     directions: [],
   };
@@ -83,11 +89,12 @@ export async function inspectFiles(
       csv.file.close();
     }
   }
-  const { firstEventMs, lastEventMs, problems, log } = findings;
+  const { firstEventMs, lastEventMs, latestMs, problems, log } = findings;
   const hours = resolveDoubledRows(findings.doubled, findings.directions, zone);
   noteDoubled(findings, hours.laterRows, options);
   const learned = learnWhole(series, log, hours, { judging, zone });
   const files = seen.map((file, f) => hours.isDisordered[f] ? { ...file, isOrdered: false } : file);
+  const repeats = learned.findings.repeats.entries();
   return {
     files,
     rows: files.reduce((sum, file) => sum + file.rows, 0),
@@ -95,19 +102,24 @@ export async function inspectFiles(
     firstEventTimeMs: firstEventMs === Infinity ? null : firstEventMs,
     lastEventTimeMs: lastEventMs === -Infinity ? null : lastEventMs,
     isOrdered: files.every((file) => file.isOrdered),
+    latestTimeMs: latestMs === -Infinity ? null : latestMs,
     futureRows: rowsOf(findings, FAULT.future),
     unusableTimestampRows: rowsOf(findings, FAULT.badTimestamp) +
       rowsOf(findings, FAULT.skippedTime),
     problems: [...problems.values()],
     warnings: warningsOf({
+      files,
+      problems: [...problems.values()],
       table: series,
       series: learned.findings,
+      registers: findRegisters(findings.rising),
       hours,
       judging,
       zone,
       noOffset: findings.noOffset,
       tooOld: problems.get(PROBLEMS[FAULT.tooOld][0]) ?? null,
     }),
+    repeats: new Map(Array.from(repeats, ([index, each]) => [seriesId(series, index), each])),
     whole: learned.whole,
   };
 }
@@ -136,7 +148,7 @@ async function inspectFile(
       if (isDoubled) noteDoubledRow(place, previousKeyMs, findings, order);
       else {
         if (place.hasKey) noteOrder(place.keyMs, previousKeyMs, order);
-        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings.log, order);
+        if (place.isTimely && place.series >= 0) noteSeriesTime(place, findings, order);
         noteSpan(place.eventMs, findings, reading);
       }
       noteRow(csv, row, place, findings);
@@ -195,11 +207,16 @@ function noteDoubledRow(
   if (isOrderedBy) order.lastDoubled = one;
 }
 
-function noteSeriesTime({ series, eventMs, fault }: RowPlace, log: TimeLog, order: Order): void {
+function noteSeriesTime(
+  { series, eventMs, fault, kwh }: RowPlace,
+  { log, rising }: Findings,
+  order: Order,
+): void {
   const stepMs = eventMs - log.lastMs[series];
   if (stepMs > 0) order.forward++;
   else if (stepMs < 0) order.backward++;
   noteTime(log, series, eventMs, fault === FAULT.none ? 0 : 1);
+  if (fault === FAULT.none) noteValue(rising, series, eventMs, kwh);
 }
 
 /** From this share of steps of one direction on, the file has it. */
@@ -231,6 +248,7 @@ function noteSpan(
   findings: Findings,
   { nowMs, judging }: Pick<RowReading, "nowMs" | "judging">,
 ): void {
+  if (eventMs > findings.latestMs) findings.latestMs = eventMs;
   if (!(eventMs <= nowMs && eventMs >= judging.minTimestampMs)) return;
   if (eventMs < findings.firstEventMs) findings.firstEventMs = eventMs;
   if (eventMs > findings.lastEventMs) findings.lastEventMs = eventMs;
@@ -250,10 +268,9 @@ function noteRow(
     if (isLocal) findings.noOffset = `${csv.path}:${csv.rows.lines[row]}`;
   }
   if (fault !== FAULT.none) {
-    const [problem, field] = PROBLEMS[fault];
-    noteProblem(problem, field, { csv, row, findings });
+    noteProblem(PROBLEMS[fault], fault, { csv, row, findings });
   } else if (cells[base + 7] > 0 && place.receivedMs !== place.receivedMs) {
-    noteProblem(BAD_RECEIVED, 3, { csv, row, findings });
+    noteProblem(BAD_RECEIVED, FAULT.none, { csv, row, findings });
   }
 }
 
@@ -268,8 +285,8 @@ function hasNoOffset(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 function noteProblem(
-  problem: string,
-  field: number,
+  [problem, field]: Shown,
+  fault: Fault,
   { csv, row, findings }: {
     readonly csv: CsvFile;
     readonly row: number;
@@ -287,6 +304,7 @@ function noteProblem(
   const text = new TextDecoder().decode(csv.reader.bytes.subarray(start, end));
   findings.problems.set(problem, {
     problem,
+    fault,
     rows: 1,
     file: csv.path,
     line: csv.rows.lines[row],

@@ -3,7 +3,8 @@ import type { CsvColumns } from "../formats/csv_header.ts";
 import type { Zone } from "../core/zone.ts";
 import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
-import type { WholeSeries } from "./whole_series.ts";
+import type { Fault } from "./row_place.ts";
+import type { Repeats, WholeSeries } from "./whole_series.ts";
 
 /**
  * Raw records in arrival order. Record i is `bytes[ends[i-1]..ends[i])`; every count is this
@@ -78,6 +79,8 @@ export type ReplayOptions = {
 /** Rows that will be rejected for one reason, with the first of them. */
 export type Problem = {
   readonly problem: string;
+  /** 0: none that a row is rejected for. */
+  readonly fault: Fault;
   rows: number;
   readonly file: string;
   /** Where it begins in the file; the header is line 1. */
@@ -87,18 +90,25 @@ export type Problem = {
   readonly isWarned: boolean;
 };
 
-/** What a person should know of the files before they are played. */
+/** The names of warnings are public: only add to them. */
 export type WarningCode =
+  | "sent_again"
+  | "two_channels"
+  | "register"
+  | "day_month_swapped"
+  | "all_rejected"
+  | "no_rows"
   | "interval_mismatch"
   | "interval_changed"
   | "unjudged"
   | "no_offset"
   | "clock_artefact"
   | "too_old_rows"
-  | "look_alike_ids";
+  | "look_alike_ids"
+  | "settings_changed";
 
-/** One of these, said in one line; `meters`: the first of those that it is about. */
-export type InspectionWarning = {
+/** What a person should know, in one line; `meters`: the first of those that it is about. */
+export type Warning = {
   readonly code: WarningCode;
   readonly text: string;
   readonly meters?: readonly string[];
@@ -127,10 +137,14 @@ export type Inspection = {
   readonly lastEventTimeMs: number | null;
   /** Every file by itself is in order: nothing will be sorted or spilled. */
   readonly isOrdered: boolean;
+  /** The latest time that any row has, whatever it is worth; null: none. */
+  readonly latestTimeMs: number | null;
   readonly futureRows: number;
   readonly unusableTimestampRows: number;
   readonly problems: readonly Problem[];
-  readonly warnings: readonly InspectionWarning[];
+  readonly warnings: readonly Warning[];
+  /** Of the meters that have any, by their ids. */
+  readonly repeats: ReadonlyMap<string, Repeats>;
   /** What only the whole of the files shows, for the replay to say with the readings. */
   readonly whole: WholeSeries;
 };

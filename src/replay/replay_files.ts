@@ -7,6 +7,7 @@ import {
   type ChunkBuilder,
   isFull,
   newChunkBuilder,
+  type RecordTail,
   takeChunk,
 } from "./chunk.ts";
 import { type Defect, defectDrawer } from "../generate/defects.ts";
@@ -22,14 +23,11 @@ import {
 import { gatherRecords, spillDirectory } from "./gather.ts";
 import type { RecordCursor } from "./merge.ts";
 import type { Inspection, ReplayChunk, ReplayOptions } from "./records.ts";
-import {
-  heldUntilMs,
-  newSayingState,
-  type Sayings,
-  type SayingState,
-  takeSayings,
-} from "./sayings.ts";
+import { heldUntilMs, newSayingState, type SayingState, takeSayings } from "./sayings.ts";
 import { newTickClock, noteArrival, takeTick, type TickClock } from "./ticks.ts";
+
+/** What of a record decides how it is sent. */
+type Sent = Omit<DelayedRecord, "bytes" | "serial">;
 
 /** Where a replay stands. */
 type Replay = {
@@ -40,8 +38,9 @@ type Replay = {
   readonly clock: TickClock;
   readonly chunk: ChunkBuilder;
   readonly saying: SayingState;
-  /** What the record being sent says. */
-  readonly sayings: Sayings;
+  /** The row being sent, and what is added to it: one object for all of them. */
+  readonly row: { -readonly [Field in keyof Sent]: Sent[Field] };
+  readonly tail: { -readonly [Field in keyof RecordTail]: RecordTail[Field] };
   /** Rows drawn so far. */
   serial: number;
   /** Latest event time of a usable row, or of one that only its value makes unusable. */
@@ -96,7 +95,8 @@ function newReplay(
     clock: newTickClock(options.tickMs, silenceMs),
     chunk: newChunkBuilder(),
     saying: newSayingState(whole),
-    sayings: { minutes: 0, skipped: 0 },
+    row: { partition: 0, series: 0, eventMs: NaN, flags: 0, arrivalMs: NaN, isDuplicate: false },
+    tail: { partition: 0, flags: 0, arrivalMs: NaN, sayings: { minutes: 0, skipped: 0 } },
     serial: 0,
     lastTimelyMs: -Infinity,
     isDone: false,
@@ -153,15 +153,14 @@ function takeRow(replay: Replay): void {
     if (untilMs === untilMs && hold(replay, untilMs, { isDelayed, isDuplicate })) {
       if (isDelayed) chunk.delays++;
     } else {
-      const record = {
-        partition: block.partitions[i],
-        series: block.series[i],
-        eventMs,
-        flags,
-        arrivalMs: keyMs,
-        isDuplicate,
-      };
-      send(replay, block.bytes, startOf(block, i), block.ends[i], record);
+      const { row } = replay;
+      row.partition = block.partitions[i];
+      row.series = block.series[i];
+      row.eventMs = eventMs;
+      row.flags = flags;
+      row.arrivalMs = keyMs;
+      row.isDuplicate = isDuplicate;
+      send(replay, block.bytes, startOf(block, i), block.ends[i], row);
     }
   }
   rows.advance();
@@ -213,19 +212,19 @@ function sendDelayed(replay: Replay): void {
 
 /** Sends a record, with what it is to say of its series; twice where a defect wants that. */
 function send(
-  { chunk, saying, sayings, options }: Replay,
+  { chunk, saying, tail, options }: Replay,
   bytes: Uint8Array,
   start: number,
   end: number,
-  { partition, series, eventMs, flags, arrivalMs, isDuplicate }: Omit<
-    DelayedRecord,
-    "bytes" | "serial"
-  >,
+  { partition, series, eventMs, flags, arrivalMs, isDuplicate }: Sent,
 ): void {
+  const { sayings } = tail;
   const isTooLate = arrivalMs - eventMs > options.judging.allowedLatenessMs;
   if ((flags & IS_USABLE) !== 0) takeSayings(saying, series, { eventMs, isTooLate }, sayings);
   else sayings.minutes = sayings.skipped = 0;
-  const tail = { partition, flags, arrivalMs, sayings };
+  tail.partition = partition;
+  tail.flags = flags;
+  tail.arrivalMs = arrivalMs;
   addRecord(chunk, bytes, start, end, tail);
   if (!isDuplicate) return;
   addRecord(chunk, bytes, start, end, tail);

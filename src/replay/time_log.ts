@@ -129,7 +129,15 @@ function readLink({ pages }: TimeLog, chunk: number): number {
  * time, and a good one comes before a faulty one of the same time.
  */
 export function sortedTimes(log: TimeLog, series: number): Float64Array {
-  if (series >= log.totals.length) return new Float64Array(0);
+  return loggedTimes(log, series).times;
+}
+
+/** The same, and once more in the order they came; null: they came ascending. */
+export function loggedTimes(
+  log: TimeLog,
+  series: number,
+): { readonly times: Float64Array; readonly inOrder: Float64Array | null } {
+  if (series >= log.totals.length) return { times: new Float64Array(0), inOrder: null };
   flushStep(log, series);
   log.counts[series] = 0;
   const times = new Float64Array(log.totals[series]);
@@ -150,7 +158,7 @@ export function sortedTimes(log: TimeLog, series: number): Float64Array {
       n++;
     }
   }
-  return isSorted ? times : times.sort();
+  return isSorted ? { times, inOrder: null } : { times: times.toSorted(), inOrder: times };
 }
 
 function takeNumber(log: TimeLog, at: { chunk: number; byte: number }): number {

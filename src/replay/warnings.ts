@@ -2,7 +2,9 @@ import { DAY_MS, MONTH } from "../core/calendar.ts";
 import { formatTimestamp } from "../core/time.ts";
 import type { Zone } from "../core/zone.ts";
 import type { DoubledHours } from "./doubled_hour.ts";
-import type { InspectionWarning, Problem, ReplayJudging } from "./records.ts";
+import type { DayMonthSign } from "./day_month.ts";
+import type { FileInspection, Problem, ReplayJudging, Warning } from "./records.ts";
+import { FAULT } from "./row_place.ts";
 import { seriesId, type SeriesTable } from "./series_table.ts";
 import type { SeriesFindings } from "./whole_series.ts";
 
@@ -15,8 +17,12 @@ const LOOK_ALIKE_SERIES_MAX = 500_000;
 
 /** What warnings are written from. */
 export type WarningFacts = {
+  readonly files: readonly FileInspection[];
+  readonly problems: readonly Problem[];
   readonly table: SeriesTable;
   readonly series: SeriesFindings;
+  /** Series whose values nearly always rise. */
+  readonly registers: readonly number[];
   readonly hours: DoubledHours;
   readonly judging: ReplayJudging;
   readonly zone: Zone;
@@ -26,8 +32,12 @@ export type WarningFacts = {
 };
 
 /** What a person should know of the files before they are played, each said once. */
-export function warningsOf(facts: WarningFacts): InspectionWarning[] {
+export function warningsOf(facts: WarningFacts): Warning[] {
   return [
+    noRows(facts),
+    allRejected(facts),
+    registers(facts),
+    dayMonthSwapped(facts),
     mismatch(facts),
     changed(facts),
     unjudged(facts),
@@ -38,7 +48,66 @@ export function warningsOf(facts: WarningFacts): InspectionWarning[] {
   ].filter((warning) => warning !== null);
 }
 
-function mismatch({ table, series, judging }: WarningFacts): InspectionWarning | null {
+function noRows({ files }: WarningFacts): Warning | null {
+  const empty = files.filter(({ rows }) => rows === 0).map(({ path }) => path);
+  if (empty.length === 0) return null;
+  return {
+    code: "no_rows",
+    text: `${shown(empty, empty.length)} ${
+      empty.length === 1 ? "has" : "have"
+    } a header and no rows`,
+  };
+}
+
+function allRejected({ files, problems }: WarningFacts): Warning | null {
+  const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const reasons = problems.filter(({ fault }) => fault !== FAULT.none)
+    .toSorted((a, b) => b.rows - a.rows);
+  const rejected = reasons.reduce((sum, each) => sum + each.rows, 0);
+  if (rows === 0 || rejected < rows) return null;
+  const [{ problem, file, line, example }, ...others] = reasons;
+  const more = others.map((each) => `, or ${each.problem}`).join("");
+  return {
+    code: "all_rejected",
+    text: `every row is rejected: ${problem}${more}; first in ${file}:${line}: ${example}`,
+  };
+}
+
+function registers({ table, registers }: WarningFacts): Warning | null {
+  if (registers.length === 0) return null;
+  const meters = named(table, registers.map((series) => ({ series })));
+  return {
+    code: "register",
+    text: `a register, not intervals? The values of ${count(registers.length, "meter")} ` +
+      `(${shown(meters, registers.length)}) nearly always rise; those of a reading are to be the ` +
+      "kWh of its interval: the difference of two of a register",
+    meters,
+  };
+}
+
+const DAY_MONTH_SIGNS: { readonly [sign in DayMonthSign]: string } = {
+  "days 1 to 12": "has readings on days 1 to 12 of its months alone",
+  "days 13 to 31": "has no readings on days 1 to 12 of its months",
+  holes: "has holes of days that close when day and month of dates up to the 12th are exchanged",
+  order: "leaps from day to day in a way that ends when day and month are exchanged",
+};
+
+function dayMonthSwapped({ table, series: { swapped } }: WarningFacts): Warning | null {
+  if (swapped.length === 0) return null;
+  const meters = named(table, swapped);
+  const [{ sign }] = swapped;
+  return {
+    code: "day_month_swapped",
+    text:
+      `day and month swapped? ${count(swapped.length, "meter")} (${
+        shown(meters, swapped.length)
+      }): ${meters[0]} ${DAY_MONTH_SIGNS[sign]}; a time is to be year-month-day, as in ` +
+      "2024-01-31 13:30: make the file anew from its source",
+    meters,
+  };
+}
+
+function mismatch({ table, series, judging }: WarningFacts): Warning | null {
   const { mismatched } = series;
   if (mismatched.length === 0) return null;
   const { stepMs, fixedMs } = mismatched[0];
@@ -59,7 +128,7 @@ function mismatch({ table, series, judging }: WarningFacts): InspectionWarning |
   };
 }
 
-function changed({ table, series: { changed } }: WarningFacts): InspectionWarning | null {
+function changed({ table, series: { changed } }: WarningFacts): Warning | null {
   if (changed.length === 0) return null;
   const [{ intervals: [before, after] }] = changed;
   const meters = named(table, changed);
@@ -75,7 +144,7 @@ function changed({ table, series: { changed } }: WarningFacts): InspectionWarnin
   };
 }
 
-function unjudged({ table, series: { unjudged } }: WarningFacts): InspectionWarning | null {
+function unjudged({ table, series: { unjudged } }: WarningFacts): Warning | null {
   if (unjudged.length === 0) return null;
   const meters = named(table, unjudged.map((series) => ({ series })));
   return {
@@ -89,7 +158,7 @@ function unjudged({ table, series: { unjudged } }: WarningFacts): InspectionWarn
   };
 }
 
-function noOffset({ noOffset, zone }: WarningFacts): InspectionWarning | null {
+function noOffset({ noOffset, zone }: WarningFacts): Warning | null {
   if (noOffset === null || zone.name !== "UTC") return null;
   return {
     code: "no_offset",
@@ -98,7 +167,7 @@ function noOffset({ noOffset, zone }: WarningFacts): InspectionWarning | null {
   };
 }
 
-function clockArtefact({ table, series, hours, zone }: WarningFacts): InspectionWarning | null {
+function clockArtefact({ table, series, hours, zone }: WarningFacts): Warning | null {
   const once = series.skipped;
   const { unresolvedSeries, unresolvedRows } = hours;
   if (once.length === 0 && unresolvedRows === 0) return null;
@@ -119,7 +188,7 @@ function clockArtefact({ table, series, hours, zone }: WarningFacts): Inspection
   return { code: "clock_artefact", text: parts.join("; "), meters: named(table, meters) };
 }
 
-function tooOldRows({ tooOld, judging }: WarningFacts): InspectionWarning | null {
+function tooOldRows({ tooOld, judging }: WarningFacts): Warning | null {
   if (tooOld === null) return null;
   const { rows, file, line, example } = tooOld;
   return {
@@ -132,7 +201,7 @@ function tooOldRows({ tooOld, judging }: WarningFacts): InspectionWarning | null
   };
 }
 
-function lookAlikes({ table }: WarningFacts): InspectionWarning | null {
+function lookAlikes({ table }: WarningFacts): Warning | null {
   if (table.count > LOOK_ALIKE_SERIES_MAX) return null;
   const ids = Array.from({ length: table.count }, (_, series) => seriesId(table, series));
   const alike = [...Map.groupBy(ids, (id) => id.replace(/^['’]+/, "").toLowerCase()).values()]

@@ -1,12 +1,13 @@
 import { isCalendar, MONTH } from "../core/calendar.ts";
 import { MONTH_MINUTES } from "../core/wire/file_fields.ts";
 import type { Zone } from "../core/zone.ts";
+import { type DayMonthSign, dayMonthSign } from "./day_month.ts";
 import type { DoubledHours, SkippedHour } from "./doubled_hour.ts";
 import { contradiction, findIntervals, type IntervalPiece } from "./intervals.ts";
 import type { ReplayJudging } from "./records.ts";
 import { findWaiting, type Waiting } from "./rivals.ts";
 import { seriesId, type SeriesTable } from "./series_table.ts";
-import { sortedTimes, type TimeLog } from "./time_log.ts";
+import { loggedTimes, type TimeLog } from "./time_log.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -32,6 +33,9 @@ export type WholeSeries = {
   readonly laterRows: readonly Int32Array[];
 };
 
+/** Usable rows whose time their series had already, and at how many times in a row there are such. */
+export type Repeats = { readonly rows: number; readonly stretch: number };
+
 /** What was found, for people. */
 export type SeriesFindings = {
   /** Those with too few readings to tell an interval. */
@@ -45,6 +49,9 @@ export type SeriesFindings = {
     readonly stepMs: number;
     readonly fixedMs: number;
   }[];
+  /** Those whose dates show that day and month were swapped. */
+  readonly swapped: { readonly series: number; readonly sign: DayMonthSign }[];
+  readonly repeats: Map<number, Repeats>;
 };
 
 type LearnOptions = { readonly judging: ReplayJudging; readonly zone: Zone };
@@ -56,14 +63,18 @@ export function learnWhole(
   hours: DoubledHours,
   options: LearnOptions,
 ): { whole: WholeSeries; findings: SeriesFindings } {
-  const findings: SeriesFindings = { unjudged: [], skipped: [], changed: [], mismatched: [] };
+  const findings: SeriesFindings = {
+    ...{ unjudged: [], skipped: [], changed: [], mismatched: [], swapped: [] },
+    repeats: new Map(),
+  };
   const firstMinutes = new Int32Array(table.count);
   const plans = new Map<number, SeriesPlan>();
   const skipped = Map.groupBy(hours.skipped, ({ series }) => series);
   for (let series = 0; series < table.count; series++) {
-    const times = sortedTimes(log, series);
+    const { times, inOrder } = loggedTimes(log, series);
     const usableMs = distinctTimes(times, false);
     if (usableMs.length === 0) continue;
+    noteOddities(series, { times, inOrder, usableMs }, { findings, zone: options.zone });
     const pieces = intervalsOf(series, { times, usableMs, table, findings }, options);
     if (pieces.length === 0) continue;
     const fixed = fixedMs(table, series, options) !== 0;
@@ -82,6 +93,40 @@ export function learnWhole(
     }
   }
   return { whole: { table, firstMinutes, plans, laterRows: hours.laterRows }, findings };
+}
+
+/** Notes what a person should look into, whatever the interval is. */
+function noteOddities(
+  series: number,
+  { times, inOrder, usableMs }: {
+    readonly times: Float64Array;
+    readonly inOrder: Float64Array | null;
+    readonly usableMs: Float64Array;
+  },
+  { findings, zone }: { readonly findings: SeriesFindings; readonly zone: Zone },
+): void {
+  const inOrderMs = inOrder?.map((time) => Math.floor(time / 2)) ?? null;
+  const sign = dayMonthSign(usableMs, { zone, inOrderMs });
+  if (sign !== null) findings.swapped.push({ series, sign });
+  if (usableMs.length === times.length) return;
+  const repeats = repeatsIn(times);
+  if (repeats.rows > 0) findings.repeats.set(series, repeats);
+}
+
+function repeatsIn(times: Float64Array): Repeats {
+  let [rows, stretch, longest] = [0, 0, 0];
+  for (let n = 0; n < times.length;) {
+    let next = n + 1;
+    while (next < times.length && times[next] === times[n]) next++;
+    // An odd one has no value, and repeats nothing.
+    if (times[n] % 2 === 0) {
+      rows += next - n - 1;
+      stretch = next - n > 1 ? stretch + 1 : 0;
+      longest = Math.max(longest, stretch);
+    }
+    n = next;
+  }
+  return { rows, stretch: longest };
 }
 
 /** What a fixed interval is; 0: it is learned. */

@@ -1,7 +1,10 @@
-import type { Finding } from "../adapters/sqlite/check.ts";
+import type { Undigested } from "../adapters/postgres/check.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PartitionVerified } from "../engine/verify/partition.ts";
+import type { Warning } from "../replay/records.ts";
 import type { Difference } from "../tables/balance.ts";
+import type { Dropped } from "../tables/dropped.ts";
+import type { Finding } from "../tables/finding.ts";
 import type { Summary } from "../tables/summary.ts";
 
 /*
@@ -14,6 +17,8 @@ export type RunAnswer = Summary & {
   /** How long this run took. */
   readonly seconds: number;
   readonly readings_per_second: number;
+  /** What a person should know of the input played last, and of what the store holds. */
+  readonly warnings: readonly Warning[];
 };
 
 /** What `verify --json` prints: of the embedded store, of a database's tables, or of topics. */
@@ -25,18 +30,31 @@ export type StoreVerified = {
   readonly ledger: Ledger;
   /** Between rows and ledger, and what is damaged. */
   readonly differences: readonly (Difference | Finding)[];
+  /** What `retention_days` has dropped of the rows that the ledger counts; null: nothing. */
+  readonly dropped: Dropped | null;
 };
 
-/** The tables of a database, as sinks have written them. */
-export type TablesVerified = {
+/** The tables of a database, as sinks or runs have written them. */
+export type TablesVerified = RowsVerified & {
   /** Null: what was compared is equal, but not all was. */
   readonly balanced: boolean | null;
   readonly ledger: Ledger;
-  readonly differences: readonly Difference[];
   /** Partitions that have rows and no account yet. */
   readonly not_compared: readonly number[];
+};
+
+/** The rows of a database. */
+export type RowsVerified = {
+  /** Between rows and ledger, and rows that are not as they were written. */
+  readonly differences: readonly (Difference | Finding)[];
   /** Messages that the database refused. */
   readonly refused: number;
+  /** What TimescaleDB's retention has dropped of the rows that the ledger counts; null: nothing. */
+  readonly dropped: Dropped | null;
+  /** Rows that were there before the database kept digests: counted, and not proven. */
+  readonly not_digested: readonly Undigested[];
+  /** When the database began to keep digests, where something is not digested. */
+  readonly digested_since: string | null;
 };
 
 /** The output topics, recomputed from the raw topic. */
@@ -54,11 +72,7 @@ export type TopicsVerified = {
   readonly not_compared: readonly number[];
   readonly meters_in_several_partitions: number;
   /** Where a database is named: its tables, held against the topics. */
-  readonly tables?: {
-    readonly ledger: Ledger;
-    readonly differences: readonly Difference[];
-    readonly refused: number;
-  };
+  readonly tables?: RowsVerified & { readonly ledger: Ledger };
 };
 
 /** What `query --json` prints: an object a row, by the names of its columns. */

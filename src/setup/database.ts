@@ -1,8 +1,10 @@
 import { openForSchema, readSchema } from "../adapters/postgres/migrate.ts";
-import { type Answer, PostgresDatabase } from "../adapters/postgres/database.ts";
+import { type Answer, PostgresDatabase, type Transaction } from "../adapters/postgres/database.ts";
 import { hintOf } from "../adapters/postgres/errors.ts";
 import type { TimescaleOptions } from "../adapters/postgres/timescale.ts";
+import { SSL_MODES } from "../adapters/postgres/tls.ts";
 import type { Config } from "../settings.ts";
+import { redacted } from "../console/redact.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 
 /** Options that every command talking to a database has. */
@@ -12,11 +14,14 @@ export const DATABASE_OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
+/** Questions of one transaction. */
+export type ReadTransaction = Pick<Transaction, "query" | "copyOut">;
+
 /** A database that is read: nothing can be changed through it. */
 export type ReadDatabase = {
   query(sql: string, params?: readonly unknown[]): Promise<Answer>;
   /** Runs `work` in one transaction. */
-  transaction<T>(work: (tx: Pick<ReadDatabase, "query">) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: ReadTransaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 };
 
@@ -36,7 +41,7 @@ export function databaseUrl(command: string, config: Config, given: string | und
       "--database postgres://user:password@host/name, or GRIDWATCH_DATABASE_URL",
     );
   }
-  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return url;
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return completed(url, config);
   throw new UsageError(
     `Cannot ${command} with --database="${shownUrl(url)}": ` +
       "must be postgres://user:password@host:port/name",
@@ -59,12 +64,38 @@ export function databaseMeant(
   return isMeant ? databaseUrl(command, config, database) : null;
 }
 
+/** A URL with the password and the authorities that the settings name files of. */
+function completed(text: string, config: Config): string {
+  const url = new URL(text);
+  const passwordFile = config["database.password_file"];
+  const caFile = config["database.tls_ca_file"];
+  if (passwordFile !== "" && url.password === "") {
+    if (url.hostname === "") url.hostname = "localhost"; // a URL has no user without a host
+    url.password = encodeURIComponent(readFile(passwordFile));
+  }
+  const mode = url.searchParams.get("sslmode") ?? url.searchParams.get("ssl");
+  if (mode !== null && !SSL_MODES.some((one) => one === mode)) {
+    throw new UsageError(`Cannot use sslmode=${mode}: must be ${SSL_MODES.join(" or ")}`);
+  }
+  if (caFile !== "" && !url.searchParams.has("sslrootcert")) {
+    readFile(caFile); // named now where it cannot be read, and not once for each connection
+    url.searchParams.set("sslrootcert", caFile);
+  }
+  return url.href;
+}
+
+function readFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path).trim();
+  } catch (error) {
+    throw new RunError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 /** A database's address without its password. */
 export function shownUrl(url: string): string {
-  if (!URL.canParse(url)) return "(not a URL)";
-  const parsed = new URL(url);
-  if (parsed.password !== "") parsed.password = "***";
-  return parsed.href;
+  if (!url.includes("://")) return "(not a URL)";
+  return redacted(url.replace(/[\s"]/g, encodeURIComponent));
 }
 
 /**
@@ -100,16 +131,19 @@ export function databaseError(verb: string, error: unknown): unknown {
 }
 
 /**
- * Checks that a database has this build's schema.
+ * Checks that a database has this build's schema; gives which database it is.
  *
  * @throws {RunError} when it has not
  */
-export async function checkSchema(url: string): Promise<void> {
+export async function checkSchema(url: string): Promise<string> {
   const database = openForSchema(url);
   try {
     const { migrations } = await readSchema(database);
     const others = migrations.filter(({ state }) => state !== "applied");
-    if (others.length === 0) return;
+    if (others.length === 0) {
+      const { rows: [{ id }] } = await database.query("SELECT id FROM database_identity");
+      return String(id);
+    }
     const named = others.map(({ name, state }) => `${name} is ${state}`).join(", ");
     throw new RunError(`Cannot use the database: ${named}`, "gridwatch migrate");
   } finally {

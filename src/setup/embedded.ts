@@ -5,6 +5,7 @@ import { playRecords } from "../engine/pipeline.ts";
 import type { InputStore, StoredInput } from "../engine/ports.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { Inspection, Warning } from "../replay/records.ts";
 import type { Reader } from "../tables/query.ts";
 import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";
@@ -15,6 +16,7 @@ import {
   contentOf,
   type Defects,
   type Input,
+  type InputOptions,
   judgedAfterMs,
   type NamedInput,
   nameInput,
@@ -24,6 +26,7 @@ import {
 import { sayFindings } from "./input_findings.ts";
 import type { LiveTracker } from "./live.ts";
 import { say, shellProgress, systemClock } from "../console/shell.ts";
+import { storeWarnings } from "./store_warnings.ts";
 import { formatCount } from "../console/progress.ts";
 
 /** What files are played into. */
@@ -32,6 +35,8 @@ export type PlayStore = InputStore & Reader;
 /** What a play of files into a store is told. */
 export type PlayOptions = {
   readonly command: string;
+  /** The words behind the command, as they were given. */
+  readonly words?: readonly string[];
   readonly paths: readonly string[];
   readonly config: Config;
   /** Of the embedded store; of a run into a database, of what is sorted on the way alone. */
@@ -55,6 +60,14 @@ export type PlayResult = {
   readonly isFinished: boolean;
   readonly readings: number;
   readonly seconds: number;
+  /** What a person should know of the input, and of the settings it is judged by. */
+  readonly warnings: readonly Warning[];
+  /** Of these, what only shows when all is played: it has not been said yet. */
+  readonly found: readonly Warning[];
+  /** What only looking the files through tells; null: they were not. */
+  readonly inspection: Inspection | null;
+  /** Nothing else is in the store. */
+  readonly isAlone: boolean;
 };
 
 /** The store's temporary files: by a name that nobody else gives to a folder. */
@@ -80,36 +93,76 @@ export async function playFiles(store: PlayStore, options: PlayOptions): Promise
     endsRecorded: false, // the pipeline does: it knows which readings were taken
   };
   const named = await nameInput(options.command, options.paths, inputOptions);
+  const open = (partition: number) =>
+    Task.open(processorOptions(options.config, partition, nowMs), store);
+  const tasks: Task[] = [];
+  for (let partition = 0; partition < partitions; partition++) tasks.push(await open(partition));
+  const begun = { tasks, last, startedAtMs };
   if (last !== null && last.finished && await isPlayed(last, named, options.signal)) {
-    if (!options.isSilent) {
-      say(`${named.description} is in ${placeOf(options)} already: nothing to play`);
-    }
-    options.live.begin(named.description, null);
-    return { isFinished: true, readings: 0, seconds: 0 };
+    return await endPlayed(store, named, begun, options);
   }
   const input = await openInput(named, inputOptions);
-  if (!options.isSilent) sayFindings(input);
-  const tasks: Task[] = [];
-  for (let partition = 0; partition < partitions; partition++) {
-    tasks.push(await Task.open(processorOptions(options.config, partition, nowMs), store));
+  if (!options.isSilent) sayFindings(input, { saysUseless: false });
+  if (input.inspection?.rows === 0) {
+    options.live.begin(input.description, 0);
+    return resultOf(input, begun, input.inspection.warnings);
   }
+  return await playInput(store, input, begun, inputOptions);
+}
+
+/** What a play finds as it begins. */
+type Begun = {
+  readonly tasks: readonly Task[];
+  /** The input played last, finished or not. */
+  readonly last: StoredInput | null;
+  readonly startedAtMs: number;
+};
+
+/** Says that there is nothing to play, and what was said when it was played. */
+async function endPlayed(
+  store: PlayStore,
+  named: NamedInput,
+  begun: Begun,
+  options: PlayOptions,
+): Promise<PlayResult> {
+  if (!options.isSilent) {
+    say(`${named.description} is in ${placeOf(options)} already: nothing to play`);
+  }
+  options.live.begin(named.description, null);
+  const settings = await store.settings();
+  const warnings: Warning[] = JSON.parse(settings[WARNINGS] ?? "[]");
+  const changed = changedSettings(settings, await judgingSettings(options.config));
+  if (changed.length > 0) {
+    const text = `settings changed since it was played: ${changed.join(", ")}; nothing is judged ` +
+      `anew without ${freshOf(options)}`;
+    warnings.push({ code: "settings_changed", text });
+    if (!options.isSilent) say(`warning: ${text}`);
+  }
+  return resultOf({ inspection: null }, begun, warnings);
+}
+
+async function playInput(
+  store: PlayStore,
+  input: Input,
+  begun: Begun,
+  options: PlayOptions & InputOptions,
+): Promise<PlayResult> {
+  const { tasks, last } = begun;
+  const { config, nowMs } = options;
   const rowsTotal = input.inspection?.rows ?? null;
   options.live.begin(input.description, rowsTotal);
+  const changed = await changedSince(store, input, last, options);
   const stored = await settleInput(store, input, last, tasks, nowMs, options);
-
-  const progress = shellProgress({
-    verb: "playing",
-    rowsTotal,
-    isSilent: options.isSilent,
-  });
+  const before = readingsOf(tasks);
+  const progress = shellProgress({ verb: "playing", rowsTotal, isSilent: options.isSilent });
   let readings = 0;
-  const { records, signal, throwIfBroken } = breakableRecords(input, inputOptions);
+  const { records, signal, throwIfBroken } = breakableRecords(input, options);
   const isFinished = await playRecords(records, tasks, store, {
     baseOffsets: stored.baseOffsets,
-    commitRecordsMax: options.config.commit_records_max,
-    commitIntervalMs: options.config.commit_interval_ms,
+    commitRecordsMax: config.commit_records_max,
+    commitIntervalMs: config.commit_interval_ms,
     ratePerSecond: options.ratePerSecond,
-    endsAfterMs: input.isRecorded ? judgedAfterMs(options.config) : null,
+    endsAfterMs: input.isRecorded ? judgedAfterMs(config) : null,
     rowsTotal,
     clock: systemClock,
     signal,
@@ -121,8 +174,54 @@ export async function playFiles(store: PlayStore, options: PlayOptions): Promise
   });
   progress.clear();
   throwIfBroken();
+  const found = isFinished ? await storeWarnings(store, input.inspection) : [];
+  if (input.isRecorded && isFinished) found.push(...ofRecorded(before, readingsOf(tasks)));
+  const warnings = [...changed, ...input.inspection?.warnings ?? [], ...found];
+  // It is told once more when somebody plays it again.
+  await store.saveSettings({ [WARNINGS]: JSON.stringify(warnings) });
   if (isFinished) await store.finishInput(stored.id);
-  return { isFinished, readings, seconds: (performance.now() - startedAtMs) / 1000 };
+  const isAlone = stored.id === 1;
+  return { ...resultOf(input, begun, warnings), isFinished, found, readings, isAlone };
+}
+
+function resultOf(
+  { inspection }: Pick<Input, "inspection">,
+  { last, startedAtMs }: Begun,
+  warnings: readonly Warning[],
+): PlayResult {
+  return {
+    isFinished: true,
+    readings: 0,
+    seconds: (performance.now() - startedAtMs) / 1000,
+    warnings,
+    found: [],
+    inspection,
+    isAlone: last === null || last.id === 1,
+  };
+}
+
+/** Where the store keeps what was said of the input played last. */
+const WARNINGS = "warnings";
+
+type Readings = { readonly all: number; readonly rejected: number };
+
+function readingsOf(tasks: readonly Task[]): Readings {
+  const ledgers = tasks.map(({ processor }) => processor.state.ledger);
+  return {
+    all: ledgers.reduce((sum, { raw, tick }) => sum + raw - tick, 0),
+    rejected: ledgers.reduce((sum, { rejected }) => sum + rejected, 0),
+  };
+}
+
+/** Of a recorded topic, which is not looked through, it is known at its end. */
+function ofRecorded(before: Readings, after: Readings): Warning[] {
+  const rows = after.all - before.all;
+  if (rows === 0) return [{ code: "no_rows", text: "the recorded topic has no readings" }];
+  if (after.rejected - before.rejected < rows) return [];
+  return [{
+    code: "all_rejected",
+    text: "every record of the recorded topic is rejected",
+  }];
 }
 
 /** Where a store is, for people. */
@@ -133,6 +232,12 @@ function placeOf({ directory, database }: PlayOptions): string {
 /** How another store is named. */
 function anotherOf({ database }: PlayOptions): string {
   return database === undefined ? "--data DIR for a new store" : "--database URL of an empty one";
+}
+
+/** The same where an option does it. */
+function freshOf(options: PlayOptions): string {
+  const isRun = options.command === "run" && options.database === undefined;
+  return isRun ? "--fresh" : anotherOf(options);
 }
 
 /** Whether the finished input was these files, byte for byte. */
@@ -230,6 +335,32 @@ async function settleInput(
   await store.saveSettings(await judgingSettings(options.config));
   await store.beginInput(begun);
   return begun;
+}
+
+/** What is judged otherwise from an input on that follows another. */
+async function changedSince(
+  store: PlayStore,
+  input: Input,
+  last: StoredInput | null,
+  options: PlayOptions,
+): Promise<Warning[]> {
+  if (last === null || isInput(last, input)) return [];
+  const changed = changedSettings(await store.settings(), await judgingSettings(options.config));
+  if (changed.length === 0) return [];
+  const text = `settings changed since ${last.description} was played: ${changed.join(", ")}; ` +
+    "they hold from here on, and nothing is judged anew";
+  if (!options.isSilent) say(`warning: ${text}`);
+  return [{ code: "settings_changed", text }];
+}
+
+/** Each as `validation.negative is flag, was reject`. */
+function changedSettings(
+  before: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+): string[] {
+  return Object.entries(now)
+    .filter(([key, value]) => before[key] !== undefined && before[key] !== value)
+    .map(([key, value]) => `${key.slice(JUDGING_PREFIX.length)} is ${value}, was ${before[key]}`);
 }
 
 /** What readings are judged by: fixed while an input is played, or its parts would not agree. */

@@ -78,6 +78,11 @@ function metrics(partitions: readonly HealthStatus[]): string {
   add("next_offset", "Offset of the next raw record.", (s) => s.nextOffset);
   add("meters", "Meters with state.", (s) => "meters" in s ? s.meters : null);
   add(
+    "shared_meters_total",
+    "Meters that another partition has, too.",
+    (s) => "sharedMeters" in s ? s.sharedMeters : null,
+  );
+  add(
     "watermark_seconds",
     "Watermark, epoch seconds.",
     (s) => s.watermarkMs === null ? null : s.watermarkMs / 1000,

@@ -4,6 +4,7 @@ import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka/connections.ts";
 import type { Config } from "../settings.ts";
 import { LogError, type LogReader } from "../engine/log/ports.ts";
 import { topicNames, type Topics } from "../engine/log/records.ts";
+import { losingTopics, producersClock, type TopicFault } from "../engine/log/topic_settings.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { say, systemClock } from "../console/shell.ts";
 
@@ -11,6 +12,11 @@ import { say, systemClock } from "../console/shell.ts";
 export type KafkaSetup = {
   readonly log: KafkaLog;
   readonly topics: Topics;
+  /**
+   * The group of the processors, and the start of their transactional ids: that of the settings,
+   * and of the raw topic. Pipelines of two prefixes do not take each other's partitions.
+   */
+  readonly group: string;
   readonly config: Config;
   readonly onTrouble: OnTrouble;
 };
@@ -90,7 +96,9 @@ export async function openKafka(
   };
   const hear = once(onTrouble);
   const log = new KafkaLog(options, hear);
-  return { log, topics: topicNames(config["kafka.topic_prefix"]), config, onTrouble: hear };
+  const topics = topicNames(config["kafka.topic_prefix"]);
+  const group = `${config["kafka.group"]}-${topics.raw}`;
+  return { log, topics, group, config, onTrouble: hear };
 }
 
 /**
@@ -202,12 +210,19 @@ export function committedReader(
   });
 }
 
+/** Topics that can be worked on. */
+export type TopicsChecked = {
+  readonly partitions: number;
+  readonly warnings: readonly TopicFault[];
+};
+
 /**
- * How many partitions the raw topic has.
+ * How many partitions the raw topic has, and what a person should know of the topics.
  *
- * @throws {RunError} when a topic of the pipeline is not there, or has another number of them
+ * @throws {RunError} when a topic of the pipeline is not there, has another number of them, or loses
+ * records by its settings
  */
-export async function checkTopics({ log, topics }: KafkaSetup): Promise<number> {
+export async function checkTopics({ log, topics }: KafkaSetup): Promise<TopicsChecked> {
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
   try {
     const names = Object.values(topics);
@@ -229,7 +244,15 @@ export async function checkTopics({ log, topics }: KafkaSetup): Promise<number> 
         "all topics of a pipeline need as many: give the raw topic's number to the others",
       );
     }
-    return partitions;
+    const losing = losingTopics(found, topics);
+    if (losing.length > 0) {
+      throw new RunError(
+        `Cannot use the topics: ${losing.map(({ fault }) => fault).join("; ")}`,
+        losing.map(({ fix }) => fix).join("; "),
+      );
+    }
+    const clock = producersClock(found, topics);
+    return { partitions, warnings: clock === null ? [] : [clock] };
   } finally {
     await admin.close();
   }

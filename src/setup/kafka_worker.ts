@@ -1,5 +1,5 @@
 import type { Config } from "../settings.ts";
-import { processorOptions } from "../judging.ts";
+import { judgingFingerprint, processorOptions } from "../judging.ts";
 import type { WorkerEvent } from "../engine/event.ts";
 import { type PartitionStatus, Worker } from "../engine/log/worker.ts";
 import type { LogError } from "../engine/log/ports.ts";
@@ -25,10 +25,9 @@ export async function runKafkaWorker(
   { onEvent, onStatus }: WorkerListener,
 ): Promise<void> {
   const setup = await openKafka(config, (trouble) => onEvent(troubleEvent(trouble)));
-  const { log, topics } = setup;
+  const { log, topics, group } = setup;
   const writer = writerOptions(config);
   const admin = log.admin({ deadlineMs: DEADLINE_MS });
-  const group = config["kafka.group"];
   const sessionTimeoutMs = config["kafka.session_timeout_ms"];
   const worker = new Worker({
     admin,
@@ -45,6 +44,7 @@ export async function runKafkaWorker(
       log.group({
         group,
         topic: topics.raw,
+        binding: topics.raw,
         sessionTimeoutMs,
         heartbeatMs: Math.min(HEARTBEAT_MS_MAX, Math.floor(sessionTimeoutMs / 5)),
         rebalanceTimeoutMs: DEADLINE_MS,
@@ -52,6 +52,7 @@ export async function runKafkaWorker(
   }, {
     topics,
     group,
+    judging: await judgingFingerprint(config),
     processorOptions: (partition) => processorOptions(config, partition, null),
     commitRecordsMax: config.commit_records_max,
     commitIntervalMs: config.commit_interval_ms,

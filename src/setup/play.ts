@@ -6,15 +6,18 @@ import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
+import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
-import { countShifted, readSummary, type Summary, suspicions } from "../tables/summary.ts";
+import { readSummary, type Summary } from "../tables/summary.ts";
 import type { RunAnswer } from "./answers.ts";
 import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./embedded.ts";
 import { lookAtFiles } from "./input.ts";
+import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
-import { inUse, openStore, runError } from "./store.ts";
+import { inUse, openStore, openStoreReader, runError } from "./store.ts";
+import { hintsFor } from "./useless.ts";
 
 /** Options that every command playing files has. */
 export const PLAY_OPTIONS = {
@@ -99,9 +102,21 @@ export type OpenStore = {
   close(): Promise<void>;
 };
 
-/** The embedded store of a directory. */
-async function openEmbedded(directory: string): Promise<OpenStore> {
-  const store = await openStore(directory);
+/**
+ * The embedded store of a directory; `isFresh`: what it holds is forgotten.
+ *
+ * @throws {RunError} where there is none, and none is to be made
+ */
+export async function openEmbedded(
+  directory: string,
+  { config, makes = true, isFresh = false }: {
+    readonly config: Config;
+    readonly makes?: boolean;
+    readonly isFresh?: boolean;
+  },
+): Promise<OpenStore> {
+  if (!makes) await (await openStoreReader(directory)).close();
+  const store = await openStore(directory, { retentionDays: config.retention_days, isFresh });
   return {
     writer: store,
     reader: store.reader,
@@ -120,14 +135,14 @@ type RunOptions = {
   readonly isJson: boolean;
   /** Opens what is played into; none: the embedded store. */
   readonly open?: () => Promise<OpenStore>;
-  /** Said at the end: what a person may do next. */
-  readonly next?: readonly string[];
+  /** What is said at the end, of the store as it is then: what a person may do next. */
+  readonly next?: (store: Reader) => Promise<readonly string[]>;
 };
 
 /** Plays files into a store, with the page where a port is given, to the end or to Ctrl-C. */
 export async function runPipeline(
   play: Omit<PlayOptions, "signal" | "live">,
-  { port, staysUp, isJson, next = [], open = () => openEmbedded(play.directory) }: RunOptions,
+  { port, staysUp, isJson, next, open = () => openEmbedded(play.directory, play) }: RunOptions,
 ): Promise<number> {
   if (play.paths.length === 0) {
     throw new UsageError(
@@ -153,9 +168,9 @@ export async function runPipeline(
       const options = { ...play, directory, database, signal: stop.signal, live };
       const result = await playFiles(store.writer, options);
       live.end(result.isFinished ? "finished" : "stopped");
-      await report(store.reader, result, { isJson, isSilent: play.isSilent });
-      if (!result.isFinished) exitCode = STOPPED_EXIT_CODE;
-      else if (!play.isSilent) next.forEach(say);
+      const where = { directory, database };
+      const isUsed = await report(store.reader, result, { ...play, ...where, isJson, next });
+      exitCode = result.isFinished ? isUsed ? 0 : 1 : STOPPED_EXIT_CODE;
       if (server !== null && staysUp && !stop.signal.aborted) {
         say(`page: ${server.url} (Ctrl-C ends)`);
         await new Promise<void>((resolve) =>
@@ -176,40 +191,89 @@ export async function runPipeline(
   return exitCode;
 }
 
-async function report(
-  store: Reader,
-  result: PlayResult,
-  { isJson, isSilent }: { isJson: boolean; isSilent: boolean },
-): Promise<void> {
-  const summary = await readSummary(store);
-  const readingsPerSecond = result.seconds > 0 ? Math.round(result.readings / result.seconds) : 0;
-  const seconds = Math.round(result.seconds * 1000) / 1000;
-  if (isJson) {
-    const answer: RunAnswer = { ...summary, seconds, readings_per_second: readingsPerSecond };
-    print(JSON.stringify(answer));
-  }
+type Report = Omit<PlayOptions, "signal" | "live"> & Pick<RunOptions, "isJson" | "next">;
+
+/** Tells how it went; false: nothing of what was played could be used. */
+async function report(store: Reader, result: PlayResult, options: Report): Promise<boolean> {
+  const { isJson, isSilent, next } = options;
+  const { seconds, inspection, isFinished } = result;
+  const readingsPerSecond = seconds > 0 ? Math.round(result.readings / seconds) : 0;
+  const answer: RunAnswer = {
+    ...await readSummary(store),
+    seconds: Math.round(seconds * 1000) / 1000,
+    readings_per_second: readingsPerSecond,
+    warnings: result.warnings,
+  };
+  const useless = uselessOf(result.warnings, inspection);
+  if (isJson) print(JSON.stringify(answer));
   if (!isSilent) {
-    for (const line of describe(summary)) say(line);
+    for (const line of describe(answer)) say(line);
     const rate = `${formatCount(readingsPerSecond)} readings/s`;
-    say(`${formatCount(result.readings)} readings in ${formatSeconds(result.seconds)}, ${rate}`);
-    for (const line of suspicions(summary, await countShifted(store, summary))) say(line);
+    say(`${formatCount(result.readings)} readings in ${formatSeconds(seconds)}, ${rate}`);
+    for (const warning of result.found) {
+      if (warning !== useless) say(`warning: ${warning.text}`);
+    }
   }
+  if (useless === null) {
+    if (isFinished && !isSilent) (await next?.(store) ?? []).forEach(say);
+    return true;
+  }
+  say(`error: Cannot use anything of this: ${useless.text}`);
+  hintsFor(useless, result, options).forEach((line) => say(line));
+  return false;
 }
 
 /** The summary in a few lines for people. */
-export function describe({ ledger, meters, gaps }: Summary): string[] {
+export function describe(summary: Summary): string[] {
+  const { ledger, meters, duplicates: { identical, conflicting } } = summary;
   const counts = ["ok", "late", "too_late", "duplicate", "rejected", "tick"] as const;
   const sum = counts.reduce((total, name) => total + ledger[name], 0);
   const parts = counts.map((name) => `${formatCount(ledger[name])} ${name.replace("_", " ")}`);
   // Of the ledger alone: whether the rows are there is for `verify` to say, which reads them.
   const seal = sum === ledger.raw ? "adds up" : `DOES NOT BALANCE: ${formatCount(sum)}`;
-  const states = Object.entries(gaps).filter(([, { gaps }]) => gaps > 0).map(([state, count]) =>
-    `${formatCount(count.gaps)} ${state} (${formatCount(count.missing_intervals)} intervals)`
-  );
+  const repeats = `duplicate: ${formatCount(identical)} identical, ${
+    formatCount(conflicting)
+  } conflicting with what is there`;
   return [
     `ledger: ${formatCount(ledger.raw)} raw = ${parts.join(" + ")}: ${seal}`,
-    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${
-      states.join(", ") || "none"
-    }`,
+    ...(identical + conflicting > 0 ? [repeats] : []),
+    `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${describeGaps(summary)}`,
+    ...describeCompleteness(summary),
+  ];
+}
+
+/** How many gaps there are in each state; of a meter that is not judged it is not said that none is. */
+function describeGaps({ gaps, meters, meters_by_status: { unjudged, unusable } }: Summary): string {
+  const states = (["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const).filter((state) =>
+    gaps[state].gaps > 0
+  ).map((state) => {
+    // Those of silent meters go on: their length is said with the silence.
+    const length = state === "EXPIRED"
+      ? ""
+      : ` (${formatCount(gaps[state].missing_intervals)} intervals)`;
+    return `${formatCount(gaps[state].gaps)} ${state}${length}`;
+  });
+  const hasJudged = meters > unjudged + unusable;
+  const found = states.length > 0 || !hasJudged ? states : ["none"];
+  const unknown = [
+    ...(unjudged > 0 ? [`${formatCount(unjudged)} unjudged (too few readings to tell)`] : []),
+    ...(unusable > 0 ? [`${formatCount(unusable)} without a usable reading`] : []),
+  ];
+  return [...found, ...unknown].join(", ") || "none";
+}
+
+function describeCompleteness(
+  { completeness_percent: percent, meters, meters_by_status, ...rest }: Summary,
+): string[] {
+  if (percent === null) return [];
+  const { silent, retired, unusable } = meters_by_status;
+  if (silent === 0) return [`completeness: ${percent} %`];
+  const reporting = rest.completeness_reporting_percent;
+  const count = meters - silent - retired - unusable;
+  const others = count === 1 ? "1 meter that reports" : `${formatCount(count)} meters that report`;
+  return [
+    `completeness: ${percent} %` +
+    (reporting === null ? "" : `, ${reporting} % of the ${others}`) +
+    `; ${formatCount(silent)} silent (${formatCount(rest.silent_intervals)} intervals so far)`,
   ];
 }

@@ -37,6 +37,11 @@ function madeOf(path: string, ending: string): string {
   return made === path ? `${path}.csv` : made;
 }
 
+/** The first lines of a file, the last of them perhaps cut. */
+export function readHeadLines(path: string): string[] {
+  return new TextDecoder().decode(readHead(path).head).split(/\r?\n/);
+}
+
 /** The first bytes of a file, with its first line whole. */
 function readHead(path: string): { head: Uint8Array; isWhole: boolean } {
   const file = denoFiles.open(path);

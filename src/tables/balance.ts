@@ -1,6 +1,7 @@
 import { emptyLedger, type Ledger } from "../core/ledger.ts";
 import { type Dialect, POSTGRES } from "./dialect.ts";
 import { dialectOf, type Query, type Row } from "./query.ts";
+import { isPlayedInto } from "./migrations.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -65,7 +66,7 @@ const ROW_DISPOSITIONS = Object.keys(TABLE_OF) as (keyof typeof TABLE_OF)[];
  * By rows it reads PostgreSQL's tables through. By days the readings are counted by the sums of their
  * days, which are written in the transaction of the rows: milliseconds, for dashboards; a row that
  * somebody took out or doubled by hand is seen by rows alone. The embedded store is always counted by
- * days, for `verify` proves its rows by their digests.
+ * days, and everything by `verify`, which proves rows by their digests and the sums by the rows.
  */
 export function balanceSql(
   of: TablesOf,
@@ -74,9 +75,14 @@ export function balanceSql(
   const ledgers = ROW_DISPOSITIONS.map((name) => `coalesce(l.${name}, 0) AS ${name}`);
   const founds = ROW_DISPOSITIONS.map((name) => `coalesce(f.${name}, 0) AS found_${name}`);
   const all = ROW_DISPOSITIONS.map((name) => `found_${name}`).join(" + ");
+  const selects = [
+    ...ROW_DISPOSITIONS.map(compareDisposition),
+    ...comparisons(all),
+    ...UNREAD[of],
+  ];
   return `WITH ${
     name === "sqlite"
-      ? `${counted("meter_days")}${DROPPED}${FOUND}`
+      ? `${counted("meter_totals")}${FOUND}`
       : by === "days"
       ? `${counted("readings_meter_daily")}${FOUND}`
       : CLAIMED
@@ -102,21 +108,35 @@ export function balanceSql(
   LEFT JOIN found f ON f.partition = k.partition
   LEFT JOIN days d ON d.partition = k.partition
 )
-${ROW_DISPOSITIONS.map(compareDisposition).join("\nUNION ALL\n")}
-UNION ALL
-SELECT partition, 'sum', raw, ${ROW_DISPOSITIONS.join(" + ")} + tick FROM held
-UNION ALL
-SELECT partition, 'position', raw, read_records FROM held
-UNION ALL
-SELECT partition, 'rows with a disposition', claims,
-       ${all} FROM held
-UNION ALL
-SELECT partition, 'raw records with a row', claims, offsets FROM held
-UNION ALL
-SELECT partition, 'end of the rows', next_offset,
-       CASE WHEN end_offset > next_offset THEN end_offset ELSE next_offset END FROM held
-UNION ALL
-SELECT partition, 'readings by day', ok + late, day_readings FROM held${UNREAD[of]}`;
+${unionAll(selects, name === "sqlite" ? COMPOUND_SELECTS_MAX : Infinity)}`;
+}
+
+/** What is compared besides the dispositions; `all` is the sum of the rows that were found. */
+function comparisons(all: string): string[] {
+  return [
+    `SELECT partition, 'sum', raw, ${ROW_DISPOSITIONS.join(" + ")} + tick FROM held`,
+    "SELECT partition, 'position', raw, read_records FROM held",
+    `SELECT partition, 'rows with a disposition', claims,
+       ${all} FROM held`,
+    "SELECT partition, 'raw records with a row', claims, offsets FROM held",
+    `SELECT partition, 'end of the rows', next_offset,
+       CASE WHEN end_offset > next_offset THEN end_offset ELSE next_offset END FROM held`,
+    "SELECT partition, 'readings by day', ok + late, day_readings FROM held",
+  ];
+}
+
+/** SELECTs that may stand in one: SQLite takes 500, the SQLite of an edge platform (D1) takes 5. */
+const COMPOUND_SELECTS_MAX = 5;
+
+/** The rows of all SELECTs, one after the other. */
+function unionAll(selects: readonly string[], selectsMax: number): string {
+  if (selects.length <= selectsMax) return selects.join("\nUNION ALL\n");
+  const groups: string[] = [];
+  for (let at = 0; at < selects.length; at += selectsMax) {
+    const group = selects.slice(at, at + selectsMax).join("\nUNION ALL\n");
+    groups.push(`SELECT * FROM (${group})`);
+  }
+  return unionAll(groups, selectsMax);
 }
 
 /** The rows that raw records became, one by one. */
@@ -131,15 +151,24 @@ const CLAIMED = `claims AS (
          CASE WHEN reason IN ('DUPLICATE', 'CONFLICT') THEN 'duplicate' ELSE 'rejected' END
   FROM rejected_readings
 ), found AS (
-  SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
-         max(source_offset) + 1 AS end_offset,
-         ${
+  SELECT partition, sum(claims) AS claims, sum(offsets) AS offsets, max(end_offset) AS end_offset,
+         ${ROW_DISPOSITIONS.map((name) => `sum(${name}) AS ${name}`).join(",\n         ")}
+  FROM (
+    SELECT partition, count(*) AS claims, count(DISTINCT source_offset) AS offsets,
+           max(source_offset) + 1 AS end_offset,
+           ${
   ROW_DISPOSITIONS.map((name) => `count(*) FILTER (WHERE what = '${name}') AS ${name}`)
-    .join(",\n         ")
+    .join(",\n           ")
 }
-  FROM claims GROUP BY partition`;
+    FROM claims GROUP BY partition
+    UNION ALL
+    SELECT partition, ${ROW_DISPOSITIONS.join(" + ")},
+           ${ROW_DISPOSITIONS.join(" + ")}, 0,
+           ${ROW_DISPOSITIONS.join(", ")}
+    FROM dropped
+  ) AS there GROUP BY partition`;
 
-/** The same, with the readings counted by the sums of their days. */
+/** The same, with the readings counted by their sums, which stay when retention drops days. */
 const counted = (days: string) =>
   `counted AS (
   SELECT source_partition AS partition, sum(readings - late_readings) AS ok,
@@ -151,12 +180,9 @@ const counted = (days: string) =>
   SELECT source_partition, 0, 0, 0,
          count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
          count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
-  FROM rejected_readings GROUP BY source_partition`;
-
-/** What retention has dropped from the embedded store. */
-const DROPPED = `
+  FROM rejected_readings GROUP BY source_partition
   UNION ALL
-  SELECT partition, ok, late, too_late, duplicate, rejected FROM dropped`;
+  SELECT partition, 0, 0, too_late, duplicate, rejected FROM dropped`;
 
 const FOUND = `
 ), found AS (
@@ -175,18 +201,33 @@ const POSITION: Readonly<Record<TablesOf, string>> = {
   sinks: "CASE WHEN l.raw <= p.next_offset THEN l.raw ELSE coalesce(p.next_offset, 0) END",
 };
 
-const UNREAD: Readonly<Record<TablesOf, string>> = {
-  store: "",
-  sinks: `
-UNION ALL
-SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigint)
+const UNREAD: Readonly<Record<TablesOf, readonly string[]>> = {
+  store: [],
+  sinks: [
+    `SELECT DISTINCT s.partition, 'account', CAST(NULL AS bigint), CAST(NULL AS bigint)
 FROM sink_positions s LEFT JOIN known k ON k.partition = s.partition
 WHERE s.messages > 0 AND k.partition IS NULL`,
+  ],
 };
 
-/** Compares ledger and rows of every partition. Reads the tables through: seconds over millions. */
-export async function readBalance(query: Query, of: TablesOf): Promise<Balance> {
-  const rows = (await query(balanceSql(of, dialectOf(query)))).map(comparisonOf)
+/** Who has written a store's tables. */
+export async function tablesOf(query: Query): Promise<TablesOf> {
+  if (dialectOf(query).name === "sqlite") return "store";
+  const asked = { query: async (sql: string) => ({ rows: await query(sql) }) };
+  return await isPlayedInto(asked) ? "store" : "sinks";
+}
+
+/**
+ * Compares ledger and rows of every partition. By rows it reads the tables through: seconds over
+ * millions.
+ */
+export async function readBalance(
+  query: Query,
+  of: TablesOf,
+  { by = "rows" }: { readonly by?: "rows" | "days" } = {},
+): Promise<Balance> {
+  const { name } = dialectOf(query);
+  const rows = (await query(balanceSql(of, { name, by }))).map(comparisonOf)
     .sort((a, b) => a.partition - b.partition);
   const compared = rows.filter((row): row is Difference => row.ledger !== null);
   const differences = compared.filter(({ ledger, found }) => ledger !== found);

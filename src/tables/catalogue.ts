@@ -3,13 +3,20 @@ export type Listed = { readonly name: string; readonly about: string };
 
 /** What can be asked with SQL, the most useful first, on every database that Gridwatch writes. */
 export const CATALOGUE: readonly Listed[] = [
+  { name: "meter_status", about: "meters: how each stands, and its account" },
+  { name: "completeness", about: "of all meters, and of those that report" },
   { name: "gap_status", about: "gaps, with their length as known now" },
+  { name: "silences", about: "silent meters: since when, how many slots by now" },
   { name: "completeness_daily", about: "a meter's day: readings, missing, percent" },
   { name: "completeness_fleet_daily", about: "the same of the whole fleet" },
   { name: "validated_readings", about: "accepted readings, with status and flags" },
   { name: "rejected_readings", about: "unusable and repeated ones: reason, raw record" },
+  { name: "duplicates", about: "repeats, and what holds their slot" },
   { name: "late_events", about: "readings that came too late to be taken" },
   { name: "gap_recovery", about: "missing slots that a too-late reading covered" },
+  { name: "late_revisions", about: "too-late readings for a slot that is taken" },
+  { name: "revisions", about: "readings that replace another, and which" },
+  { name: "readings_current", about: "accepted readings, of a slot the newest" },
   { name: "gap_alerts", about: "gaps as they were last announced" },
   { name: "missing_daily", about: "missing slots of a meter by day" },
   { name: "readings_daily", about: "accepted readings of a meter by day" },

@@ -120,9 +120,14 @@ export class CopyWriter {
     this.#view.setInt32(lengthAt, this.#length - lengthAt - 4);
   }
 
-  /** jsonb, whose binary form is a version byte before the text. */
-  jsonb(value: unknown): void {
-    const text = encoder.encode(JSON.stringify(value));
+  /**
+   * jsonb of texts, whose binary form is a version byte before the text: that which PostgreSQL gives
+   * back, shorter names first.
+   */
+  jsonb(value: Readonly<Record<string, string>>): void {
+    const names = Object.keys(value).sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+    const fields = names.map((name) => `${JSON.stringify(name)}: ${JSON.stringify(value[name])}`);
+    const text = encoder.encode(`{${fields.join(", ")}}`);
     this.#reserve(5 + text.length);
     this.#view.setInt32(this.#length, text.length + 1);
     this.#bytes[this.#length + 4] = 1;
@@ -152,6 +157,9 @@ export class CopyWriter {
     this.#view = new DataView(larger.buffer);
   }
 }
+
+/** The bytes before the first row. */
+export const COPY_HEADER_BYTES = 19;
 
 const HEADER = Uint8Array.from([
   ...[0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00],

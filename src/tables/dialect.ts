@@ -11,16 +11,18 @@ export type Dialect = {
   order(time: string): string;
   /** The beginning of the UTC hour or day of a time. */
   beginning(step: "hour" | "day", time: string): string;
+  /** The UTC day that a midnight begins, counted from 1970-01-01. */
+  dayNumber(time: string): string;
   /** The larger of two values that are not null. */
   larger(a: string, b: string): string;
   /** The texts of a JSON array that is a parameter: a subquery of one column. */
   texts(parameter: string): string;
   /** Which readings have a flag. */
   hasFlag(flag: string): string;
-  /** How many meters there are: a whole statement, of the column `meters`. */
-  readonly countMeters: string;
-  /** `meter_id`, `readings`, `late`, `first_at` and `last_at` of meters, by their days. */
-  meterSums(where: string): string;
+  /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
+  lastTimes(where: string): string;
+  /** Where the missing slots of meters by day come from: a meter's day may be in several rows. */
+  readonly missing: string;
   /** Where late readings come from. */
   readonly lateReadings: string;
   /** Where the readings of a time span come from; its ends are parameters, the second is not in it. */
@@ -29,10 +31,7 @@ export type Dialect = {
   lastReadings(meterId: string, count: number): string;
 };
 
-/**
- * PostgreSQL, with TimescaleDB or without. Meters are counted by stepping along the primary key, where
- * DISTINCT would read every row.
- */
+/** PostgreSQL, with TimescaleDB or without. */
 export const POSTGRES: Dialect = {
   name: "postgres",
   time: (parameter) => `CAST(${parameter} AS timestamptz)`,
@@ -40,22 +39,15 @@ export const POSTGRES: Dialect = {
   later: (time, seconds) => `${time} + (${seconds}) * interval '1 second'`,
   order: (time) => time,
   beginning: (step, time) => `date_trunc('${step}', ${time}, 'UTC')`,
+  dayNumber: (time) => `CAST(extract(epoch FROM ${time}) AS bigint) / 86400`,
   larger: (a, b) => `greatest(${a}, ${b})`,
   // Drivers agree on text; an array they write each in their own way.
   texts: (parameter) =>
     `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
-  countMeters: `WITH RECURSIVE meters AS (
-      (SELECT meter_id FROM validated_readings ORDER BY meter_id LIMIT 1)
-      UNION ALL
-      SELECT (SELECT v.meter_id FROM validated_readings v WHERE v.meter_id > m.meter_id
-              ORDER BY v.meter_id LIMIT 1)
-      FROM meters m WHERE m.meter_id IS NOT NULL
-    ) SELECT count(meter_id) AS meters FROM meters`,
-  meterSums: (where) =>
-    `SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-       min(first_at) AS first_at, max(last_at) AS last_at
-     FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  lastTimes: (where) =>
+    `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
+  missing: "missing_daily",
   lateReadings: "validated_readings",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM validated_readings WHERE time >= CAST(${from} AS timestamptz)
@@ -65,8 +57,7 @@ export const POSTGRES: Dialect = {
 
 /**
  * The embedded store. Times are text: without their `Z` they compare as they should; with it
- * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days, and counted by the
- * sums of those.
+ * `10:00:00.5Z` would come before `10:00:00Z`. Readings are found by their days.
  */
 export const SQLITE: Dialect = {
   name: "sqlite",
@@ -79,17 +70,14 @@ export const SQLITE: Dialect = {
     step === "day"
       ? `substr(${time}, 1, 10) || 'T00:00:00Z'`
       : `substr(${time}, 1, 13) || ':00:00Z'`,
+  dayNumber: (time) => `unixepoch(${time}) / 86400`,
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
-  countMeters: "SELECT count(DISTINCT meter_id) AS meters FROM meter_days",
-  meterSums: (where) =>
-    `SELECT meter_id, readings, late,
-       strftime('%Y-%m-%dT%H:%M:%fZ', first_ms / 1e3, 'unixepoch') AS first_at,
-       strftime('%Y-%m-%dT%H:%M:%fZ', last_ms / 1e3, 'unixepoch') AS last_at
-     FROM (SELECT meter_id, sum(readings) AS readings, sum(late_readings) AS late,
-             min(day * 86400000 + first_ms) AS first_ms, max(day * 86400000 + last_ms) AS last_ms
-           FROM meter_days ${where} GROUP BY meter_id)`,
+  lastTimes: (where) =>
+    `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at
+     FROM meter_totals ${where} GROUP BY meter_id`,
+  missing: "missing_parts",
   lateReadings: "(SELECT *, 'LATE' AS status FROM late_readings)",
   readingsOf: ({ from, to }) =>
     `(SELECT * FROM readings_by_day WHERE day BETWEEN ${dayOf(from)} AND ${dayOf(to)}

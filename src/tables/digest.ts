@@ -109,6 +109,42 @@ export class RowHash {
   }
 }
 
+/**
+ * Adds a row that is bytes, `[start, end)` of a view, to a digest; `count` -1 takes one out that was in
+ * it. Two lanes again; a third of the work of `RowHash`, for rows that are millions: each lane is two
+ * chains, of every other word, which a processor computes side by side.
+ */
+export function addRowBytes(
+  digest: Digest,
+  view: DataView,
+  start: number,
+  end: number,
+  count: 1 | -1,
+): void {
+  let low = 0x9747b28c | 0;
+  let lowOdd = 0x165667b1 | 0;
+  let high = 0x3c6ef372 | 0;
+  let highOdd = 0x27d4eb2f | 0;
+  let at = start;
+  for (; at + 8 <= end; at += 8) {
+    const word = view.getInt32(at, true);
+    const odd = view.getInt32(at + 4, true);
+    low = Math.imul(low ^ word, 0xcc9e2d51);
+    low ^= low >>> 15;
+    lowOdd = Math.imul(lowOdd ^ odd, 0x85ebca77);
+    lowOdd ^= lowOdd >>> 16;
+    high = Math.imul((high ^ word) + (high >>> 13), 0x5bd1e995);
+    highOdd = Math.imul((highOdd ^ odd) + (highOdd >>> 14), 0xc2b2ae3d);
+  }
+  let rest = end - start;
+  for (; at < end; at++) rest = Math.imul(rest, 0x01000193) ^ view.getUint8(at);
+  low = Math.imul(low ^ rest, 0xcc9e2d51) ^ ((lowOdd << 7) | (lowOdd >>> 25));
+  high = Math.imul((high ^ rest) + (high >>> 13), 0x5bd1e995) ^ ((highOdd << 9) | (highOdd >>> 23));
+  digest.rows += count;
+  digest.low = (digest.low + count * final(low)) >>> 0;
+  digest.high = (digest.high + count * final(high)) >>> 0;
+}
+
 /** The two lanes of a text, for `RowHash.hashedText`. */
 export function hashOfText(text: string): { readonly low: number; readonly high: number } {
   let low = 0x811c9dc5 | 0;

@@ -1,5 +1,4 @@
 import type { GapState, RejectReason } from "../core/outputs.ts";
-import type { Dialect } from "./dialect.ts";
 import { dialectOf, type ListPage, type Query, type Row } from "./query.ts";
 import { isoFromMs, toIsoOrNull, toNumber, toNumberOrNull, toTextOrNull } from "./values.ts";
 
@@ -15,7 +14,9 @@ export const REJECT_REASONS = [
   "BAD_VALUE",
   "NEGATIVE",
   "TOO_LARGE",
+  "TOO_OLD",
   "FUTURE",
+  "TOO_MANY_METERS",
   "DUPLICATE",
   "CONFLICT",
 ] as const satisfies RejectReason[];
@@ -46,7 +47,7 @@ export async function countRejected(query: Query): Promise<{ reason: string; cou
   return rows.map((row) => ({ reason: String(row.reason), count: toNumber(row.count) }));
 }
 
-/** A gap. `known_minutes` is its length up to the watermark while it is open. */
+/** A gap. `known_minutes` is its length up to the watermark while it goes on. */
 export type GapRow = {
   readonly gap_id: string;
   readonly meter_id: string;
@@ -55,25 +56,20 @@ export type GapRow = {
   readonly gap_minutes: number;
   readonly known_minutes: number;
   readonly missing_intervals: number;
+  /** As many are missing by now, as far as slots are judged. */
+  readonly known_intervals: number;
+  /** Of a FILLED gap: the most slots that it ever had. */
+  readonly filled_intervals: number | null;
   readonly rejected_intervals: number;
   readonly state: string;
+  /** Of an EXPIRED gap whose meter has not reported since: `silent`, or `forgotten`. */
+  readonly silence: string | null;
   readonly detected_at: string | null;
   readonly partition: number;
 };
 
 /** One more than the limit is asked for, to learn whether there are more. */
 export type List<T> = { readonly rows: T[]; readonly more: boolean };
-
-/**
- * The minutes of gap `g` up to the watermark of its partition `p`: an open gap's row holds the
- * length last announced, and it has grown since.
- */
-export function knownMinutes({ order, seconds, larger }: Dialect): string {
-  const isPassed = `${order("p.watermark")} > ${order("g.missing_from")}`;
-  return `CASE WHEN g.state = 'OPEN' AND ${isPassed}
-    THEN ${larger("g.gap_minutes", `${seconds("g.missing_from", "p.watermark")} / 60`)}
-    ELSE g.gap_minutes END`;
-}
 
 /** Which gaps are wanted; null is all. A span of event time takes every gap that touches it. */
 export type GapFilter = {
@@ -89,20 +85,17 @@ export async function listGaps(
   query: Query,
   filter: GapFilter & ListPage,
 ): Promise<List<GapRow>> {
-  const dialect = dialectOf(query);
-  const { order, seconds, time } = dialect;
-  const known = knownMinutes(dialect);
+  const { order, seconds, time } = dialectOf(query);
   const where = conditions([
-    ["g.state = $?", filter.state],
-    ["g.meter_id = $?", filter.meterId],
-    [`(${known}) * 60 > ${seconds("g.missing_from", time("$?"))}`, isoFromMs(filter.fromMs)],
-    [`${order("g.missing_from")} < ${order(time("$?"))}`, isoFromMs(filter.toMs)],
+    ["state = $?", filter.state],
+    ["meter_id = $?", filter.meterId],
+    [`known_minutes * 60 > ${seconds("missing_from", time("$?"))}`, isoFromMs(filter.fromMs)],
+    [`${order("missing_from")} < ${order(time("$?"))}`, isoFromMs(filter.toMs)],
   ]);
-  const first = filter.sort === "longest" ? "known_minutes" : order("g.detected_at");
+  const first = filter.sort === "longest" ? "known_minutes" : order("detected_at");
   const rows = await query(
-    `SELECT g.*, ${known} AS known_minutes
-     FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
-     ${where.sql} ORDER BY ${first} DESC, ${order("g.time")} DESC, g.meter_id
+    `SELECT * FROM gap_status ${where.sql}
+     ORDER BY ${first} DESC, ${order("time")} DESC, meter_id
      LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
     where.params,
   );
@@ -114,9 +107,46 @@ export async function listGaps(
     gap_minutes: toNumber(row.gap_minutes),
     known_minutes: Math.round(toNumber(row.known_minutes) * 100) / 100,
     missing_intervals: toNumber(row.missing_intervals),
+    known_intervals: toNumber(row.known_intervals),
+    filled_intervals: toNumberOrNull(row.filled_intervals),
     rejected_intervals: toNumber(row.rejected_intervals),
     state: String(row.state),
+    silence: toTextOrNull(row.silence),
     detected_at: toIsoOrNull(row.detected_at),
+    partition: toNumber(row.source_partition),
+  }));
+}
+
+/** A silent meter: since when it is, and what is missing by now. */
+export type SilenceRow = {
+  readonly gap_id: string;
+  readonly meter_id: string;
+  /** `forgotten`: it is counted no further. */
+  readonly silence: "silent" | "forgotten";
+  readonly missing_from: string | null;
+  readonly known_minutes: number;
+  readonly missing_intervals: number;
+  readonly partition: number;
+};
+
+/** The silent meters, those first that have been for longest. */
+export async function listSilences(
+  query: Query,
+  filter: ListPage & { readonly meterId: string | null },
+): Promise<List<SilenceRow>> {
+  const where = conditions([["meter_id = $?", filter.meterId]]);
+  const rows = await query(
+    `SELECT * FROM silences ${where.sql} ORDER BY known_minutes DESC, meter_id
+     LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
+    where.params,
+  );
+  return cutToLimit(rows, filter.limit, (row) => ({
+    gap_id: String(row.gap_id),
+    meter_id: String(row.meter_id),
+    silence: row.silence as SilenceRow["silence"],
+    missing_from: toIsoOrNull(row.missing_from),
+    known_minutes: Math.round(toNumber(row.known_minutes) * 100) / 100,
+    missing_intervals: toNumber(row.missing_intervals),
     partition: toNumber(row.source_partition),
   }));
 }
@@ -175,6 +205,11 @@ export type RejectedRow = {
   readonly at: string | null;
   readonly partition: number;
   readonly offset: number;
+  /** Where its row came from: `file.csv:123`. */
+  readonly source: string | null;
+  /** Of a repeat: the interval that is taken, and the value that holds it. */
+  readonly slot: string | null;
+  readonly held_kwh: number | null;
 };
 
 /** Rejected records, the last in event time first. */
@@ -200,6 +235,9 @@ export async function listRejected(
     at: toIsoOrNull(row.time),
     partition: toNumber(row.source_partition),
     offset: toNumber(row.source_offset),
+    source: toTextOrNull(row.source),
+    slot: toIsoOrNull(row.slot),
+    held_kwh: toNumberOrNull(row.held_kwh),
   }));
 }
 

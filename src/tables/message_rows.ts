@@ -144,7 +144,13 @@ export class MessageRows {
     writer.fields(OK_WITHOUT_FLAGS);
     writer.int32(this.#partition);
     writer.int64(offset);
-    const reading = { timestampMs, kwh, isLate: false, isFlagged: false };
+    writer.null();
+    const reading = {
+      ...{ timestampMs, kwh, offset },
+      revisesKwh: null,
+      isLate: false,
+      isFlagged: false,
+    };
     this.#days.addUtf8(bytes, idStart, idEnd, reading);
     this.#touch(timestampMs);
     return true;

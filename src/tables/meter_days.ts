@@ -2,17 +2,36 @@ import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "../core/hash
 import type { CopyWriter } from "./copy.ts";
 
 const DAY_MS = 86_400_000;
+const MWH_PER_KWH = 1e6;
+/** A reading beyond a billion kWh counts as that: a day's sum stays a whole number. */
+const MWH_MAX = 1e15;
 
 /** The columns of `readings_meter_daily`, in the order its rows are written. */
 export const METER_DAY_COLUMNS: readonly string[] = [
   ...["bucket", "meter_id", "source_partition", "readings", "late_readings", "flagged_readings"],
-  ...["consumption_kwh", "first_at", "last_at"],
+  ...["consumption_kwh", "first_at", "last_at", "revised_readings", "consumption_mwh"],
+  ...["last_offset", "last_late_offset"],
 ];
+
+/**
+ * What a reading adds to its day, in milliwatt-hours: whole numbers, whose sum does not depend on
+ * their order. One that replaces another adds the difference.
+ */
+export function mwhOf(kwh: number, revisesKwh: number | null): number {
+  return wholeMwh(kwh) - (revisesKwh === null ? 0 : wholeMwh(revisesKwh));
+}
+
+function wholeMwh(kwh: number): number {
+  return Math.max(-MWH_MAX, Math.min(MWH_MAX, Math.round(kwh * MWH_PER_KWH)));
+}
 
 /** An accepted reading without its meter. */
 export type MeterDayReading = {
   readonly timestampMs: number;
   readonly kwh: number;
+  /** The value that it replaces; null: none. */
+  readonly revisesKwh: number | null;
+  readonly offset: number;
   readonly isLate: boolean;
   readonly isFlagged: boolean;
 };
@@ -24,9 +43,12 @@ type MeterDay = {
   readings: number;
   late: number;
   flagged: number;
-  kwh: number;
+  mwh: number;
   firstMs: number;
   lastMs: number;
+  revised: number;
+  lastOffset: number;
+  lastLateOffset: number;
 };
 
 /**
@@ -97,9 +119,13 @@ export class MeterDays {
       writer.int32(one.readings);
       writer.int32(one.late);
       writer.int32(one.flagged);
-      writer.float64(one.kwh);
+      writer.float64(one.mwh / MWH_PER_KWH);
       writer.timestamp(one.firstMs);
       writer.timestamp(one.lastMs);
+      writer.int32(one.revised);
+      writer.int64(one.mwh);
+      writer.int64(one.lastOffset);
+      writer.int64(one.lastLateOffset);
     }
     return writer;
   }
@@ -109,9 +135,12 @@ export class MeterDays {
       readings: 0,
       late: 0,
       flagged: 0,
-      kwh: 0,
+      mwh: 0,
       firstMs: Infinity,
       lastMs: -Infinity,
+      revised: 0,
+      lastOffset: -1,
+      lastLateOffset: -1,
     };
     const begun = { ...key, ...counts };
     this.#buckets[bucket] = this.#days.length;
@@ -133,9 +162,13 @@ export class MeterDays {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-function count(day: MeterDay, { timestampMs, kwh, isLate, isFlagged }: MeterDayReading): void {
+function count(day: MeterDay, reading: MeterDayReading): void {
+  const { timestampMs, kwh, revisesKwh, offset, isLate, isFlagged } = reading;
   day.readings++;
-  day.kwh += kwh;
+  day.mwh += mwhOf(kwh, revisesKwh);
+  if (revisesKwh !== null) day.revised++;
+  if (offset > day.lastOffset) day.lastOffset = offset;
+  if (isLate && offset > day.lastLateOffset) day.lastLateOffset = offset;
   if (isLate) day.late++;
   if (isFlagged) day.flagged++;
   if (timestampMs < day.firstMs) day.firstMs = timestampMs;

@@ -1,7 +1,13 @@
-import type { Dialect } from "./dialect.ts";
-import { conditions, knownMinutes } from "./lists.ts";
+import { conditions } from "./lists.ts";
+import {
+  type FleetTotals,
+  type MeterStatus,
+  percentOfSlots,
+  readTotals,
+  totalsOf,
+} from "./meter_status.ts";
 import { dialectOf, type Query, type Row } from "./query.ts";
-import { isoFromMs, percentOf, toMsOrNull, toNumber, toTexts } from "./values.ts";
+import { isoFromMs, toMsOrNull, toNumber, toTexts } from "./values.ts";
 
 /** Meters kept in memory for lists; those with the most missing intervals when there are more. */
 const METERS_MAX = 100_000;
@@ -9,31 +15,37 @@ const METERS_MAX = 100_000;
 /** A meter's account. `gaps` are those that still miss intervals: all but the filled. */
 export type MeterSummary = {
   readonly meter_id: string;
+  readonly status: MeterStatus;
+  /** All accepted ones, those that replace another among them. */
   readonly readings: number;
   readonly first_at: string | null;
   readonly last_at: string | null;
-  /** As stored: an open gap counts with the length last announced. */
+  /** A gap that goes on counts as far as slots are judged. */
   readonly missing_intervals: number;
+  /** Those of them that are missing in silence. */
+  readonly silent_intervals: number;
   readonly gaps: number;
   readonly open_gaps: number;
   /** Accepted late; part of `readings`. */
   readonly late: number;
   readonly too_late: number;
   readonly rejected: number;
+  /** Identical and conflicting ones. */
   readonly duplicates: number;
-  /** readings / (readings + missing_intervals); null when there is neither. */
+  readonly identical: number;
+  readonly conflicting: number;
+  /** Those that replace another; part of `readings`. */
+  readonly revised_readings: number;
+  readonly expected_intervals: number;
+  /** Valid readings of the slots expected; null where there are none. */
   readonly completeness_percent: number | null;
 };
 
-/** All meters, the least complete first, and their sums. */
+/** All meters, the least complete first, and what their accounts come to. */
 export type Fleet = {
   readonly meters: readonly MeterSummary[];
-  /** Can be more than `meters.length`, see METERS_MAX. */
-  readonly metersTotal: number;
-  readonly readings: number;
-  readonly missingIntervals: number;
-  readonly firstAtMs: number | null;
-  readonly lastAtMs: number | null;
+  /** Its meters can be more than `meters.length`, see METERS_MAX. */
+  readonly totals: FleetTotals;
   /** When the scan began, by the wall clock. */
   readonly countedAtMs: number;
 };
@@ -41,77 +53,44 @@ export type Fleet = {
 /** Every meter's account, of the readings by their days. */
 export async function readFleet(query: Query, countedAtMs: number): Promise<Fleet> {
   const rows = await query(
-    `${
-      meterAccounts(dialectOf(query), "")
-    } ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
+    `SELECT * FROM meter_status ORDER BY missing_intervals DESC, meter_id LIMIT ${METERS_MAX}`,
   );
-  const first = rows[0];
   const meters = rows.map(meterFromRow);
   meters.sort(leastCompleteFirst);
-  return {
-    meters,
-    metersTotal: toNumber(first?.fleet_meters),
-    readings: toNumber(first?.fleet_readings),
-    missingIntervals: toNumber(first?.fleet_missing),
-    firstAtMs: toMsOrNull(first?.fleet_first_at),
-    lastAtMs: toMsOrNull(first?.fleet_last_at),
-    countedAtMs,
-  };
+  const totals = rows.length < METERS_MAX ? totalsOf(rows) : await readTotals(query);
+  return { meters, totals, countedAtMs };
 }
 
 /** One meter's account; null when no table knows it. */
 export async function readMeter(query: Query, meterId: string): Promise<MeterSummary | null> {
-  const rows = await query(meterAccounts(dialectOf(query), "WHERE meter_id = $1"), [meterId]);
+  const rows = await query("SELECT * FROM meter_status WHERE meter_id = $1", [meterId]);
   return rows.length === 0 ? null : meterFromRow(rows[0]);
 }
 
-function meterAccounts({ meterSums }: Dialect, where: string): string {
-  // Of each table its meters' sums, one below the other; a meter that a table does not know is not in it.
-  return `WITH part AS (
-      SELECT meter_id, readings, late, first_at, last_at, 0 AS missing, 0 AS gaps, 0 AS open_gaps,
-        0 AS too_late, 0 AS duplicates, 0 AS rejected
-      FROM (${meterSums(where)}) AS sums
-      UNION ALL
-      SELECT meter_id, 0, 0, NULL, NULL, sum(missing_intervals),
-        count(*) FILTER (WHERE state <> 'FILLED'), count(*) FILTER (WHERE state = 'OPEN'), 0, 0, 0
-      FROM gap_alerts ${where} GROUP BY meter_id
-      UNION ALL
-      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, count(*), 0, 0
-      FROM late_events ${where} GROUP BY meter_id
-      UNION ALL
-      SELECT meter_id, 0, 0, NULL, NULL, 0, 0, 0, 0,
-        count(*) FILTER (WHERE reason IN ('DUPLICATE', 'CONFLICT')),
-        count(*) FILTER (WHERE reason NOT IN ('DUPLICATE', 'CONFLICT'))
-      FROM rejected_readings ${where} GROUP BY meter_id
-    ), account AS (
-      SELECT meter_id, sum(readings) AS readings, sum(late) AS late, min(first_at) AS first_at,
-        max(last_at) AS last_at, sum(missing) AS missing_intervals, sum(gaps) AS gaps,
-        sum(open_gaps) AS open_gaps, sum(too_late) AS too_late, sum(duplicates) AS duplicates,
-        sum(rejected) AS rejected
-      FROM part WHERE meter_id IS NOT NULL GROUP BY meter_id
-    )
-    SELECT account.*, count(*) OVER () AS fleet_meters, sum(readings) OVER () AS fleet_readings,
-      sum(missing_intervals) OVER () AS fleet_missing,
-      min(first_at) OVER () AS fleet_first_at, max(last_at) OVER () AS fleet_last_at
-    FROM account`;
-}
-
 function meterFromRow(row: Row): MeterSummary {
-  const readings = toNumber(row.readings);
-  const missing = toNumber(row.missing_intervals);
+  const valid = toNumber(row.valid_intervals);
+  const expected = toNumber(row.expected_intervals);
+  const identical = toNumber(row.identical);
+  const conflicting = toNumber(row.conflicting);
   return {
     meter_id: String(row.meter_id),
-    readings,
+    status: row.status as MeterStatus,
+    readings: toNumber(row.readings),
     first_at: isoFromMs(toMsOrNull(row.first_at)),
     last_at: isoFromMs(toMsOrNull(row.last_at)),
-    missing_intervals: missing,
+    missing_intervals: toNumber(row.missing_intervals),
+    silent_intervals: toNumber(row.silent_intervals),
     gaps: toNumber(row.gaps),
     open_gaps: toNumber(row.open_gaps),
     late: toNumber(row.late),
     too_late: toNumber(row.too_late),
     rejected: toNumber(row.rejected),
-    duplicates: toNumber(row.duplicates),
-    completeness_percent: percentOf(readings, missing),
+    duplicates: identical + conflicting,
+    identical,
+    conflicting,
+    revised_readings: toNumber(row.revised_readings),
+    expected_intervals: expected,
+    completeness_percent: percentOfSlots({ valid, expected }),
   };
 }
 
@@ -123,22 +102,21 @@ function leastCompleteFirst(a: MeterSummary, b: MeterSummary): number {
   return a.meter_id < b.meter_id ? -1 : 1;
 }
 
-/** Each meter's last accepted reading, by its days: cheap, and so newer than a scan. */
+/**
+ * The last accepted reading of each meter that has one, by its sums: cheap, and so newer than a scan.
+ */
 export async function readLastTimes(
   query: Query,
   meterIds: readonly string[],
 ): Promise<Map<string, string | null>> {
-  const rows = await query(
-    `WITH asked (meter_id) AS (${dialectOf(query).texts("$1")})
-     SELECT meter_id,
-       (SELECT max(last_at) FROM readings_meter_daily d WHERE d.meter_id = asked.meter_id) AS last_at
-     FROM asked`,
-    [JSON.stringify(meterIds)],
-  );
+  const { lastTimes, texts } = dialectOf(query);
+  const rows = await query(lastTimes(`WHERE meter_id IN (${texts("$1")})`), [
+    JSON.stringify(meterIds),
+  ]);
   return new Map(rows.map((row) => [String(row.meter_id), isoFromMs(toMsOrNull(row.last_at))]));
 }
 
-/** Part of a meter's history without readings, up to the watermark while it is open. */
+/** Part of a meter's history without readings, up to the watermark while it goes on. */
 export type GapSpan = { readonly from: string | null; readonly to: string | null; state: string };
 
 /** The longest gaps of each of the given meters, in order of time. */
@@ -147,15 +125,12 @@ export async function readGapSpans(
   options: { readonly meterIds: readonly string[]; readonly spansPerMeterMax: number },
 ): Promise<Map<string, GapSpan[]>> {
   const dialect = dialectOf(query);
-  const known = knownMinutes(dialect);
   const rows = await query(
     `SELECT meter_id, missing_from, state, known_to FROM (
-       SELECT g.meter_id, g.missing_from, g.state,
-         ${dialect.later("g.missing_from", `(${known}) * 60`)} AS known_to,
-         row_number() OVER (PARTITION BY g.meter_id ORDER BY ${known} DESC, g.time) AS place
-       FROM gap_alerts g LEFT JOIN positions p ON p.partition = g.source_partition
-       WHERE g.state <> 'FILLED'
-         AND g.meter_id IN (${dialect.texts("$1")})
+       SELECT meter_id, missing_from, state, known_to, row_number() OVER (
+         PARTITION BY meter_id ORDER BY known_minutes DESC, time) AS place
+       FROM gap_status WHERE state <> 'FILLED'
+         AND meter_id IN (${dialect.texts("$1")})
      ) AS longest WHERE place <= ${options.spansPerMeterMax}
      ORDER BY ${dialect.order("missing_from")}`,
     [JSON.stringify(options.meterIds)],
@@ -200,7 +175,10 @@ export async function listReadings(
 /** Energy and readings of one step; a step without readings is not there. */
 export type SeriesPoint = { readonly at: string; readonly kwh: number; readonly readings: number };
 
-/** A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. */
+/**
+ * A meter's consumption by hour or day (UTC) in `[fromMs, toMs)`. Days come of their sums, which stay
+ * when retention has dropped the readings: both ends are at midnight then.
+ */
 export async function readSeries(
   query: Query,
   options: {
@@ -210,61 +188,24 @@ export async function readSeries(
     readonly toMs: number;
   },
 ): Promise<SeriesPoint[]> {
-  const { beginning, readingsOf } = dialectOf(query);
+  const { beginning, order, readingsOf, time } = dialectOf(query);
   const rows = await query(
-    `SELECT ${beginning(options.step, "time")} AS at, sum(consumption_kwh) AS kwh,
-       count(*) AS readings
-     FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
-     WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
+    options.step === "day"
+      ? `SELECT bucket AS at, sum(consumption_kwh) AS kwh, sum(readings) AS readings
+         FROM readings_meter_daily
+         WHERE meter_id = $1 AND ${order("bucket")} >= ${order(time("$2"))}
+           AND ${order("bucket")} < ${order(time("$3"))}
+         GROUP BY bucket ORDER BY bucket`
+      : `SELECT ${beginning("hour", "time")} AS at, count(*) AS readings,
+           sum(consumption_kwh - coalesce(revises_kwh, 0)) AS kwh
+         FROM ${readingsOf({ from: "$2", to: "$3" })} AS readings
+         WHERE meter_id = $1 GROUP BY 1 ORDER BY 1`,
     [options.meterId, isoFromMs(options.fromMs), isoFromMs(options.toMs)],
   );
   return rows.map((row) => ({
     at: isoFromMs(toMsOrNull(row.at)) ?? "",
     kwh: Math.round(toNumber(row.kwh) * 10_000) / 10_000,
     readings: toNumber(row.readings),
-  }));
-}
-
-/** A day of the fleet, in UTC. */
-export type TimelineDay = {
-  readonly day: string;
-  /** Slots of that day that are missing; an open gap counts up to the watermark. */
-  readonly missing_intervals: number;
-  readonly meters_missing: number;
-  readonly too_late: number;
-  readonly rejected: number;
-};
-
-/** What went wrong on each day of `[fromMs, toMs)` that had anything; both at midnight UTC. */
-export async function readTimeline(
-  query: Query,
-  span: { readonly fromMs: number; readonly toMs: number },
-): Promise<TimelineDay[]> {
-  const { beginning, order, time } = dialectOf(query);
-  const rows = await query(
-    `WITH missing AS (
-       SELECT bucket AS day, sum(missing_intervals) AS n, count(DISTINCT meter_id) AS meters
-       FROM missing_daily WHERE missing_intervals > 0 GROUP BY 1
-     ), too_late AS (
-       SELECT ${beginning("day", "event_timestamp")} AS day, count(*) AS n
-       FROM late_events GROUP BY 1
-     ), rejected AS (
-       SELECT ${beginning("day", "time")} AS day, count(*) AS n FROM rejected_readings
-       WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
-     )
-     SELECT day, missing.n AS missing_intervals, missing.meters AS meters_missing,
-       too_late.n AS too_late, rejected.n AS rejected
-     FROM missing FULL JOIN too_late USING (day) FULL JOIN rejected USING (day)
-     WHERE ${order("day")} >= ${order(time("$1"))} AND ${order("day")} < ${order(time("$2"))}
-     ORDER BY ${order("day")}`,
-    [isoFromMs(span.fromMs), isoFromMs(span.toMs)],
-  );
-  return rows.map((row) => ({
-    day: (isoFromMs(toMsOrNull(row.day)) ?? "").slice(0, 10),
-    missing_intervals: toNumber(row.missing_intervals),
-    meters_missing: toNumber(row.meters_missing),
-    too_late: toNumber(row.too_late),
-    rejected: toNumber(row.rejected),
   }));
 }
 

@@ -1,9 +1,13 @@
 import init from "../../sql/001_init.sql" with { type: "text" };
 import embedded from "../../sql/002_embedded.sql" with { type: "text" };
 import summaries from "../../sql/003_summaries.sql" with { type: "text" };
+import digests from "../../sql/004_digests.sql" with { type: "text" };
+import completeness from "../../sql/005_completeness.sql" with { type: "text" };
+import identity from "../../sql/006_identity.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
+import dropped from "../../sql/timescale/004_dropped.sql" with { type: "text" };
 
 /**
  * The numbered files of `sql/`, in order. `embedded` ones are for databases alone that `run` plays
@@ -13,6 +17,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "001_init", sql: init, embedded: false },
   { name: "002_embedded", sql: embedded, embedded: true },
   { name: "003_summaries", sql: summaries, embedded: false },
+  { name: "004_digests", sql: digests, embedded: false },
+  { name: "005_completeness", sql: completeness, embedded: false },
+  { name: "006_identity", sql: identity, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */
@@ -20,6 +27,7 @@ export const TIMESCALE_MIGRATIONS: readonly (Migration & { readonly licensed: bo
   { name: "timescale_001_hypertables", sql: hypertables, embedded: false, licensed: false },
   { name: "timescale_002_aggregates", sql: aggregates, embedded: false, licensed: true },
   { name: "timescale_003_columnstore", sql: columnstore, embedded: false, licensed: true },
+  { name: "timescale_004_dropped", sql: dropped, embedded: false, licensed: false },
 ];
 
 /** A change of the schema. Once released, its text never changes: its hash is checked. */

@@ -35,12 +35,14 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
   validated_readings: [
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
+    "revises_kwh",
   ],
   readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
     ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
     ...["rejected_intervals", "state", "gap_id", "detected_at"],
     ...SOURCE,
+    "filled_intervals",
   ],
   late_events: [
     ...["time", "meter_id", "event_timestamp", "consumption_kwh", "delay_seconds"],
@@ -50,6 +52,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
     ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "event_timestamp"],
     ...["consumption_kwh"],
     ...SOURCE,
+    ...["source", "slot", "held_kwh"],
   ],
   metrics: ["time", "metric_type", "meter_id", "value", "tags", ...SOURCE],
 };
@@ -65,7 +68,7 @@ ON CONFLICT (meter_id, time, source_partition) DO UPDATE SET
   gap_minutes = excluded.gap_minutes, missing_intervals = excluded.missing_intervals,
   rejected_intervals = excluded.rejected_intervals, state = excluded.state,
   gap_id = excluded.gap_id, detected_at = excluded.detected_at,
-  source_offset = excluded.source_offset
+  source_offset = excluded.source_offset, filled_intervals = excluded.filled_intervals
   WHERE g.source_offset <= excluded.source_offset`,
   readings_meter_daily:
     `INSERT INTO readings_meter_daily AS d SELECT * FROM readings_meter_daily_stage
@@ -73,9 +76,13 @@ ON CONFLICT (meter_id, bucket, source_partition) DO UPDATE SET
   readings = d.readings + excluded.readings,
   late_readings = d.late_readings + excluded.late_readings,
   flagged_readings = d.flagged_readings + excluded.flagged_readings,
-  consumption_kwh = d.consumption_kwh + excluded.consumption_kwh,
+  consumption_kwh = (d.consumption_mwh + excluded.consumption_mwh) / 1e6::double precision,
   first_at = least(d.first_at, excluded.first_at),
-  last_at = greatest(d.last_at, excluded.last_at)`,
+  last_at = greatest(d.last_at, excluded.last_at),
+  revised_readings = d.revised_readings + excluded.revised_readings,
+  consumption_mwh = d.consumption_mwh + excluded.consumption_mwh,
+  last_offset = greatest(d.last_offset, excluded.last_offset),
+  last_late_offset = greatest(d.last_late_offset, excluded.last_late_offset)`,
 };
 
 /**
@@ -124,11 +131,13 @@ export function meterDayRows(days: MeterDays, partition: number): TableRows {
 
 /** What a meter's day takes of a reading. */
 export function dayReadingOf(
-  { timestampMs, consumptionKwh, status, flags }: ValidatedReading,
+  { timestampMs, consumptionKwh, revisesKwh, offset, status, flags }: ValidatedReading,
 ): MeterDayReading {
   return {
     timestampMs,
     kwh: consumptionKwh,
+    revisesKwh: revisesKwh ?? null,
+    offset,
     isLate: status === "LATE",
     isFlagged: flags.length > 0,
   };
@@ -158,6 +167,8 @@ export class LatestGaps {
       writer.timestamp(gap.detectedAtMs);
       writer.int32(partition);
       writer.int64(gap.offset);
+      if (gap.filledIntervals === undefined) writer.null();
+      else writer.int32(gap.filledIntervals);
     }
     return writer;
   }
@@ -179,6 +190,8 @@ export function validatedRow(
   else writer.null();
   writer.int32(partition);
   writer.int64(reading.offset);
+  if (reading.revisesKwh === undefined) writer.null();
+  else writer.float64(reading.revisesKwh);
 }
 
 /** Writes a too-late reading as a row. */
@@ -215,6 +228,12 @@ export function rejectedRow(writer: CopyWriter, rejected: RejectedText, partitio
   else writer.float64(rejected.consumptionKwh);
   writer.int32(partition);
   writer.int64(rejected.offset);
+  if (rejected.source === undefined) writer.null();
+  else writer.text(withoutNul(rejected.source));
+  if (rejected.slotMs === undefined) writer.null();
+  else writer.timestamp(rejected.slotMs);
+  if (rejected.heldKwh === undefined) writer.null();
+  else writer.float64(rejected.heldKwh);
 }
 
 /** Writes a figure as a row. */

@@ -1,71 +1,54 @@
 import type { Ledger } from "../core/ledger.ts";
 import type { GapState } from "../core/outputs.ts";
 import { readLedger } from "./ledger.ts";
-import { dialectOf, queryOf, type Reader } from "./query.ts";
+import { countGaps } from "./lists.ts";
+import {
+  type Completeness,
+  completenessOf,
+  type DuplicateCounts,
+  type FleetTotals,
+  readTotals,
+} from "./meter_status.ts";
+import { queryOf, type Reader } from "./query.ts";
+import { toNumber } from "./values.ts";
 
 /** Gaps of one state, and the slots missing in them. */
 export type GapCount = { gaps: number; missing_intervals: number };
 
-/** What a store holds: the ledger's sum, how many meters, and the gaps as they stand. */
-export type Summary = {
+/** What a store holds: the ledger's sum, the meters, the gaps as they stand, and how complete it is. */
+export type Summary = Completeness & {
   readonly ledger: Ledger;
+  /** All that are known, those of unusable readings alone among them. */
   readonly meters: number;
+  readonly meters_by_status: FleetTotals["byStatus"];
+  /** As announced: a gap that goes on counts with the length that was known then. */
   readonly gaps: { readonly [state in GapState]: GapCount };
+  readonly duplicates: DuplicateCounts;
+  /** Meters of which no reading could be used. */
+  readonly unusable_meters: number;
+  /** Meters whose interval is not known, so that their gaps are not judged. */
+  readonly unjudged_meters: number;
+  /** How often the interval of a meter changed. */
+  readonly interval_changes: number;
 };
 
 /** Reads what a store holds. */
 export async function readSummary(reader: Reader): Promise<Summary> {
-  const [{ rows: [{ meters }] }, { rows }] = [
-    await reader.query(dialectOf(reader).countMeters),
-    await reader.query(
-      "SELECT state, count(*) AS gaps, sum(missing_intervals) AS missing FROM gap_alerts " +
-        "GROUP BY state",
-    ),
-  ];
-  const gaps = {} as Record<GapState, GapCount>;
-  for (const state of ["CLOSED", "OPEN", "EXPIRED", "FILLED"] as const) {
-    const row = rows.find((r) => r.state === state);
-    gaps[state] = { gaps: Number(row?.gaps ?? 0), missing_intervals: Number(row?.missing ?? 0) };
-  }
-  const { total } = await readLedger(queryOf(reader));
-  return { ledger: total, meters: Number(meters), gaps };
-}
-
-/** Of a store's readings, or of its intervals: from this share on, more is wrong than readings. */
-const SUSPECT_SHARE = 0.3;
-
-/** How many accepted readings lie off their slots, or where they are few, at most. */
-export async function countShifted(reader: Reader, { ledger }: Summary): Promise<number> {
-  const { rows: [{ flagged }] } = await reader.query(
-    "SELECT coalesce(sum(flagged_readings), 0) AS flagged FROM readings_meter_daily",
+  const query = queryOf(reader);
+  const totals = await readTotals(query);
+  const { total } = await readLedger(query);
+  const [{ changes }] = await query(
+    "SELECT count(*) AS changes FROM metrics WHERE metric_type = 'interval_changed'",
   );
-  // Readings of any flag, by their days: all readings are read through only where these are many.
-  if (!(Number(flagged) > (ledger.ok + ledger.late) * SUSPECT_SHARE)) return Number(flagged);
-  const { rows: [{ n }] } = await reader.query(
-    `SELECT count(*) AS n FROM validated_readings WHERE ${dialectOf(reader).hasFlag("TIME_SHIFT")}`,
-  );
-  return Number(n);
-}
-
-/** What a person should look into: so much is wrong that it may be the settings. */
-export function suspicions({ ledger, gaps }: Summary, shifted: number): string[] {
-  const { tick, rejected, duplicate, too_late } = ledger;
-  const readings = ledger.raw - tick;
-  if (readings === 0) return [];
-  if (rejected === readings) {
-    return [
-      "warning: every row was rejected",
-      'hint: gridwatch query "SELECT reason, detail, raw FROM rejected_readings LIMIT 10"',
-    ];
-  }
-  const accepted = ledger.ok + ledger.late;
-  const missing = gaps.CLOSED.missing_intervals;
-  const isOff = duplicate > readings * SUSPECT_SHARE || shifted > accepted * SUSPECT_SHARE ||
-    missing > (accepted + missing) * SUSPECT_SHARE;
-  if (!isOff || too_late > readings * SUSPECT_SHARE) return [];
-  return [
-    "warning: very many readings are missing, twice there or off their slots: do they come as " +
-    "often as expected_interval_minutes says?",
-    "hint: GRIDWATCH_EXPECTED_INTERVAL_MINUTES=auto, or =60, =15, …, and --data DIR for a new store",
-  ];
+  return {
+    ledger: total,
+    meters: totals.meters,
+    meters_by_status: totals.byStatus,
+    gaps: await countGaps(query),
+    duplicates: totals.duplicates,
+    unusable_meters: totals.byStatus.unusable,
+    unjudged_meters: totals.byStatus.unjudged,
+    interval_changes: toNumber(changes),
+    ...completenessOf(totals),
+  };
 }

@@ -19,6 +19,7 @@ export function commitOf(
     compacts: false,
     task: Uint8Array.of(partition, nextOffset),
     watermarkMs: Date.UTC(2024, 0, 1),
+    judgedToMs: Date.UTC(2024, 0, 1) - 900_000,
     ledger: { ...emptyLedger(), raw: nextOffset, ok: nextOffset },
     ...changes,
   };

@@ -6,6 +6,7 @@ const empty = await openEmpty();
 
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
+  "/api/silences",
   "/api/meters",
   "/api/gaps",
   "/api/late",
@@ -92,8 +93,17 @@ Deno.test("/api/status tells the run, the ledger, the gaps and the fleet", async
   assert.deepEqual(body.fleet, {
     meters: 3 + HOSTILE_IDS.length,
     readings: 130,
-    missing_intervals: 6,
-    completeness_percent: 95.588,
+    meters_by_status: {
+      ...{ retired: 0, silent: 0, gap: 1, unusable: 1, unjudged: 0, late: 0 },
+      healthy: 1 + HOSTILE_IDS.length,
+    },
+    missing_intervals: 22,
+    expected_intervals: 151,
+    completeness_percent: 85.43,
+    completeness_reporting_percent: 85.43,
+    silent_meters: 0,
+    silent_intervals: 0,
+    duplicates: { identical: 1, conflicting: 0 },
     first_at: "2013-01-01T00:00:00Z",
     last_at: "2013-01-03T11:30:00Z",
   });
@@ -148,6 +158,7 @@ Deno.test("a parameter that cannot be used is a 400 with an error and a hint", a
     "/api/meters/MAC1?readings=1001",
     "/api/meters/%00",
     "/api/timeline?days=0",
+    "/api/timeline?cell=0",
   ];
   for (const path of wrong) {
     const { status, body } = await bench.get(path);
@@ -156,6 +167,15 @@ Deno.test("a parameter that cannot be used is a 400 with an error and a hint", a
     assert.ok(body.error.length < 300 && body.hint.length > 0, path);
   }
   assert.equal(bench.queries, 0);
+});
+
+Deno.test("/api/timeline counts a meter once in days that are put together", async () => {
+  const bench = createBench(filled);
+  const { body: { cells: days } } = await bench.get("/api/timeline");
+  assert.deepEqual(days.map((cell: { meters_missing: number }) => cell.meters_missing), [1, 1, 1]);
+  const { body } = await bench.get("/api/timeline?cell=7");
+  assert.equal(body.cell_days, 7);
+  assert.deepEqual(body.cells, [{ from: "2013-01-01T00:00:00Z", meters_missing: 1 }]);
 });
 
 Deno.test("limits at their bounds are taken", async () => {

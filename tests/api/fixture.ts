@@ -23,7 +23,7 @@ export const HOSTILE_IDS = [
 /** A store with the tables and nothing in them. */
 export async function openEmpty(): Promise<PGlite> {
   const db = await openTables();
-  await runSql(db, "003_summaries.sql");
+  await addViews(db);
   return db;
 }
 
@@ -31,6 +31,12 @@ async function openTables(): Promise<PGlite> {
   const db = new PGlite("memory://");
   await runSql(db, "001_init.sql");
   return db;
+}
+
+async function addViews(db: PGlite): Promise<void> {
+  await runSql(db, "003_summaries.sql");
+  await runSql(db, "004_digests.sql");
+  await runSql(db, "005_completeness.sql");
 }
 
 async function runSql(db: PGlite, file: string): Promise<void> {
@@ -82,7 +88,8 @@ export async function openFilled(): Promise<PGlite> {
       [meterId, 25 + n],
     );
   }
-  await runSql(db, "003_summaries.sql"); // sums up what is there
+  await addViews(db); // sums up what is there
+  await db.exec("UPDATE positions SET judged_to = watermark - interval '15 minutes'");
   return db;
 }
 

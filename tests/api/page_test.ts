@@ -11,6 +11,8 @@ import {
   valueTicks,
   visibleText,
 } from "../../src/api/page/format.js";
+import { cellDaysOf, fleetCells } from "../../src/api/page/charts.js";
+import { lengthOf } from "../../src/api/page/list_panels.js";
 import { createBench, openEmpty } from "./fixture.ts";
 
 const empty = await openEmpty();
@@ -130,4 +132,29 @@ Deno.test("valueTicks() ends at or above the greatest value", () => {
     assert.ok(ticks.length <= 5, `${max}: ${ticks}`);
   }
   assert.deepEqual(valueTicks(0), [0, 1]);
+});
+
+Deno.test("fleetCells() counts a meter once in a cell of days, and none where they are not counted", () => {
+  const from = Date.UTC(2024, 0);
+  const at = (day: number) => new Date(from + day * DAY_MS).toISOString();
+  const days = [0, 1, 2].map((day) => ({
+    ...{ day: at(day).slice(0, 10), missing_intervals: 2, meters_missing: 1 },
+    ...{ too_late: 0, rejected: 0 },
+  }));
+  const timeline = { from: at(0), to: at(14), days };
+  const cells = [{ from: at(0), meters_missing: 3 }];
+  const widthPx = 10;
+  assert.equal(cellDaysOf(timeline, widthPx), 7);
+  const [first, second] = fleetCells({ ...timeline, cell_days: 7, cells }, widthPx);
+  assert.deepEqual([first.missing, first.meters], [6, 3]);
+  assert.deepEqual([second.missing, second.meters], [0, 0]);
+  const [other] = fleetCells({ ...timeline, cell_days: 1, cells }, widthPx);
+  assert.deepEqual([other.missing, other.meters], [6, null]);
+});
+
+Deno.test("lengthOf() keeps of a filled gap what it was", () => {
+  assert.equal(lengthOf({ state: "CLOSED", known_minutes: 90 }), "1 h 30 min");
+  assert.equal(lengthOf({ state: "FILLED", known_minutes: 0, filled_intervals: 3 }), "3 intervals");
+  assert.equal(lengthOf({ state: "FILLED", known_minutes: 0, filled_intervals: 1 }), "1 interval");
+  assert.equal(lengthOf({ state: "FILLED", known_minutes: 0 }), "all filled");
 });

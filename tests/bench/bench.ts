@@ -1,5 +1,5 @@
 /**
- * `deno task bench [core|embedded|kafka|sink|dashboards]`: speed and memory, with the figures printed. Quote
+ * `deno task bench [core|embedded|kafka|sink|dashboards|sizes]`: speed and memory, with the figures printed. Quote
  * CPU seconds and ratios of one run: wall times on a shared machine wander.
  */
 import { benchCore } from "./core_bench.ts";
@@ -7,6 +7,7 @@ import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
 import { benchSink } from "./sink_bench.ts";
+import { benchSizes } from "./size_bench.ts";
 
 const BENCHES: Record<string, () => void | Promise<void>> = {
   core: benchCore,
@@ -14,6 +15,7 @@ const BENCHES: Record<string, () => void | Promise<void>> = {
   kafka: benchKafka,
   sink: benchSink,
   dashboards: benchDashboards,
+  sizes: benchSizes,
 };
 
 const wanted = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHES);

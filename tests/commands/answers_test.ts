@@ -37,7 +37,9 @@ Deno.test("run, replay, verify and query print with --json what their schemas sa
       const exit = command === "run" ? ["--exit"] : [];
       const played = await answerOf(command, csv, "--data", store, ...exit);
       await assertAnswer("run.json", played);
-      assert.equal(played.meters, 1);
+      assert.equal(played.meters, 2);
+      assert.equal(played.meters_by_status.unusable, 1);
+      assert.deepEqual(played.duplicates, { identical: 1, conflicting: 0 });
       assert.equal(played.gaps.CLOSED.missing_intervals, 3);
     }
     const store = ["--data", `${folder}/run`];
@@ -53,7 +55,7 @@ Deno.test("run, replay, verify and query print with --json what their schemas sa
 
 Deno.test("assertAnswer() refuses what is missing, of another type, or not described", async () => {
   const counts = { raw: 1, ok: 1, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 };
-  const verified = { balanced: true, ledger: counts, differences: [] };
+  const verified = { balanced: true, ledger: counts, differences: [], dropped: null };
   await assertAnswer("verify.json", verified);
   const finding = { what: "a page is damaged", table: null, partition: null, day: "2013-01-01" };
   await assertAnswer("verify.json", { ...verified, balanced: false, differences: [finding] });

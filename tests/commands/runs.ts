@@ -24,9 +24,10 @@ export function spawnGridwatch(
   }).spawn();
 }
 
-/** Makes a file of 20 meters, some 19,000 readings. */
-export async function writeFleet(path: string): Promise<void> {
-  const made = await gridwatch("generate", "--meters", "20", "--days", "20", "--output", path);
+/** Makes a file of 20 meters, some 960 readings a day. */
+export async function writeFleet(path: string, { days = 20 } = {}): Promise<void> {
+  const size = ["--meters", "20", "--days", String(days)];
+  const made = await gridwatch("generate", ...size, "--output", path);
   assert.equal(made.code, 0, made.stderr);
 }
 

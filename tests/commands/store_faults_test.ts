@@ -46,7 +46,8 @@ Deno.test({
             assert.equal(code, 1, stderr);
             assert.match(stderr, /^error: Cannot (write to|use the store in) .*\nhint: .*space/);
             await mount("-o", "remount,size=64m", disk);
-            if (namesIn(`${disk}/store`).includes(STORE_FILE)) {
+            const isMade = namesIn(disk).includes("store");
+            if (isMade && namesIn(`${disk}/store`).includes(STORE_FILE)) {
               const { code, stderr } = await gridwatch("verify", "--data", `${disk}/store`);
               assert.equal(code, 0, stderr);
             }
@@ -75,12 +76,12 @@ Deno.test({
       try {
         const child = spawnGridwatch(["run", csv, "--data", `${disk}/store`, "--exit"]);
         assert.equal((await end(child)).code, 1);
-        assert.deepEqual(namesIn(`${disk}/store`), ["gridwatch.lock"]);
+        assert.deepEqual(namesIn(disk), []);
         for (const args of [["verify"], ["query", "SELECT 1"], ["serve"]]) {
           const { code, stderr } = await gridwatch(...args, "--data", `${disk}/store`);
           assert.equal(code, 1, stderr);
           assert.match(stderr, /^error: Cannot open .*: there is no store\nhint: /);
-          assert.deepEqual(namesIn(`${disk}/store`), ["gridwatch.lock"]);
+          assert.deepEqual(namesIn(disk), []);
         }
       } finally {
         await new Deno.Command("umount", { args: [disk] }).output();
@@ -125,7 +126,7 @@ Deno.test("looks at absent stores make nothing; the folder of one that is made i
 Deno.test(`${READS} reads of another process than the run's are each of one commit, in 3 partitions`, async (t) => {
   await inFolder(async (folder) => {
     const csv = `${folder}/fleet.csv`;
-    await writeFleet(csv);
+    await writeFleet(csv, { days: 200 }); // more than is played while the looks last
     const directory = `${folder}/store`;
     await Deno.mkdir(directory, { mode: 0o700 });
     using watcher = Deno.watchFs(directory);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { settleTopics, type TopicsWish } from "../../src/commands/topics.ts";
-import type { TopicSpec } from "../../src/engine/log/ports.ts";
+import type { TopicFound, TopicSpec } from "../../src/engine/log/ports.ts";
 import { topicNames } from "../../src/engine/log/records.ts";
 import { gridwatch } from "./command_line.ts";
 
@@ -9,17 +9,15 @@ const ALL = Object.values(NAMES);
 
 /** A cluster with these topics, of so many partitions each. */
 function cluster(partitionsOf: Readonly<Record<string, number>>) {
-  const kept: TopicSpec[] = Object.entries(partitionsOf).map(([name, partitions]) => ({
-    name,
-    partitions,
-    replication: 1,
-    configs: {},
-  }));
+  const foundOf = (spec: TopicSpec): TopicFound => ({ ...spec, id: "0", settings: spec.configs });
+  const kept: TopicFound[] = Object.entries(partitionsOf).map(([name, partitions]) =>
+    foundOf({ name, partitions, replication: 1, configs: {} })
+  );
   return {
     describeTopics: (names: readonly string[]) =>
       Promise.resolve(kept.filter(({ name }) => names.includes(name))),
     createTopics: (topics: readonly TopicSpec[]) => {
-      kept.push(...topics);
+      kept.push(...topics.map(foundOf));
       return Promise.resolve(topics.map(({ name }) => name));
     },
   };

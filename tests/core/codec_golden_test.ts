@@ -178,6 +178,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     clockMs: ms("10:15"),
     replaying: true,
     replayTicks: new Map(),
+    partGaps: 0,
     ledger: { raw: 13, ok: 6, late: 1, too_late: 1, duplicate: 1, rejected: 3, tick: 1 },
   });
   assert.deepEqual(decodeTask(EMPTY_TASK_V1), {
@@ -189,6 +190,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     clockMs: -Infinity,
     replaying: false,
     replayTicks: new Map(),
+    partGaps: 0,
     ledger: { raw: 0, ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
   });
 });
@@ -336,6 +338,13 @@ const TASK_V3 = bytesOf(
   "00000a5048cc7842", // its latest tick, 10:15
 );
 
+/** Version 4 adds how many gaps the parts of a tick have said. */
+const TASK_V4 = bytesOf(
+  ...["02", "01", "04007461736b", "04", "86000000"],
+  ...hexOf(TASK_V3).slice(13),
+  "07000000",
+);
+
 const HEAD_METER_2 = ["02", "01", "05006d65746572", "02"];
 const PLAIN_METER_2 = [
   "0300503132", // P12
@@ -359,7 +368,9 @@ Deno.test("The codec reads the newest sections, and writes them byte for byte", 
     ...decodeTask(TASK_V1),
     replayTicks: new Map([[ms("10:00"), ms("10:15")]]),
   });
-  assert.deepEqual(encodeTask({ state, watermarkMs: ms("9:55") }), TASK_V3);
+  const parted = decodeTask(TASK_V4);
+  assert.deepEqual(parted, { ...state, partGaps: 7 });
+  assert.deepEqual(encodeTask({ state: parted, watermarkMs: ms("9:55") }), TASK_V4);
   const processor = new Processor(OPTIONS, state);
   const payload = bytesOf(...HEAD_METER_2, ...PLAIN_METER_2);
   applyChanges(payload, processor);

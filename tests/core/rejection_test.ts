@@ -140,6 +140,8 @@ Deno.test("Processor keeps the raw bytes of a repeat, with meter, time, value an
     meterId: "M1",
     timestampMs: ms("10:00:01"),
     consumptionKwh: 2.5,
+    slotMs: ms("10:00"),
+    heldKwh: 1.5,
     atMs: ms("10:00:01"),
   });
   assert.equal(duplicate.reason, "DUPLICATE");
@@ -328,6 +330,27 @@ Deno.test("Processor places a rejected record in event time where it can be beli
     const core = startHarness();
     core.record(raw, recordTime);
     assert.equal(core.readOutputs().rejected[0].atMs, atMs, raw);
+  }
+});
+
+Deno.test("Processor keeps a rejected record at its own time only near a clock that it knows", () => {
+  const weekMs = 7 * 86_400_000;
+  const at = ms("10:31");
+  const table: [dated: number, watermark: number | null, recordTime: number, atMs: number][] = [
+    [at - weekMs, null, at, at - weekMs],
+    [at - weekMs - 1, null, at, at],
+    [Date.UTC(2010, 0, 1), null, at, at],
+    [Date.UTC(2010, 0, 1), Date.UTC(2010, 0, 3), at, Date.UTC(2010, 0, 1)],
+    [Date.UTC(2011, 0, 1), Date.UTC(2010, 0, 3), at, at],
+    [Date.UTC(2010, 0, 11), Date.UTC(2010, 0, 3), NaN, Date.UTC(2010, 0, 3)],
+    [Date.UTC(2010, 0, 1), null, NaN, Date.UTC(2010, 0, 1)],
+  ];
+  for (const [dated, watermark, recordTime, atMs] of table) {
+    const h = startHarness({ stateTtlMs: weekMs });
+    if (watermark !== null) h.tick(watermark, { recordTime });
+    assert.equal(h.reading("M1", dated, -1, "", recordTime), "NEGATIVE");
+    const shown = new Date(h.readOutputs().rejected[0].atMs).toISOString();
+    assert.equal(shown, new Date(atMs).toISOString(), JSON.stringify([dated, watermark]));
   }
 });
 

@@ -101,10 +101,16 @@ Deno.test("the life that the crash tests play has every state in it", async () =
   assert.ok(outputs.validated.some(({ flags }) => flags.includes("REVISES")));
   const told = outputs.metrics.filter(({ meterId }) => meterId === "M");
   assert.deepEqual(told.map(({ metricType, value }) => [metricType, value]), [
+    ["interval_unknown", 1],
+    ["interval_learned", 30],
     ["interval_changed", 15],
     ["interval_changed", 60],
     ["interval_changed", 30],
+    ["meter_forgotten", 1],
+    ["interval_unknown", 1],
+    ["interval_learned", 60],
     ["meter_retired", 1],
+    ["interval_unknown", 1],
   ]);
   const lengths = outputs.gaps.filter(({ state }) => state === "EXPIRED")
     .map(({ missingIntervals }) => missingIntervals);

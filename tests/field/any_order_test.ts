@@ -30,10 +30,11 @@ function drawer(seed: number): (below: number) => number {
   };
 }
 
-/** The rows of a meter; the values of its readings are all different. */
+/** The rows of a meter; the values of its readings are all different, and do not rise. */
 function rowsOf(meter: string, stretches: readonly Stretch[]): string[] {
   const rows: string[] = [];
   let startMs = START_MS;
+  const nextValue = () => String((rows.length + 1) * 7919 % 10_007 / 1000);
   const add = (ms: number, value: string) =>
     rows.push(`${meter},${formatTimestamp(ms)},${value}\n`);
   for (
@@ -46,9 +47,9 @@ function rowsOf(meter: string, stretches: readonly Stretch[]): string[] {
       const atMs = startMs + n * minutes * MINUTE_MS + offSeconds * 1000;
       if (draw(1000) < lostShare * 1000) continue;
       if (unusable.includes(n)) add(atMs, "Null");
-      else add(atMs, `0.${rows.length + 1}`);
+      else add(atMs, nextValue());
       if (extras.includes(n)) {
-        add(atMs + (draw(minutes * 60_000) - minutes * 30_000), `0.${rows.length + 1}`);
+        add(atMs + (draw(minutes * 60_000) - minutes * 30_000), nextValue());
       }
     }
     startMs += (readings * minutes + pauseMinutes) * MINUTE_MS;
@@ -60,7 +61,8 @@ const answer = ({ counts, gaps, validated, inspection }: Played) => ({
   counts,
   gaps,
   validated: validated.map(({ meterId, at, kwh }) => `${meterId} ${at} ${kwh}`).sort(),
-  warnings: inspection.warnings.map(({ code, meters }) =>
+  // That one of the parts has no rows is told of that alone.
+  warnings: inspection.warnings.filter(({ code }) => code !== "no_rows").map(({ code, meters }) =>
     [code, ...(meters ?? []).toSorted()].join(" ")
   ),
 });

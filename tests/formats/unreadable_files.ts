@@ -40,6 +40,12 @@ const PACKED: readonly Unreadable[] = [
   { name: "a.csv.xz", content: latin1("\xfd7zXZ\0\0"), reason: /xz archive/ },
   { name: "a.csv.bz2", content: latin1("BZh91AY&SY\0"), reason: /bzip2 archive/ },
   { name: "a.csv.zst", content: latin1("\x28\xb5\x2f\xfd\0"), reason: /zstd archive/ },
+  {
+    name: "a.tar.gz",
+    content: latin1("\x1f\x8b\x08\0\0"),
+    reason: /a tar archive, packed as a gzip/,
+  },
+  { name: "b c.txz", content: latin1("\xfd7zXZ\0\0"), reason: /a tar archive, packed as an xz/ },
   { name: "a.tar", content: latin1("a.csv".padEnd(257, "\0") + "ustar\0"), reason: /tar archive/ },
   { name: "a.parquet", content: latin1("PAR1\x15\x04"), reason: /Parquet file; not read yet/ },
   { name: "a.db", content: latin1("SQLite format 3\0"), reason: /SQLite database/ },

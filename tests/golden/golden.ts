@@ -41,6 +41,13 @@ export const GOLDEN: Readonly<Record<string, OracleOptions>> = {
     expectedIntervalMs: "auto",
     negative: "flag",
   },
+  // Jitter, late, double, silent, another interval: as the product judges where nothing is set.
+  series: {
+    ...DEFAULTS,
+    expectedIntervalMs: "auto",
+    learningReadings: 48,
+    metersMax: 2_000_000,
+  },
 };
 
 /** What is frozen: the messages of each topic, a line each, and where the partition stands. */

@@ -5,7 +5,7 @@
  * GRIDWATCH_COMPILE_DENO a Deno of that version where the one running the tests is of another.
  */
 import assert from "node:assert/strict";
-import { INCLUDED } from "../../scripts/compile.ts";
+import { INCLUDED, V8_FLAGS } from "../../scripts/compile.ts";
 import manifest from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
@@ -26,6 +26,12 @@ Deno.test("Every file that a source resolves at run time is put into the binary"
   visit("src/");
   const build = "dist/build.json"; // written and included by the script itself
   assert.deepEqual(resolved.filter((path) => path !== build).sort(), [...INCLUDED].sort());
+});
+
+Deno.test("The tasks that play files keep the heap as small as a binary does", () => {
+  for (const task of ["gridwatch", "demo"] as const) {
+    assert.ok(manifest.tasks[task].command.includes(` ${V8_FLAGS} `), task);
+  }
 });
 
 /** What a source names by `import.meta`, from the root of the repository. */
@@ -68,11 +74,19 @@ Deno.test({
         const ran = JSON.parse(await good(gridwatch("run", "fleet.csv", "--exit", "--json")));
         const { raw, tick } = ran.ledger;
         assert.equal(raw - tick, readings);
-        const sql = "SELECT sum(raw)::int AS raw FROM ledger";
+        const sql = "SELECT sum(raw) AS raw FROM ledger";
         const rows = JSON.parse(await good(gridwatch("query", sql, "--json")));
         assert.deepEqual(rows, [{ raw }]);
         const verified = JSON.parse(await good(gridwatch("verify", "--json")));
         assert.equal(verified.balanced, true);
+      });
+      await t.step("backup, compact and doctor find the store whole", async () => {
+        await good(gridwatch("backup", "copy.db"));
+        await good(gridwatch("compact"));
+        const { checks } = JSON.parse((await gridwatch("doctor", "--json")).stdout);
+        const states = checks.filter(({ check }: { check: string }) => check.startsWith("store"))
+          .map(({ state }: { state: string }) => state);
+        assert.deepEqual(states, Array(6).fill("ok"));
       });
       await t.step("demo finds its sample", async () => {
         const args = ["--exit", "--json", "--quiet", "--rate", "max"];

@@ -259,7 +259,12 @@ contractTest("a topic that does not exist is named", async ({ log, topic }) => {
 contractTest("admin describes, creates once and deletes", async ({ log, topic }) => {
   const admin = log.admin({ deadlineMs: 10_000 });
   const spec = { name: topic, partitions: 2, replication: 1, configs: { "retention.ms": "1234" } };
-  assert.deepEqual(await admin.describeTopics([topic, `${topic}-no`]), [spec]);
+  const [{ id, settings, ...found }, ...others] = await admin.describeTopics([
+    ...[topic, `${topic}-no`],
+  ]);
+  assert.deepEqual([found, ...others], [spec]);
+  assert.match(id, /^[0-9a-f-]{36}$/);
+  assert.equal(settings["message.timestamp.type"], "CreateTime", "inherited");
   assert.deepEqual(await admin.createTopics([spec]), []);
   const partitions = [0, 1].map((partition) => ({ topic, partition }));
   const ends = partitions.map((ref) => ({ ...ref, offset: 0 }));

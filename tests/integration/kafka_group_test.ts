@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { KafkaLog } from "../../src/adapters/kafka/log.ts";
-import type { LogGroup } from "../../src/engine/log/ports.ts";
+import { type LogGroup, LogRefusedError } from "../../src/engine/log/ports.ts";
 import { FencedError } from "../../src/engine/ports.ts";
 import { openCommitter, openLog, readValues, recordsOf, rejection } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
@@ -23,11 +23,16 @@ type Member = { readonly group: LogGroup; readonly events: string[] };
 
 function join(
   topic: string,
-  { onRevoked = () => {} }: { onRevoked?: () => void | Promise<void> } = {},
+  { group: name = topic, binding = "", onRevoked = () => {} }: {
+    group?: string;
+    binding?: string;
+    onRevoked?: () => void | Promise<void>;
+  } = {},
 ): Member {
   const events: string[] = [];
+  const times = { sessionTimeoutMs: 2_000, heartbeatMs: 200, rebalanceTimeoutMs: 5_000 };
   const group = log.group(
-    { group: topic, topic, sessionTimeoutMs: 2_000, heartbeatMs: 200, rebalanceTimeoutMs: 5_000 },
+    { group: name, topic, binding, ...times },
     {
       onAssigned: (partitions) => void events.push(`+${partitions}`),
       onRevoked: async (partitions) => {
@@ -164,3 +169,25 @@ groupTest("many members come and go: in the end each partition has one", async (
   await until("all are shared again", () => shared(members.slice(4)));
   await Promise.all(members.slice(4).map(({ group }) => group.leave()));
 });
+
+groupTest(
+  "a member with another topic or binding is refused, and what is held stays",
+  async (topic) => {
+    const one = join(topic, { binding: "db-1" });
+    await until("one has all", () => holds(one, 4));
+    const admin = log.admin({ deadlineMs: 15_000 });
+    const other = `${topic}-other`;
+    await admin.createTopics([{ name: other, partitions: 4, replication: 1, configs: {} }]);
+    for (const member of [join(other, { group: topic }), join(topic, { binding: "db-2" })]) {
+      const error = await rejection(() => member.group.failed, LogRefusedError);
+      assert.match(error.message, /its members work on another topic, or write another database/);
+      assert.deepEqual(member.events, []);
+      await member.group.leave();
+    }
+    await until("one is alone again", () => holds(one, 4));
+    assert.deepEqual(one.events, ["+0,1,2,3"]);
+    const older = join(topic);
+    await until("one of an older version shares", () => holds(one, 2) && holds(older, 2));
+    await Promise.all([one.group.leave(), older.group.leave()]);
+  },
+);

@@ -5,7 +5,10 @@ import { openLog } from "./kafka_fixture.ts";
 self.onmessage = (event: MessageEvent<{ brokers: string[]; group: string; topic: string }>) => {
   const { brokers, group, topic } = event.data;
   const member = openLog(brokers).group(
-    { group, topic, sessionTimeoutMs: 2_000, heartbeatMs: 300, rebalanceTimeoutMs: 5_000 },
+    {
+      ...{ group, topic, binding: "" },
+      ...{ sessionTimeoutMs: 2_000, heartbeatMs: 300, rebalanceTimeoutMs: 5_000 },
+    },
     {
       onAssigned: () => self.postMessage(member.partitions),
       onRevoked: (partitions) => self.postMessage({ revoked: partitions }),

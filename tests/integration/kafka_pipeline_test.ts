@@ -172,6 +172,9 @@ pipelineTest(
       ...pipeline.brokers,
     );
     const processors = [pipeline.process(), pipeline.process()];
+    // Before that a partition is missing, and told as such.
+    const isProcessed = async () => (await pipeline.verify()).code === 0;
+    await until("each partition is processed", isProcessed);
     for (let n = 0; n < 3; n++) {
       const { code, stderr } = await pipeline.verify();
       assert.equal(code, 0, stderr);

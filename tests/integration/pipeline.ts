@@ -93,6 +93,8 @@ export type PipelineOptions = {
 
 /** Topics, a group and a folder of one test, and the commands that work on them. */
 export class Pipeline implements AsyncDisposable {
+  /** The settings' group, and the start of the topics' names. */
+  readonly name: string;
   readonly topics: Topics;
   readonly group: string;
   readonly folder: string;
@@ -105,8 +107,9 @@ export class Pipeline implements AsyncDisposable {
 
   constructor(brokers: readonly string[], options: PipelineOptions = {}) {
     const name = `t${crypto.randomUUID().slice(0, 8)}`;
+    this.name = name;
     this.topics = topicNames(`${name}_`);
-    this.group = name;
+    this.group = `${name}-${this.topics.raw}`;
     this.folder = Deno.makeTempDirSync({ prefix: "gridwatch-pipeline-" });
     this.partitions = options.partitions ?? 3;
     this.#brokers = options.commandBrokers ?? brokers;

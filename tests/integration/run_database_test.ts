@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertAnswer } from "../schemas.ts";
 import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { migrateDatabase, openForSchema } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
@@ -6,6 +7,8 @@ import { PostgresStore } from "../../src/adapters/postgres/store.ts";
 import { emptyLedger } from "../../src/core/ledger.ts";
 import { emptyOutputs } from "../../src/core/outputs.ts";
 import { FencedError, OtherLogError } from "../../src/engine/ports.ts";
+import { createApp } from "../../src/api/app.ts";
+import { LiveTracker } from "../../src/setup/live.ts";
 import { type Ended, gridwatch, inFolder } from "../commands/command_line.ts";
 import { until } from "./kafka_broker.ts";
 import { Running } from "./pipeline.ts";
@@ -107,6 +110,7 @@ for (const partitions of [1, 3]) {
         "SELECT count(DISTINCT source_offset)::int AS commits FROM metrics",
       );
       assert.ok(Number(commits) > 10, `${commits} commits`);
+      await assertAnswer("run.json", JSON.parse(whole.stdout));
       const { raw } = JSON.parse(whole.stdout).ledger;
       await migrated(url);
       for (const share of [0, 0.3, 0.6, 0.95]) {
@@ -128,6 +132,7 @@ for (const partitions of [1, 3]) {
         gaps: expected.gaps,
       });
       const verified = await passes("verify", "--database", url, "--json");
+      await assertAnswer("verify.json", JSON.parse(verified.stdout));
       assert.equal(JSON.parse(verified.stdout).balanced, true);
       const again = await passes(...runArgs(site, url), ...parts);
       assert.match(again.stderr, /already: nothing to play/);
@@ -225,11 +230,12 @@ databaseTest("gridwatch run --database fills the tables of the embedded store", 
 
 databaseTest("a database is written by runs or by sinks, and not by both", async (site) => {
   const { url } = site;
-  const position = [{ topic: "validated", partition: 0, offset: 0 }];
+  const topicId = crypto.randomUUID();
+  const position = [{ topic: "validated", topicId, partition: 0, offset: 0 }];
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000 }));
+      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
     } finally {
       await database.close();
     }
@@ -289,6 +295,7 @@ databaseTest(
           compacts: true,
           task: new Uint8Array(1),
           watermarkMs: 0,
+          judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
         };
         await assert.rejects(store.commit(commit), FencedError);
@@ -327,6 +334,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       compacts: false,
       task: new Uint8Array(1),
       watermarkMs: null,
+      judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [
@@ -335,6 +343,48 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
   } finally {
     await database.close();
   }
+});
+
+databaseTest(
+  "the hints of a run into a database name no folder",
+  async ({ url, folder, config }) => {
+    const csv = `${folder}/useless.csv`;
+    await Deno.writeTextFile(
+      csv,
+      "meter_id,timestamp,consumption_kwh\na,2024-01-01T00:00:00Z,-1\n",
+    );
+    const { stderr } = await gridwatch("run", csv, "--database", url, "--exit", ...NOW, ...config);
+    assert.match(stderr, /^error: Cannot use anything of this/m);
+    assert.match(stderr, /^hint: /m);
+    assert.doesNotMatch(stderr, /--data |--fresh/);
+  },
+);
+
+databaseTest("serve and doctor ask of a played database what verify asks", async (site) => {
+  const { url, config } = site;
+  await passes(...runArgs(site, url));
+  const query = (sql: string, params: unknown[] = []) =>
+    rowsOf(url, sql, params as (string | number)[]);
+  const said = async () => {
+    const app = createApp({
+      query,
+      live: () => new LiveTracker(() => 0, "database").status,
+      version: "0",
+      reportError: (error) => console.error(error),
+    });
+    const { stdout } = await gridwatch("doctor", "--database", url, "--json", ...config);
+    const [{ state }] = JSON.parse(stdout).checks
+      .filter(({ check }: { check: string }) => check === "ledger");
+    const { balanced } = await (await app.request("/api/ledger")).json();
+    return [state, balanced];
+  };
+  assert.deepEqual(await said(), ["ok", true]);
+  // An offset of Kafka has holes before it; a position of a run counts its records.
+  await rowsOf(url, "UPDATE positions SET next_offset = next_offset + 7");
+  assert.deepEqual(await said(), ["failed", false]);
+  const { code, stderr } = await gridwatch("verify", "--database", url);
+  assert.equal(code, 3);
+  assert.match(stderr, /^partition 0: position: /m);
 });
 
 databaseTest("gridwatch run takes --data or --database", async (site) => {

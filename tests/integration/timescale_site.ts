@@ -260,8 +260,11 @@ export async function untilSameSummaries(url: string, expected: string): Promise
 export async function settle(pipeline: Pipeline, url: string): Promise<void> {
   const database = openForSchema(url);
   try {
-    const sink = new PostgresSink(database, { answerMsMax: 30_000 });
-    await sink.load([{ topic: pipeline.topics.validated, partition: 0, offset: 0 }]);
+    const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
+    const [{ name: topic, id: topicId }] = await pipeline.admin.identify([
+      pipeline.topics.validated,
+    ]);
+    await sink.load([{ topic, topicId, partition: 0, offset: 0 }]);
     await sink.settle();
   } finally {
     await database.close();

@@ -104,8 +104,9 @@ async function hypertablesOf(url: string): Promise<unknown[]> {
 timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", async () => {
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
-    ...["001_init", "003_summaries", "timescale_001_hypertables", "timescale_002_aggregates"],
-    "timescale_003_columnstore",
+    ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
+    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
+    "timescale_004_dropped",
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -221,9 +222,9 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
     Number((await rowsOf(url, "SELECT * FROM readings_daily"))[0].readings);
   assert.equal(await readings(), 1, "it is behind what is materialised");
   const database = openForSchema(url);
-  const sink = new PostgresSink(database, { answerMsMax: 30_000 });
+  const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
   try {
-    await sink.load([{ topic: "t", partition: 0, offset: 0 }]);
+    await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);
     const locks = "SELECT 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND locktype = 'relation'";
     await until("it is held", async () => (await rowsOf(url, locks)).length > 0);
@@ -372,7 +373,11 @@ timescaleTest(
       assert.deepEqual(await migrate(url), [
         "001_init",
         "003_summaries",
+        "004_digests",
+        "005_completeness",
+        "006_identity",
         "timescale_001_hypertables",
+        "timescale_004_dropped",
       ]);
       assert.deepEqual(await migrate(url), []);
       assert.deepEqual(await hypertablesOf(url), HYPERTABLES);

@@ -113,7 +113,7 @@ export type OracleAnswer = {
   /** The pieces of each history that goes on, one an interval. */
   series: Map<string, { pieces: PieceCounts[] }>;
   completeness: SlotCounts;
-  /** Without the meters that are silent or left in silence. */
+  /** Without the meters that are silent, left in silence, or were retired. */
   completenessReporting: SlotCounts;
 };
 
@@ -304,6 +304,9 @@ function standing(world: World): Omit<OracleAnswer, "dispositions" | "ledger"> {
     status,
     series: new Map([...histories].map(([meterId, series]) => [meterId, countPieces(series)])),
     completeness: sum(counts),
-    completenessReporting: sum(counts.filter(({ meterId }) => status.get(meterId) !== "silent")),
+    completenessReporting: sum(counts.filter(({ meterId }) => {
+      const stands = status.get(meterId);
+      return stands !== "silent" && stands !== "retired";
+    })),
   };
 }

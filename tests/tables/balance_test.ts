@@ -172,6 +172,7 @@ Deno.test("balanceSql() is as good in SQLite", async () => {
     CREATE TABLE ledger (partition, raw, ok, late, too_late, duplicate, rejected, tick);
     CREATE TABLE positions (partition, next_offset, watermark);
     CREATE TABLE sink_positions (topic, partition, next_offset, messages);
+    CREATE TABLE dropped (partition, ok, late, too_late, duplicate, rejected);
     INSERT INTO validated_readings VALUES ('OK', 0, 0), ('LATE', 0, 1), ('OK', 1, 0);
     INSERT INTO late_events VALUES (0, 2);
     INSERT INTO rejected_readings VALUES ('CONFLICT', 0, 3), ('FUTURE', 0, 4);

@@ -3,7 +3,10 @@ import { CATALOGUE, catalogueLines } from "../../src/tables/catalogue.ts";
 import { gridwatch, inFolder } from "../commands/command_line.ts";
 
 /** What the pipeline keeps for itself: nothing to be asked. */
-const INNER = ["task_state", "state_changelog", "inputs", "settings", "sink_positions"];
+const INNER = [
+  ...["task_state", "state_changelog", "inputs", "settings", "sink_positions"],
+  ...["database_identity", "digests", "undigested", "dropped", "dropped_days"],
+];
 /** Only the sink writes it, never the embedded store. */
 const SINK_ONLY = ["sink_errors"];
 

@@ -1,6 +1,8 @@
 /** Every question of the page, asked of the embedded store and of PostgreSQL over the same data. */
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { openReader, STORE_FILE } from "../../src/adapters/sqlite/store.ts";
+import { Task } from "../../src/engine/task.ts";
 import { readBalance } from "../../src/tables/balance.ts";
 import { readLedger } from "../../src/tables/ledger.ts";
 import {
@@ -10,6 +12,7 @@ import {
   listGaps,
   listLate,
   listRejected,
+  listSilences,
 } from "../../src/tables/lists.ts";
 import {
   countDelays,
@@ -19,13 +22,17 @@ import {
   readLastTimes,
   readMeter,
   readSeries,
-  readTimeline,
 } from "../../src/tables/meters.ts";
+import { readTotals } from "../../src/tables/meter_status.ts";
 import { type Query, queryOf } from "../../src/tables/query.ts";
-import { countShifted, readSummary } from "../../src/tables/summary.ts";
+import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
+import { readSummary } from "../../src/tables/summary.ts";
+import { readTimeline } from "../../src/tables/timeline.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { TestPostgres } from "../pglite.ts";
+import { coreOptions, rawOf } from "../simulation/fold.ts";
+import { optionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 
 const ALL = { limit: 1000, offset: 0 };
 const ANY_GAP = { state: null, meterId: null, fromMs: null, toMs: null, sort: "recent" } as const;
@@ -45,6 +52,7 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "gaps, a page": (query) => listGaps(query, { ...ANY_GAP, limit: 2, offset: 1 }),
     "gaps from a time on": (query) => listGaps(query, { ...ANY_GAP, ...ALL, fromMs: middleMs }),
     "gaps up to a time": (query) => listGaps(query, { ...ANY_GAP, ...ALL, toMs: middleMs }),
+    silences: (query) => listSilences(query, { ...ALL, meterId: null }),
     "too late": (query) => listLate(query, { ...ALL, meterId: null, status: "TOO_LATE" }),
     late: (query) => listLate(query, { ...ALL, meterId: null, status: "LATE" }),
     "late of a meter": (query) => listLate(query, { ...ALL, meterId, status: "LATE" }),
@@ -52,16 +60,18 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "rejected of a reason": (query) =>
       listRejected(query, { ...ALL, meterId: null, reason: "DUPLICATE" }),
     fleet: (query) => readFleet(query, 0),
+    totals: readTotals,
     "no such meter": (query) => readMeter(query, "nobody"),
     "last times": async (query) => [...await readLastTimes(query, [...meterIds, "nobody"])].sort(),
     "gap spans": async (query) =>
       [...await readGapSpans(query, { meterIds, spansPerMeterMax: 3 })].sort(),
-    timeline: (query) => readTimeline(query, span),
-    "half a timeline": (query) => readTimeline(query, { ...span, toMs: middleMs }),
+    timeline: (query) => readTimeline(query, { ...span, cellDays: 1 }),
+    "a timeline's weeks": (query) => readTimeline(query, { ...span, cellDays: 7 }),
+    "half a timeline": (query) => readTimeline(query, { ...span, cellDays: 1, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),
-    shifted: async (query) =>
-      await countShifted(asReader(query), await readSummary(asReader(query))),
+    repeats: (query) => readRepeats(asReader(query), { repeatsMin: 1, metersMax: 100 }),
+    "interval news": (query) => readIntervalNews(asReader(query)),
   };
   for (const state of GAP_STATES) {
     asked[`gaps ${state}`] = (query) => listGaps(query, { ...ANY_GAP, ...ALL, state });
@@ -93,7 +103,8 @@ const VIEWS = [
   ...["metrics_summary_hourly", "readings_daily", "readings_fleet_daily", "gap_status"],
   ...["missing_daily", "completeness_daily", "completeness_fleet_daily", "gap_recovery"],
   ...["validated_readings", "gap_alerts", "late_events", "rejected_readings", "metrics"],
-  ...["ledger", "positions"],
+  ...["ledger", "positions", "meter_status", "completeness", "silences", "duplicates"],
+  ...["late_revisions", "revisions", "readings_current"],
 ];
 
 /** A cell as both write it: numbers to a millionth, times as text, lists and objects as JSON. */
@@ -110,6 +121,28 @@ function cellOf(value: unknown): unknown {
 function linesOf(rows: readonly Record<string, unknown>[], columns: readonly string[]): string[] {
   return rows.map((row) => JSON.stringify(columns.map((name) => cellOf(row[name])))).sort();
 }
+
+/**
+ * Plays generated streams as partitions of their own: silence, return, revisions, retirement,
+ * intervals that are learned. Their meters have ids of their own, too.
+ */
+async function playLives(writer: SessionStore): Promise<void> {
+  const drawn = optionsArbitrary.chain((options) =>
+    fc.record({ options: fc.constant(options), records: streamArbitrary(options) })
+  );
+  const streams = fc.sample(drawn, { seed: 7, numRuns: LIVES });
+  for (const [n, { options, records }] of streams.entries()) {
+    const task = await Task.open(coreOptions(options, 10 + n), writer);
+    for (const text of records) {
+      const own = text.replace(/("meter_id"\s*:\s*")/, `$1${n} `);
+      task.fold(rawOf(own, task.nextOffset));
+    }
+    const commit = task.takeCommit();
+    if (commit !== null) await writer.commit(commit);
+  }
+}
+
+const LIVES = 25;
 
 Deno.test("every question has one answer on the embedded store and on PostgreSQL", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "gridwatch-dialects-" });
@@ -130,6 +163,7 @@ Deno.test("every question has one answer on the embedded store and on PostgreSQL
     ledger: { raw: 5, ok: 4, late: 1, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
     watermarkMs: startMs + 2000,
   }));
+  await playLives(writer);
   writer.session.close();
   const reader = await openReader(folder);
   const postgres = await TestPostgres.open();

@@ -7,17 +7,23 @@ Deno.test("/api/meters gives the least complete first, those without a reading l
   const { body } = await createBench(filled).get("/api/meters");
   assert.deepEqual(body.meters[0], {
     meter_id: "MAC1",
+    status: "gap",
     readings: 98,
     first_at: "2013-01-01T00:00:00Z",
     last_at: "2013-01-03T01:30:00Z",
-    missing_intervals: 6,
+    missing_intervals: 22,
+    silent_intervals: 0,
     gaps: 2,
     open_gaps: 1,
     late: 0,
     too_late: 1,
     rejected: 0,
     duplicates: 1,
-    completeness_percent: 94.231,
+    identical: 1,
+    conflicting: 0,
+    revised_readings: 0,
+    expected_intervals: 120,
+    completeness_percent: 81.667,
   });
   const last = body.meters.at(-1);
   assert.equal(last.meter_id, "BAD");
@@ -63,7 +69,7 @@ Deno.test("/api/meters of a running pipeline is kept a while, and says how old i
 
 Deno.test("/api/meters/:id gives account, gaps, last readings and a series without invented points", async () => {
   const { body } = await createBench(filled).get("/api/meters/MAC1?readings=2&days=2");
-  assert.equal(body.meter.missing_intervals, 6);
+  assert.equal(body.meter.missing_intervals, 22);
   assert.deepEqual(body.gaps.map((gap: { state: string }) => gap.state), ["OPEN", "CLOSED"]);
   assert.deepEqual(body.readings[0], {
     timestamp: "2013-01-03T01:30:00Z",
@@ -131,8 +137,11 @@ Deno.test("/api/gaps gives an open gap as stored and its length at the watermark
     gap_minutes: 120,
     known_minutes: 600,
     missing_intervals: 4,
+    known_intervals: 20,
+    filled_intervals: null,
     rejected_intervals: 0,
     state: "OPEN",
+    silence: null,
     detected_at: "2013-01-03T04:15:00Z",
     partition: 0,
   });

@@ -34,10 +34,11 @@ const kwh = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
 ).map((n) => n === 0 ? 0 : n); // JSON has no -0
 const delayMs = fc.nat({ max: 10 ** 9 });
-const reading = fc.record({ offset, meterId, timestampMs, consumptionKwh: kwh });
+const readingFields = { offset, meterId, timestampMs, consumptionKwh: kwh };
+const reading = fc.record(readingFields);
 
 const validated = fc.tuple(
-  reading,
+  fc.oneof(reading, fc.record({ ...readingFields, revisesKwh: kwh })),
   fc.constantFrom("OK" as const, "LATE" as const),
   fc.array(fc.constantFrom("TIME_SHIFT", "NEGATIVE"), { maxLength: 2 }),
   delayMs,
@@ -48,7 +49,17 @@ const validated = fc.tuple(
   delayMs: status === "OK" ? 0 : delay,
 }));
 
+const GAP_KEYS = [
+  ...["offset", "meterId", "idMs", "missingFromMs", "missingToMs", "missingIntervals"] as const,
+  ...["rejectedIntervals", "state", "detectedAtMs"] as const,
+];
+const REJECTED_KEYS = [
+  ...["offset", "reason", "detail", "raw", "meterId", "timestampMs", "consumptionKwh"] as const,
+  "atMs" as const,
+];
+
 const gap = fc.record({
+  filledIntervals: fc.nat({ max: 100_000 }),
   offset,
   meterId,
   idMs: timestampMs,
@@ -58,7 +69,7 @@ const gap = fc.record({
   rejectedIntervals: fc.nat({ max: 100_000 }),
   state: fc.constantFrom("OPEN" as const, "CLOSED" as const, "FILLED" as const, "EXPIRED" as const),
   detectedAtMs: timestampMs,
-});
+}, { requiredKeys: GAP_KEYS });
 
 const metric = fc.record({
   offset,
@@ -77,8 +88,11 @@ const rejected = fc.record({
   meterId: fc.option(meterId),
   timestampMs: fc.option(timestampMs),
   consumptionKwh: fc.option(kwh),
+  source: fc.string(),
+  slotMs: timestampMs,
+  heldKwh: kwh,
   atMs: timestampMs,
-});
+}, { requiredKeys: REJECTED_KEYS });
 
 function sameRows<T extends { readonly offset: number }>(
   kind: MessageKind,

@@ -12,6 +12,8 @@ type Reading = {
   readonly meterId: string;
   readonly timestampMs: number;
   readonly kwh: number;
+  readonly revisesKwh: number | null;
+  readonly offset: number;
   readonly isLate: boolean;
   readonly isFlagged: boolean;
 };
@@ -26,7 +28,9 @@ const reading: fc.Arbitrary<Reading> = fc.record({
     fc.integer({ min: -3, max: 200 }).map((slot) => START_MS + slot * 1_800_000),
     fc.constantFrom(-1, 0, START_MS - 1, START_MS),
   ),
-  kwh: fc.nat({ max: 1000 }).map((n) => n / 8), // sums are exact
+  kwh: fc.nat({ max: 1000 }).map((n) => n / 1000), // whole milliwatt-hours, no whole bits
+  revisesKwh: fc.option(fc.nat({ max: 1000 }).map((n) => n / 1000)),
+  offset: fc.nat({ max: 2 ** 40 }),
   isLate: fc.boolean(),
   isFlagged: fc.boolean(),
 });
@@ -47,9 +51,18 @@ function expectedRows(readings: readonly Reading[]): Uint8Array {
     writer.int32(group.length);
     writer.int32(group.filter(({ isLate }) => isLate).length);
     writer.int32(group.filter(({ isFlagged }) => isFlagged).length);
-    writer.float64(group.reduce((sum, { kwh }) => sum + kwh, 0));
+    const mwh = group.reduce(
+      (sum, { kwh, revisesKwh }) => sum + Math.round((kwh - (revisesKwh ?? 0)) * 1e6),
+      0,
+    );
+    const late = group.filter(({ isLate }) => isLate).map(({ offset }) => offset);
+    writer.float64(mwh / 1e6);
     writer.timestamp(times[0]);
     writer.timestamp(times[times.length - 1]);
+    writer.int32(group.filter(({ revisesKwh }) => revisesKwh !== null).length);
+    writer.int64(mwh);
+    writer.int64(Math.max(...group.map(({ offset }) => offset)));
+    writer.int64(Math.max(-1, ...late));
   }
   return writer.finish();
 }
@@ -77,7 +90,8 @@ Deno.test("MeterDays sums readings by meter and day, whether ids come as text or
 
 Deno.test("MeterDays takes ids for one that PostgreSQL would store as one", () => {
   const days = new MeterDays();
-  const one = { timestampMs: START_MS, kwh: 1, isLate: false, isFlagged: false };
+  const place = { timestampMs: START_MS, offset: 0 };
+  const one = { ...place, kwh: 1, revisesKwh: null, isLate: false, isFlagged: false };
   for (const id of ["A\ud800", "A\udfff", "A\ufffd"]) days.add(id, one);
   assert.equal(days.size, 1);
 });

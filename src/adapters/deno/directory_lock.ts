@@ -26,15 +26,28 @@ export async function lockDirectory(directory: string): Promise<{ release(): voi
   return { release: () => file.close() };
 }
 
+/** Whether another process holds a directory, and which; nothing is made or changed. */
+export async function directoryHolder(directory: string): Promise<string | null> {
+  const path = `${directory}/${LOCK_FILE}`;
+  try {
+    using file = await Deno.open(path);
+    if (await tryLock(file, { isShared: true })) return null;
+    return new TextDecoder().decode(await Deno.readFile(path)).trim() || "unknown";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 /** Deno before 2.7 has no `tryLock`: there a lock that is not had at once counts as refused. */
-async function tryLock(file: Deno.FsFile): Promise<boolean> {
+async function tryLock(file: Deno.FsFile, { isShared = false } = {}): Promise<boolean> {
   const newer = file as Deno.FsFile & { tryLock?(exclusive: boolean): Promise<boolean> };
-  if (newer.tryLock !== undefined) return await newer.tryLock(true);
+  if (newer.tryLock !== undefined) return await newer.tryLock(!isShared);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const refused = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), 500);
   });
-  const taken = await Promise.race([file.lock(true).then(() => true), refused]);
+  const taken = await Promise.race([file.lock(!isShared).then(() => true), refused]);
   clearTimeout(timer);
   return taken;
 }

@@ -10,6 +10,8 @@ import type {
   PartitionOffset,
   PartitionRef,
   StoredOffset,
+  TopicFound,
+  TopicIdentity,
   TopicSpec,
 } from "../../engine/log/ports.ts";
 import type { KafkaCluster } from "./cluster.ts";
@@ -33,7 +35,7 @@ export class KafkaAdmin implements LogAdmin {
     this.#deadlineMs = deadlineMs;
   }
 
-  async describeTopics(names: readonly string[]): Promise<TopicSpec[]> {
+  async describeTopics(names: readonly string[]): Promise<TopicFound[]> {
     return await this.#retry("describe topics", async () => {
       const found = await this.#cluster.describe(names);
       if (found.length === 0) return [];
@@ -43,18 +45,28 @@ export class KafkaAdmin implements LogAdmin {
         configurationKeys: null,
       }));
       const { results } = await this.#cluster.any(LANE, describeConfigsV2, resources, false);
-      return found.map(({ name, leaders, replication }) => {
-        const own = results.find(({ resourceName }) => resourceName === name)?.configs ?? [];
-        const configs = own.flatMap(({ name, value, configSource }) =>
-          configSource === OF_THE_TOPIC && value ? [[name, value] as const] : []
-        );
+      return found.map(({ name, id, leaders, replication }) => {
+        const all = (results.find(({ resourceName }) => resourceName === name)?.configs ?? [])
+          .filter(({ value }) => value);
+        const own = all.filter(({ configSource }) => configSource === OF_THE_TOPIC);
         return {
           name,
+          id,
           partitions: leaders.length,
           replication,
-          configs: Object.fromEntries(configs),
+          configs: Object.fromEntries(own.map(({ name, value }) => [name, String(value)])),
+          settings: Object.fromEntries(all.map(({ name, value }) => [name, String(value)])),
         };
       });
+    });
+  }
+
+  async identify(names: readonly string[]): Promise<TopicIdentity[]> {
+    return await this.#retry("identify topics", async () => {
+      for (const name of names) this.#cluster.forget(name);
+      await this.#cluster.describe(names);
+      const topics = await Promise.all(names.map((name) => this.#cluster.topic(name)));
+      return topics.map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }));
     });
   }
 
@@ -90,7 +102,7 @@ export class KafkaAdmin implements LogAdmin {
           if (brokerErrorOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
         }
       });
-      this.#cluster.forget(name);
+      this.#cluster.forgetDeleted(name);
     }
   }
 

@@ -127,12 +127,14 @@ export class ByteCursor {
     return value;
   }
 
-  /** The flexible protocol's string: its length + 1, then UTF-8; null for length 0. */
-  compactString(): string | null {
-    const length = this.unsignedVarint() - 1;
-    if (length < 0) return null;
-    this.at += length;
-    return decoder.decode(this.bytes.subarray(this.at - length, this.at));
+  /** 16 bytes, as hexadecimal digits in five groups. */
+  uuid(): string {
+    this.at += 16;
+    const digits = Array.from(
+      this.bytes.subarray(this.at - 16, this.at),
+      (byte) => byte.toString(16).padStart(2, "0"),
+    ).join("");
+    return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   }
 
   /** Passes over the flexible protocol's tagged fields. */
@@ -144,5 +146,3 @@ export class ByteCursor {
     }
   }
 }
-
-const decoder = new TextDecoder();

@@ -1,5 +1,5 @@
 import { describeConfigsV2, findCoordinatorV4, metadataV12 } from "@platformatic/kafka";
-import { LogError } from "../../engine/log/ports.ts";
+import { LogError, topicsMadeAnew } from "../../engine/log/ports.ts";
 import { type Address, KafkaConnections, type KafkaOptions } from "./connections.ts";
 import {
   brokerErrorOf,
@@ -19,6 +19,8 @@ export type Api<Args extends unknown[], Answer> = {
 
 export type TopicMetadata = {
   readonly name: string;
+  /** A UUID: a topic made anew under the same name has another. */
+  readonly id: string;
   /** Leader of each partition; -1: none now. */
   readonly leaders: readonly number[];
   readonly leaderEpochs: readonly number[];
@@ -29,9 +31,9 @@ export type CoordinatorKind = "group" | "transaction";
 
 const COORDINATOR_KINDS = { group: 0, transaction: 1 } as const;
 const TOPIC_RESOURCE = 2 as const;
-/** Kafka's own default of `max.message.bytes`, where the topic's cannot be asked for. */
 /** How long to ask for a topic's limit while the cluster is away. */
 const LIMIT_DEADLINE_MS = 30_000;
+/** Kafka's own default of `max.message.bytes`, where the topic's cannot be asked for. */
 const MESSAGE_BYTES_DEFAULT = 1_048_588;
 const BACKOFF_MS_MIN = 20;
 const BACKOFF_MS_MAX = 2_000;
@@ -52,6 +54,8 @@ export class KafkaCluster {
   readonly connections: KafkaConnections;
   readonly #brokers = new Map<number, Address>();
   readonly #topics = new Map<string, TopicMetadata>();
+  /** The identity that each topic had when it was first used here. */
+  readonly #ids = new Map<string, string>();
   readonly #coordinators = new Map<string, Address>();
   readonly #messageBytesMax = new Map<string, number>();
 
@@ -116,15 +120,28 @@ export class KafkaCluster {
         leaderEpochs[partitionIndex] = leaderEpoch;
       }
       const replication = topic.partitions[0]?.replicaNodes.length ?? 0;
-      const metadata = { name: topic.name, leaders, leaderEpochs, replication };
+      const { name, topicId: id } = topic;
+      const metadata = { name, id, leaders, leaderEpochs, replication };
       this.#topics.set(topic.name, metadata);
       found.push(metadata);
     }
     return found;
   }
 
-  /** What is known of a topic, asked for when it is not. */
+  /**
+   * What is known of a topic, asked for when it is not.
+   *
+   * @throws {LogRefusedError} It was made anew since it was first asked for.
+   */
   async topic(name: string, signal?: AbortSignal): Promise<TopicMetadata> {
+    const topic = await this.#topic(name, signal);
+    const id = this.#ids.get(name);
+    if (id === undefined) this.#ids.set(name, topic.id);
+    else if (id !== topic.id) throw topicsMadeAnew([name]);
+    return topic;
+  }
+
+  async #topic(name: string, signal?: AbortSignal): Promise<TopicMetadata> {
     const known = this.#topics.get(name);
     if (known !== undefined) return known;
     const giveUpAt = performance.now() + MISSING_TOPIC_MS;
@@ -159,6 +176,12 @@ export class KafkaCluster {
   /** Forgets who leads a topic's partitions. */
   forget(topic: string): void {
     this.#topics.delete(topic);
+  }
+
+  /** Forgets a topic that was deleted from here: one made anew is no surprise. */
+  forgetDeleted(topic: string): void {
+    this.forget(topic);
+    this.#ids.delete(topic);
   }
 
   /** The largest record batch that a topic takes. */

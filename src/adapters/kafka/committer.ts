@@ -13,6 +13,7 @@ import {
   type LogCommitter,
   LogError,
   type LogRecords,
+  LogRefusedError,
   type Membership,
   RecordTooLargeError,
 } from "../../engine/log/ports.ts";
@@ -67,17 +68,19 @@ export class KafkaCommitter implements LogCommitter {
     this.#sender.identify({ producerId, epoch: producerEpoch, transactional: true });
   }
 
-  async commit(commit: LogCommit): Promise<void> {
+  async commit(commit: LogCommit): Promise<number[]> {
     const owner = this.#owner;
     if (owner === null) throw new CommitFailedError("Cannot commit: the committer is not open");
     if (this.#commits) throw new Error("a commit is under way");
     this.#commits = true;
     try {
-      const records = commit.records.filter(({ count }) => count > 0);
+      const { records, groupOffset } = commit;
       await this.#sender.check(records);
-      if (records.length === 0 && commit.groupOffset === null) return;
-      await this.#write(owner, records, commit.groupOffset);
+      const isEmpty = records.every(({ count }) => count === 0);
+      if (isEmpty && groupOffset === null) return records.map(() => -1);
+      const offsets = await this.#write(owner, isEmpty ? [] : records, groupOffset);
       await this.#end(owner);
+      return offsets;
     } catch (error) {
       if (error instanceof RecordTooLargeError && this.#owner !== null) throw error;
       this.#owner = null;
@@ -97,26 +100,29 @@ export class KafkaCommitter implements LogCommitter {
     owner: Owner,
     records: readonly LogRecords[],
     groupOffset: GroupOffset | null,
-  ): Promise<void> {
+  ): Promise<number[]> {
     try {
       if (records.length > 0) await this.#addPartitions(owner, records);
       const sent = records.length === 0
-        ? Promise.resolve([])
+        ? Promise.resolve<number[]>([])
         : this.#sender.send(records, this.#options.deadlineMs);
       const offsets = groupOffset === null ? null : this.#sendOffset(owner, groupOffset);
       const outcomes = await Promise.allSettled([sent, offsets]);
       for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+      return await sent;
     } catch (error) {
       this.#owner = null;
       if (isFenced(error) || error instanceof FencedError) throw this.#fenced(error);
       await this.#abort(owner);
+      if (error instanceof LogRefusedError) throw error;
       const reason = error instanceof LogError ? error.message : reasonOf(error);
       throw new CommitFailedError(`Cannot commit: ${reason}`, { cause: error });
     }
   }
 
   async #addPartitions(owner: Owner, records: readonly LogRecords[]): Promise<void> {
-    const topics = [...Map.groupBy(records, ({ topic }) => topic)].map(([name, records]) => ({
+    const written = records.filter(({ count }) => count > 0);
+    const topics = [...Map.groupBy(written, ({ topic }) => topic)].map(([name, records]) => ({
       name,
       partitions: [...new Set(records.map(({ partition }) => partition))],
     }));

@@ -1,4 +1,4 @@
-import { fetchV12, type Reader } from "@platformatic/kafka";
+import { fetchV13, type Reader } from "@platformatic/kafka";
 import type { LogReaderOptions } from "../../engine/log/ports.ts";
 import { ByteCursor } from "./bytes.ts";
 import type { KafkaConnections } from "./connections.ts";
@@ -9,13 +9,16 @@ type Connection = Awaited<ReturnType<KafkaConnections["get"]>>;
 
 export type FetchFrom = {
   readonly topic: string;
+  /** A topic made anew has another, and nothing of it is fetched. */
+  readonly topicId: string;
   readonly partition: number;
   readonly offset: number;
   readonly leaderEpoch: number;
 };
 
 const FETCH = 1;
-const VERSION = 12;
+/** The first that names topics by their identity. */
+const VERSION = 13;
 const COMMITTED = 1;
 const NO_SESSION = { id: 0, epoch: -1 };
 
@@ -30,8 +33,8 @@ export function fetchRecords(
     & Pick<LogReaderOptions, "isolation" | "partitionBytesMax" | "pollMs">
     & { readonly answerBytesMax: number },
 ): Promise<FetchedPartition[]> {
-  const topics = [...Map.groupBy(from, ({ topic }) => topic)].map(([topic, partitions]) => ({
-    topicId: topic, // up to this version the name stands in its place
+  const topics = [...Map.groupBy(from, ({ topicId }) => topicId)].map(([topicId, partitions]) => ({
+    topicId,
     partitions: partitions.map(({ partition, offset, leaderEpoch }) => ({
       partition,
       currentLeaderEpoch: leaderEpoch,
@@ -41,7 +44,7 @@ export function fetchRecords(
     })),
   }));
   const request = () =>
-    fetchV12.createRequest(
+    fetchV13.createRequest(
       pollMs,
       1,
       answerBytesMax,
@@ -52,29 +55,26 @@ export function fetchRecords(
       [],
       "",
     );
+  const names = new Map(from.map(({ topicId, topic }) => [topicId, topic]));
+  const read = (_correlation: number, _key: number, _version: number, reader: Reader) =>
+    readAnswer(new ByteCursor(reader.buffer.slice(reader.position)), names);
   return new Promise((resolve, reject) => {
-    connection.send<FetchedPartition[]>(FETCH, VERSION, request, readAnswer, true, true, (
+    connection.send<FetchedPartition[]>(FETCH, VERSION, request, read, true, true, (
       error,
       answer,
     ) => error === null || error === undefined ? resolve(answer ?? []) : reject(error));
   });
 }
 
-/** The answer's body, as the protocol guide has it for version 12. */
-function readAnswer(
-  _correlationId: number,
-  _key: number,
-  _version: number,
-  reader: Reader,
-): FetchedPartition[] {
-  const cursor = new ByteCursor(reader.buffer.slice(reader.position));
+/** The answer's body, as the protocol guide has it for version 13. */
+function readAnswer(cursor: ByteCursor, names: ReadonlyMap<string, string>): FetchedPartition[] {
   cursor.int32(); // throttle time
   const errorCode = cursor.int16();
   if (errorCode !== 0) throw brokerError(errorCode);
   cursor.int32(); // session
   const fetched: FetchedPartition[] = [];
   for (let topics = cursor.unsignedVarint() - 1; topics > 0; topics--) {
-    const topic = cursor.compactString() ?? "";
+    const topic = names.get(cursor.uuid()) ?? "";
     for (let partitions = cursor.unsignedVarint() - 1; partitions > 0; partitions--) {
       fetched.push(readPartition(cursor, topic));
     }

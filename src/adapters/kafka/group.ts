@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import {
   decodeConsumerProtocolAssignment,
   decodeConsumerProtocolSubscription,
@@ -8,11 +9,12 @@ import {
   leaveGroupV5,
   syncGroupV5,
 } from "@platformatic/kafka";
-import { assignPartitions } from "./assign.ts";
+import { assignPartitions, type MemberClaim } from "./assign.ts";
 import {
   type GroupHandlers,
   LogError,
   type LogGroup,
+  LogRefusedError,
   type Membership,
 } from "../../engine/log/ports.ts";
 import { type Api, backOff, KafkaCluster, pause } from "./cluster.ts";
@@ -23,6 +25,8 @@ import type { TroubleHandler } from "./reader.ts";
 export type GroupOptions = {
   readonly group: string;
   readonly topic: string;
+  /** What members have in common besides the topic, such as their database; another is refused. */
+  readonly binding: string;
   /** Without a sign of life for so long a member's partitions go to the others. */
   readonly sessionTimeoutMs: number;
   readonly heartbeatMs: number;
@@ -38,6 +42,8 @@ const PROTOCOL = "gridwatch-cooperative";
 const PROTOCOL_TYPE = "consumer";
 /** Carries owned partitions and the generation (KIP-429, KIP-792). */
 const SUBSCRIPTION_VERSION = 2;
+/** What the leader tells a member that subscribes to something else. */
+const REFUSED = "refused";
 const ANSWER_MARGIN_MS = 10_000;
 const LEAVE_MS_MAX = 2_000;
 
@@ -123,10 +129,11 @@ export class KafkaGroup implements LogGroup {
 
   /** Joins with the partitions held, and gets those to hold. */
   async #join(): Promise<Set<number>> {
-    const { group, topic, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
+    const { group, topic, binding, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
     const metadata = encodeConsumerProtocolSubscription({
       version: SUBSCRIPTION_VERSION,
       topics: [topic],
+      userData: binding,
       ownedPartitions: [{ topic, partitions: [...this.#owned] }],
       generationId: this.#generation,
     });
@@ -155,7 +162,24 @@ export class KafkaGroup implements LogGroup {
     this.#memberId = joined.memberId;
     this.#generation = joined.generationId;
     this.#aliveAtMs = performance.now();
-    const { assignedPartitions } = decodeConsumerProtocolAssignment(assignment);
+    return this.#take(assignment);
+  }
+
+  /**
+   * The partitions of an assignment.
+   *
+   * @throws {LogRefusedError} The others of the group work on something else.
+   */
+  #take(assignment: Buffer): Set<number> {
+    const { group, topic } = this.#options;
+    const { assignedPartitions, userData } = decodeConsumerProtocolAssignment(assignment);
+    const isOther = assignedPartitions.some((assigned) => assigned.topic !== topic);
+    if (isOther || userData?.toString() === REFUSED) {
+      throw new LogRefusedError(
+        `Cannot join group "${group}": its members work on another topic, or write another database`,
+        { hint: "--group NAME of a group of its own" },
+      );
+    }
     return new Set(assignedPartitions.flatMap(({ partitions }) => partitions));
   }
 
@@ -164,18 +188,33 @@ export class KafkaGroup implements LogGroup {
     const { topic } = this.#options;
     this.#cluster.forget(topic);
     const { leaders } = await this.#cluster.topic(topic);
-    const claims = members.map(({ memberId, metadata }) => {
-      const { ownedPartitions, generationId } = decodeConsumerProtocolSubscription(metadata);
-      const owned = ownedPartitions.flatMap(({ partitions }) => partitions);
-      return { memberId, owned, generation: generationId };
+    const claims: MemberClaim[] = [];
+    const refused: string[] = [];
+    for (const { memberId, metadata } of members) {
+      const subscription = decodeConsumerProtocolSubscription(metadata);
+      const owned = subscription.ownedPartitions.flatMap(({ partitions }) => partitions);
+      if (this.#isOurs(subscription)) {
+        claims.push({ memberId, owned, generation: subscription.generationId });
+      } else refused.push(memberId);
+    }
+    const version = SUBSCRIPTION_VERSION;
+    const assigned = [...assignPartitions(leaders.length, claims)].map(([memberId, partitions]) => {
+      const assignedPartitions = [{ topic, partitions }];
+      return {
+        memberId,
+        assignment: encodeConsumerProtocolAssignment({ version, assignedPartitions }),
+      };
     });
-    return [...assignPartitions(leaders.length, claims)].map(([memberId, partitions]) => ({
-      memberId,
-      assignment: encodeConsumerProtocolAssignment({
-        version: SUBSCRIPTION_VERSION,
-        assignedPartitions: [{ topic, partitions }],
-      }),
-    }));
+    const none = { version, assignedPartitions: [], userData: REFUSED };
+    const refusal = encodeConsumerProtocolAssignment(none);
+    return [...assigned, ...refused.map((memberId) => ({ memberId, assignment: refusal }))];
+  }
+
+  /** Whether a member works on what this one does; one of an older version does not say its binding. */
+  #isOurs({ topics, userData }: ReturnType<typeof decodeConsumerProtocolSubscription>): boolean {
+    const { topic, binding } = this.#options;
+    const theirs = userData?.toString() ?? "";
+    return topics.every((name) => name === topic) && (theirs === "" || theirs === binding);
   }
 
   /** Gives up what is gone, takes what is new; resolves when the group or this member moves on. */

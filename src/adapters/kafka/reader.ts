@@ -211,12 +211,11 @@ export class KafkaReader implements LogReader {
 
   async #fetch(broker: Address, wanted: readonly Assigned[]): Promise<void> {
     try {
-      const from = await Promise.all(wanted.map(async ({ topic, partition, fetchOffset }) => ({
-        topic,
-        partition,
-        offset: fetchOffset,
-        leaderEpoch: (await this.#cluster.topic(topic)).leaderEpochs[partition],
-      })));
+      const from = await Promise.all(wanted.map(async ({ topic, partition, fetchOffset }) => {
+        const { id, leaderEpochs } = await this.#cluster.topic(topic);
+        const leaderEpoch = leaderEpochs[partition];
+        return { topic, topicId: id, partition, offset: fetchOffset, leaderEpoch };
+      }));
       if (this.#stop.signal.aborted) return;
       const connection = await this.#cluster.connections.get(broker, this.#lane);
       const room = this.#options.bufferBytesMax - this.#bufferedBytes;

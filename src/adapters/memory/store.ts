@@ -13,7 +13,7 @@ type Partition = {
 
 /** A store in memory: a commit is a swap. For tests, simulation and benches. */
 export class MemoryStore implements CommitStore {
-  readonly partitions = new Map<number, Partition>();
+  readonly partitions: Map<number, Partition> = new Map();
 
   load(partition: number): Promise<Snapshot | null> {
     const stored = this.partitions.get(partition);

@@ -1,5 +1,7 @@
 import { Socket } from "node:net";
 import postgres from "postgres";
+import { COPY_HEADER_BYTES } from "../../tables/copy.ts";
+import { driverTls, NoTlsError, readTls } from "./tls.ts";
 
 /** Rows of one statement. */
 export type Answer = { readonly columns: string[]; readonly rows: Record<string, unknown>[] };
@@ -13,6 +15,11 @@ export type Transaction = {
     target: { readonly table: string; readonly columns: readonly string[] },
     bytes: Uint8Array,
   ): Promise<void>;
+  /**
+   * Copies the rows of a query out in PostgreSQL's binary form: `take` gets them as they come, whole
+   * rows one behind another without the header, and has to be done with them when it returns.
+   */
+  copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void>;
   /** Runs work that leaves nothing behind when it rejects; the transaction goes on. */
   attempt<T>(work: () => Promise<T>): Promise<T>;
 };
@@ -125,9 +132,13 @@ class Connection implements Transaction {
   /** Statements under way: the driver forgets those sent between an error and the end it causes. */
   readonly #pending = new Set<(error: Error) => void>();
   #isLost = false;
+  #isWithoutTls = false;
 
   constructor(url: string, options: DatabaseOptions) {
-    this.#sql = connect(url, options, () => this.#lose());
+    this.#sql = connect(url, options, {
+      lost: () => this.#lose(),
+      noTls: () => this.#isWithoutTls = true,
+    });
   }
 
   get isLost(): boolean {
@@ -208,6 +219,31 @@ class Connection implements Transaction {
     await this.#follow(done);
   }
 
+  async copyOut(query: string, take: (rows: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+    this.#check();
+    const copying = this.#sql.unsafe(`COPY (${query}) TO STDOUT (FORMAT binary)`);
+    const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+    // The rows may be there before whoever awaits the stream hears of it. Each is a message of its
+    // own, taken as the driver finds it: through the queue of the stream it would cost thrice as much.
+    const asked = copying as unknown as { resolve(stream: CopyStream): void };
+    const resolveAsked = asked.resolve;
+    asked.resolve = (stream) => {
+      asked.resolve = resolveAsked; // it is called again when the statement is at its end
+      let isFirst = true;
+      stream.push = (message) => {
+        if (message === null) resolve();
+        else take(isFirst ? message.subarray(COPY_HEADER_BYTES) : message);
+        isFirst = false;
+        return true;
+      };
+      stream.once("error", reject);
+      resolveAsked(stream);
+    };
+    done.catch(() => {});
+    await this.#follow(copying.readable());
+    await this.#follow(done);
+  }
+
   async close(secondsMax: number): Promise<void> {
     if (secondsMax === 0) this.#lose();
     await this.#sql.end({ timeout: secondsMax });
@@ -229,6 +265,9 @@ class Connection implements Transaction {
     this.#pending.add(reject);
     try {
       return await Promise.race([statement, lost]);
+    } catch (error) {
+      // The driver goes on with a greeting that such a server takes for nonsense.
+      throw this.#isWithoutTls ? new NoTlsError("the server has no TLS", { cause: error }) : error;
     } finally {
       this.#pending.delete(reject);
     }
@@ -243,10 +282,26 @@ class Connection implements Transaction {
   }
 }
 
-function connect(url: string, options: DatabaseOptions, onLost: () => void): postgres.Sql {
+/** What the driver pushes the messages of a COPY into. */
+type CopyStream = {
+  push(message: Uint8Array<ArrayBuffer> | null): boolean;
+  once(event: "error", listener: (error: Error) => void): void;
+};
+
+/** What a connection hears of its socket. */
+type SocketHearer = {
+  readonly lost: () => void;
+  /** The server was asked for TLS, and has none. */
+  readonly noTls: () => void;
+};
+
+function connect(text: string, options: DatabaseOptions, on: SocketHearer): postgres.Sql {
   const { name, readOnly = false, statementMsMax } = options;
-  return postgres(url, {
+  const tls = readTls(text);
+  let reached = "";
+  return postgres(tls.url, {
     max: 1,
+    ssl: driverTls(tls, () => reached),
     connect_timeout: (options.connectMsMax ?? CONNECT_MS_MAX) / 1000,
     max_lifetime: null,
     // Statements are made of settings and counts: named ones would pile up, and poolers dislike them.
@@ -262,20 +317,28 @@ function connect(url: string, options: DatabaseOptions, onLost: () => void): pos
       ...(readOnly ? { default_transaction_read_only: true } : {}),
     } as Record<string, unknown>,
     // Once TLS has begun, the socket's own listeners are gone: then the driver alone hears of its end.
-    onclose: onLost,
-    socket: socketOnce(onLost),
+    onclose: on.lost,
+    socket: socketOnce((address) => {
+      reached = address.host[0];
+      const socket = openSocket(address, on.lost);
+      if (tls.mustEncrypt) socket.once("data", ([first]) => first === NO_TLS && on.noTls());
+      return socket;
+    }),
   } as postgres.Options<Record<string, never>>);
 }
 
 /** The driver would go on with another connection in the middle of a transaction: it gets none. */
-function socketOnce(onLost: () => void): (address: Address) => Socket {
+function socketOnce(open: (address: Address) => Socket): (address: Address) => Socket {
   let isOpened = false;
   return (address) => {
     if (isOpened) throw new ConnectionLostError("the connection was lost");
     isOpened = true;
-    return openSocket(address, onLost);
+    return open(address);
   };
 }
+
+/** The server's answer to a client that asks for TLS: the letter N. */
+const NO_TLS = 78;
 
 type Address = { host: string[]; port: number[]; path?: string | false };
 
@@ -284,7 +347,10 @@ type Address = { host: string[]; port: number[]; path?: string | false };
  * of what went before it, 40 to 90 ms each time. It is given out while it still connects; the driver
  * hears of a failure from the socket's events.
  */
-function openSocket({ host, port, path }: Address, onLost: () => void): Socket {
+function openSocket(
+  { host, port, path }: Address,
+  onLost: () => void,
+): Socket {
   const socket = new Socket();
   socket.once("error", onLost);
   socket.once("close", onLost);

@@ -1,10 +1,14 @@
-import type { Ledger } from "../../core/ledger.ts";
+import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import { rawText } from "../../core/wire/output_json.ts";
 import { FencedError } from "../../engine/ports.ts";
 import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
 import { MessageRows } from "../../tables/message_rows.ts";
-import { type TableRows, UPSERTS } from "../../tables/output_rows.ts";
+import type { CopyWriter } from "../../tables/copy.ts";
+import { COLUMNS, type TableRows, UPSERTS } from "../../tables/output_rows.ts";
+import { type DigestedTable, LAYOUTS } from "../../tables/table_digests.ts";
+import { toMsOrNull } from "../../tables/values.ts";
 import type { Transaction } from "./database.ts";
+import type { DigestBook } from "./digest_book.ts";
 import { isRefusal } from "./errors.ts";
 
 /** A message that became no row: where it stands, and why. */
@@ -60,29 +64,58 @@ function encodeKind(runs: readonly SinkRun[], partition: number): EncodedRows {
  *
  * @throws {FencedError} when one of them stands elsewhere
  */
-export async function movePositions(tx: Transaction, { moves }: SinkCommit): Promise<void> {
-  const { touched } = await tx.query(
+export async function movePositions(
+  tx: Transaction,
+  { moves }: SinkCommit,
+  book: DigestBook,
+): Promise<void> {
+  const { rows, touched } = await tx.query(
     `UPDATE sink_positions AS p SET next_offset = m."to",
        messages = p.messages + m.messages, written_at = now()
      FROM jsonb_to_recordset($1::text::jsonb)
        AS m (topic text, partition integer, "from" bigint, "to" bigint, messages bigint)
-     WHERE p.topic = m.topic AND p.partition = m.partition AND p.next_offset = m."from"`,
+     WHERE p.topic = m.topic AND p.partition = m.partition AND p.next_offset = m."from"
+     RETURNING p.topic, p.partition, m."from", m."to", p.messages, m.messages AS moved`,
     [JSON.stringify(moves)],
+  );
+  const stood = rows.map((row) =>
+    positionRow(row, Number(row.from), Number(row.messages) - Number(row.moved))
+  );
+  book.add("sink_positions", stood, -1);
+  book.add(
+    "sink_positions",
+    rows.map((row) => positionRow(row, Number(row.to), Number(row.messages))),
   );
   if (touched === moves.length) return;
   const [{ topic, partition, from }] = moves;
   throw new FencedError(`${topic}/${partition} does not stand at ${from} in the database any more`);
 }
 
+/** Where a topic's partition stands, as the row that digests know. */
+export function positionRow(
+  { topic, partition }: Record<string, unknown>,
+  nextOffset: number,
+  messages: number,
+): (writer: CopyWriter) => void {
+  return (writer) => {
+    writer.row(4);
+    writer.int32(Number(partition));
+    writer.text(String(topic));
+    writer.int64(nextOffset);
+    writer.int64(messages);
+  };
+}
+
 /** Writes rows and what became none. */
 export async function writeRows(
   tx: Transaction,
   encoded: readonly EncodedRows[],
+  book: DigestBook,
 ): Promise<Written> {
   const written = { rows: 0, refused: 0 };
   for (const { tables, refused } of encoded) {
-    for (const rows of tables) await writeTable(tx, rows);
-    await keepRefused(tx, refused);
+    for (const rows of tables) await writeTable(tx, rows, book);
+    await keepRefused(tx, refused, book);
     written.rows += rowsOf(tables);
     written.refused += refused.length;
   }
@@ -96,18 +129,20 @@ const TRIED_MAX = 512;
 export async function writeAccepted(
   tx: Transaction,
   { runs, partition }: SinkCommit,
+  book: DigestBook,
 ): Promise<Written> {
   const written = { rows: 0, refused: 0 };
   for (const run of runs) {
     const accepted: SinkRun[] = [];
     for (let first = run.first; first < run.end; first += TRIED_MAX) {
       const end = Math.min(run.end, first + TRIED_MAX);
-      written.refused += await trySpan(tx, { ...run, first, end }, { partition, accepted });
+      const into = { partition, accepted, book };
+      written.refused += await trySpan(tx, { ...run, first, end }, into);
     }
     if (accepted.length === 0) continue;
     const { tables } = encodeKind(accepted, partition);
     written.rows += rowsOf(tables);
-    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows);
+    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows, book);
   }
   return written;
 }
@@ -116,22 +151,29 @@ export async function writeAccepted(
 async function trySpan(
   tx: Transaction,
   run: SinkRun,
-  into: { readonly partition: number; readonly accepted: SinkRun[] },
+  into: {
+    readonly partition: number;
+    readonly accepted: SinkRun[];
+    readonly book: DigestBook;
+  },
 ): Promise<number> {
   if (run.first === run.end) return 0;
   const { tables, refused } = encodeKind([run], into.partition);
+  const book = into.book.ofAttempt();
   try {
     await tx.attempt(async () => {
-      for (const rows of tables) if (!isSum(rows)) await writeTable(tx, rows);
-      await keepRefused(tx, refused);
+      for (const rows of tables) if (!isSum(rows)) await writeTable(tx, rows, book);
+      await keepRefused(tx, refused, book);
     });
     into.accepted.push(run);
+    into.book.added.take(book.added);
     return refused.length;
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (run.end - run.first === 1) {
       const { message, code } = error;
-      await keepRefused(tx, [{ run, place: run.first, error: message, sqlstate: code ?? null }]);
+      const refusal = { run, place: run.first, error: message, sqlstate: code ?? null };
+      await keepRefused(tx, [refusal], into.book);
       return 1;
     }
     // What stands before the message that it stumbled over, that message, and what comes after it.
@@ -163,27 +205,59 @@ function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): num
 export async function writeAccount(
   tx: Transaction,
   { partition, account }: SinkCommit,
+  { gapGraceMs, book }: { readonly gapGraceMs: number; readonly book: DigestBook },
 ): Promise<void> {
   if (account === null) return;
-  await writeLedger(tx, partition, account.ledger);
-  const watermark = account.watermarkMs === null ? null : new Date(account.watermarkMs);
-  await tx.query(
-    `INSERT INTO positions AS p VALUES ($1, $2, $3)
+  const { ledger, nextOffset, watermarkMs } = account;
+  await writeLedger(tx, { partition, ledger }, book);
+  const times = watermarkMs === null
+    ? [null, null]
+    : [new Date(watermarkMs), new Date(watermarkMs - gapGraceMs)];
+  const { rows: [row] } = await tx.query(
+    `INSERT INTO positions AS p VALUES ($1, $2, $3, $4)
      ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset,
-       watermark = coalesce(excluded.watermark, p.watermark)
-     WHERE p.next_offset <= excluded.next_offset`,
-    [partition, account.nextOffset, watermark],
+       watermark = coalesce(excluded.watermark, p.watermark),
+       judged_to = coalesce(excluded.judged_to, p.judged_to)
+     WHERE p.next_offset <= excluded.next_offset
+     RETURNING p.watermark, p.judged_to`,
+    [partition, nextOffset, ...times],
   );
+  if (row === undefined) return;
+  bookPosition(book, partition, {
+    nextOffset: account.nextOffset,
+    timesMs: [toMsOrNull(row.watermark), toMsOrNull(row.judged_to)],
+  });
+}
+
+/** Says to the digests how a partition stands now. */
+export function bookPosition(
+  book: DigestBook,
+  partition: number,
+  { nextOffset, timesMs }: {
+    readonly nextOffset: number;
+    /** The watermark, and up to where slots are judged. */
+    readonly timesMs: readonly (number | null)[];
+  },
+): void {
+  book.set({ table: "positions", partition }, [(writer) => {
+    writer.row(2 + timesMs.length);
+    writer.int32(partition);
+    writer.int64(nextOffset);
+    for (const ms of timesMs) {
+      if (ms === null) writer.null();
+      else writer.timestamp(ms);
+    }
+  }]);
 }
 
 /** Writes a partition's ledger; an earlier one changes nothing. */
 export async function writeLedger(
   tx: Transaction,
-  partition: number,
-  ledger: Readonly<Ledger>,
+  { partition, ledger }: { readonly partition: number; readonly ledger: Readonly<Ledger> },
+  book: DigestBook,
 ): Promise<void> {
   const { raw, ok, late, too_late, duplicate, rejected, tick } = ledger;
-  await tx.query(
+  const { touched } = await tx.query(
     `INSERT INTO ledger AS l VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
      ON CONFLICT (partition) DO UPDATE SET raw = excluded.raw, ok = excluded.ok,
        late = excluded.late, too_late = excluded.too_late, duplicate = excluded.duplicate,
@@ -191,22 +265,58 @@ export async function writeLedger(
      WHERE l.raw <= excluded.raw`,
     [partition, raw, ok, late, too_late, duplicate, rejected, tick],
   );
+  if (touched === 0) return;
+  book.set({ table: "ledger", partition }, [(writer) => {
+    writer.row(2 + DISPOSITIONS.length);
+    writer.int32(partition);
+    for (const name of ["raw", ...DISPOSITIONS] as const) writer.int64(ledger[name]);
+  }]);
 }
 
 /** Writes rows of one table: by COPY, and over what is there where they are written over. */
 export async function writeTable(
   tx: Transaction,
-  { table, columns, bytes }: TableRows,
+  { table, columns, rows, bytes }: TableRows,
+  book: DigestBook,
 ): Promise<void> {
   const upsert = UPSERTS[table];
-  if (upsert === undefined) return await tx.copy({ table, columns }, bytes);
+  if (upsert === undefined) {
+    await tx.copy({ table, columns }, bytes);
+    if (table in LAYOUTS) book.added.addCopy(table as DigestedTable, bytes);
+    return;
+  }
   const stage = `${table}_stage`;
   await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
   await tx.copy({ table: stage, columns }, bytes);
-  await tx.query(upsert);
+  if (table === "gap_alerts") await takeReplacedGaps(tx, book);
+  const { touched } = await tx.query(upsert);
+  if (table === "gap_alerts") {
+    if (touched === rows) book.added.addCopy(table, bytes);
+    else await addNewGaps(tx, book);
+  }
   await tx.query(`DELETE FROM ${stage}`);
+}
+
+const GAP_COLUMNS = COLUMNS.gap_alerts.map((name) => `g.${name}`).join(", ");
+const STAGED_GAPS = `SELECT ${GAP_COLUMNS} FROM gap_alerts_stage s JOIN gap_alerts g
+  ON g.meter_id = s.meter_id AND g.time = s.time AND g.source_partition = s.source_partition`;
+
+/** Takes the gaps as they stand, which those of the stage are to replace, out of their digest. */
+async function takeReplacedGaps(tx: Transaction, book: DigestBook): Promise<void> {
+  await tx.copyOut(
+    `${STAGED_GAPS} AND g.source_offset <= s.source_offset`,
+    (rows) => book.added.addRows("gap_alerts", rows, -1),
+  );
+}
+
+/** Adds those of the stage that are there now: some were told of later before. */
+async function addNewGaps(tx: Transaction, book: DigestBook): Promise<void> {
+  await tx.copyOut(
+    `${STAGED_GAPS} AND g.source_offset = s.source_offset`,
+    (rows) => book.added.addRows("gap_alerts", rows),
+  );
 }
 
 /** Meters' days are sums, no rows of messages. */
@@ -218,7 +328,11 @@ function rowsOf(tables: readonly TableRows[]): number {
   return tables.reduce((sum, rows) => sum + (isSum(rows) ? 0 : rows.rows), 0);
 }
 
-async function keepRefused(tx: Transaction, refused: readonly Refused[]): Promise<void> {
+async function keepRefused(
+  tx: Transaction,
+  refused: readonly Refused[],
+  book: DigestBook,
+): Promise<void> {
   if (refused.length === 0) return;
   const errors = refused.map(({ run: { batch }, place, error, sqlstate }) => {
     const start = Math.max(0, batch.values.starts[place]);
@@ -227,12 +341,31 @@ async function keepRefused(tx: Transaction, refused: readonly Refused[]): Promis
     const { topic, partition, offsets } = batch;
     return { topic, partition, offset: offsets[place], error, sqlstate, value: text, encoding };
   });
-  await tx.query(
-    `INSERT INTO sink_errors (topic, partition, "offset", error, sqlstate, value, value_encoding)
-     SELECT topic, partition, "offset", error, sqlstate, value, encoding
+  const { rows } = await tx.query(
+    `INSERT INTO sink_errors
+       (time, topic, partition, "offset", error, sqlstate, value, value_encoding)
+     SELECT date_trunc('milliseconds', now()), topic, partition, "offset", error, sqlstate, value,
+       encoding
      FROM jsonb_to_recordset($1::text::jsonb) AS r (topic text, partition integer,
        "offset" bigint, error text, sqlstate text, value text, encoding text)
-     ON CONFLICT DO NOTHING`,
+     ON CONFLICT DO NOTHING
+     RETURNING time, topic, partition, "offset", error, sqlstate, value, value_encoding`,
     [JSON.stringify(errors)],
   );
+  book.add("sink_errors", rows.map(errorRow));
+}
+
+function errorRow(row: Record<string, unknown>): (writer: CopyWriter) => void {
+  return (writer) => {
+    writer.row(8);
+    writer.timestamp((row.time as Date).getTime());
+    writer.text(String(row.topic));
+    writer.int32(Number(row.partition));
+    writer.int64(Number(row.offset));
+    writer.text(String(row.error));
+    if (row.sqlstate === null) writer.null();
+    else writer.text(String(row.sqlstate));
+    writer.text(String(row.value));
+    writer.text(String(row.value_encoding));
+  };
 }

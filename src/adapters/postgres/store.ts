@@ -8,11 +8,14 @@ import {
   type StoredInput,
 } from "../../engine/ports.ts";
 import { StoreAwayError } from "../../engine/sink/ports.ts";
+import type { CopyWriter } from "../../tables/copy.ts";
 import { outputRows } from "../../tables/output_rows.ts";
+import type { DigestedFrom } from "../../tables/table_digests.ts";
 import { answered, type Answering, transacted } from "./answered.ts";
 import type { Answer, PostgresDatabase, Transaction } from "./database.ts";
 import { awayOf } from "./errors.ts";
-import { writeLedger, writeTable } from "./rows.ts";
+import { DigestBook, readDigestedFrom } from "./digest_book.ts";
+import { bookPosition, writeLedger, writeTable } from "./rows.ts";
 import {
   AGGREGATES,
   EVER,
@@ -39,6 +42,8 @@ export class PostgresStore implements InputStore {
   readonly #to: Answering;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
+  /** It never changes once the schema is there. */
+  #digestedFrom: DigestedFrom | null = null;
 
   private constructor(to: Answering) {
     this.#to = to;
@@ -86,26 +91,18 @@ export class PostgresStore implements InputStore {
   async commit(commit: Commit): Promise<void> {
     const { partition, outputs } = commit;
     const tables = outputRows(outputs, partition);
-    await transacted(this.#to, async (tx) => {
-      await movePosition(tx, commit);
-      for (const rows of tables) await writeTable(tx, rows);
-      await writeLedger(tx, partition, commit.ledger);
-      await writeState(tx, commit);
+    await this.#write(async (tx, book) => {
+      await movePosition(tx, commit, book);
+      for (const rows of tables) await writeTable(tx, rows, book);
+      await writeLedger(tx, { partition, ledger: commit.ledger }, book);
+      await writeState(tx, commit, book);
     });
     this.#touch(outputs);
   }
 
   async lastInput(): Promise<StoredInput | null> {
     const { rows: [row] } = await this.query("SELECT * FROM inputs ORDER BY id DESC LIMIT 1");
-    if (row === undefined) return null;
-    return {
-      id: Number(row.id),
-      fingerprint: String(row.fingerprint),
-      description: String(row.description),
-      baseOffsets: (row.base_offsets as unknown[]).map(Number),
-      nowMs: (row.now_at as Date).getTime(),
-      finished: row.finished === true,
-    };
+    return row === undefined ? null : inputOf(row);
   }
 
   /**
@@ -116,7 +113,7 @@ export class PostgresStore implements InputStore {
    */
   async beginInput(input: StoredInput): Promise<void> {
     const { id, fingerprint, description, baseOffsets, nowMs, finished } = input;
-    await transacted(this.#to, async (tx) => {
+    await this.#write(async (tx, book) => {
       await tx.query("LOCK TABLE sink_positions IN SHARE MODE");
       await refuseSinks(tx);
       const { touched } = await tx.query(
@@ -125,6 +122,7 @@ export class PostgresStore implements InputStore {
         [id, fingerprint, description, `{${baseOffsets.join(",")}}`, new Date(nowMs), finished],
       );
       if (touched === 0) throw new FencedError("another process has begun to play");
+      book.add("inputs", [inputRow(input)]);
     });
   }
 
@@ -138,7 +136,16 @@ export class PostgresStore implements InputStore {
     } catch (error) {
       throw awayOf(error);
     }
-    await this.query("UPDATE inputs SET finished = true WHERE id = $1", [inputId]);
+    await this.#write(async (tx, book) => {
+      const { rows } = await tx.query(
+        "SELECT * FROM inputs WHERE id = $1 AND NOT finished FOR UPDATE",
+        [inputId],
+      );
+      await tx.query("UPDATE inputs SET finished = true WHERE id = $1", [inputId]);
+      const inputs = rows.map(inputOf);
+      book.add("inputs", inputs.map(inputRow), -1);
+      book.add("inputs", inputs.map((input) => inputRow({ ...input, finished: true })));
+    });
   }
 
   async settings(): Promise<Record<string, string>> {
@@ -147,16 +154,37 @@ export class PostgresStore implements InputStore {
   }
 
   async saveSettings(settings: Readonly<Record<string, string>>): Promise<void> {
-    await this.query(
-      `INSERT INTO settings SELECT key, value FROM jsonb_each_text($1::text::jsonb)
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-      [JSON.stringify(settings)],
-    );
+    await this.#write(async (tx, book) => {
+      const { rows } = await tx.query("SELECT key, value FROM settings FOR UPDATE");
+      await tx.query(
+        `INSERT INTO settings SELECT key, value FROM jsonb_each_text($1::text::jsonb)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+        [JSON.stringify(settings)],
+      );
+      const replaced = rows.filter(({ key }) => Object.hasOwn(settings, String(key)));
+      book.add(
+        "settings",
+        replaced.map(({ key, value }) => settingRow(String(key), String(value))),
+        -1,
+      );
+      const written = Object.entries(settings);
+      book.add("settings", written.map(([key, value]) => settingRow(key, value)));
+    });
   }
 
   /** Runs one statement between two commits. */
   async query(sql: string, params: readonly unknown[] = []): Promise<Answer> {
     return await answered(this.#to, (database) => database.query(sql, params));
+  }
+
+  /** Writes in one transaction rows and their digests. */
+  async #write(write: (tx: Transaction, book: DigestBook) => Promise<void>): Promise<void> {
+    await transacted(this.#to, async (tx) => {
+      this.#digestedFrom ??= await readDigestedFrom(tx);
+      const book = new DigestBook(this.#digestedFrom);
+      await write(tx, book);
+      await book.save(tx);
+    });
   }
 
   async *#changelog(partition: number): AsyncGenerator<Uint8Array> {
@@ -210,30 +238,37 @@ async function lockRun(database: PostgresDatabase, msMax: number): Promise<void>
 }
 
 /** Moves the position on, before anything else: whoever comes second waits here for the first. */
-async function movePosition(tx: Transaction, commit: Commit): Promise<void> {
-  const { partition, fromOffset, nextOffset, watermarkMs } = commit;
-  const watermark = watermarkMs === null ? null : new Date(watermarkMs);
+async function movePosition(tx: Transaction, commit: Commit, book: DigestBook): Promise<void> {
+  const { partition, fromOffset, nextOffset, watermarkMs, judgedToMs } = commit;
+  const times = [watermarkMs, judgedToMs].map((ms) => ms === null ? null : new Date(ms));
   const { touched } = fromOffset === 0
     ? await tx.query(
-      "INSERT INTO positions VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-      [partition, nextOffset, watermark],
+      "INSERT INTO positions VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+      [partition, nextOffset, ...times],
     )
     : await tx.query(
-      `UPDATE positions SET next_offset = $2, watermark = $3
-       WHERE partition = $1 AND next_offset = $4`,
-      [partition, nextOffset, watermark, fromOffset],
+      `UPDATE positions SET next_offset = $2, watermark = $3, judged_to = $4
+       WHERE partition = $1 AND next_offset = $5`,
+      [partition, nextOffset, ...times, fromOffset],
     );
-  if (touched === 1) return;
-  throw new FencedError(`partition ${partition} does not stand at ${fromOffset} any more`);
+  if (touched !== 1) {
+    throw new FencedError(`partition ${partition} does not stand at ${fromOffset} any more`);
+  }
+  bookPosition(book, partition, { nextOffset, timesMs: [watermarkMs, judgedToMs] });
 }
 
-async function writeState(tx: Transaction, commit: Commit): Promise<void> {
+async function writeState(tx: Transaction, commit: Commit, book: DigestBook): Promise<void> {
   const { partition, nextOffset, task, changelog, compacts } = commit;
   await tx.query(
     `INSERT INTO task_state VALUES ($1, $2)
      ON CONFLICT (partition) DO UPDATE SET state = excluded.state`,
     [partition, task],
   );
+  book.set({ table: "task_state", partition }, [(writer) => {
+    writer.row(2);
+    writer.int32(partition);
+    writer.bytes(task);
+  }]);
   if (compacts) await tx.query("DELETE FROM state_changelog WHERE partition = $1", [partition]);
   for (const [part, payload] of changelog.entries()) {
     await tx.query("INSERT INTO state_changelog VALUES ($1, $2, $3, $4)", [
@@ -241,6 +276,48 @@ async function writeState(tx: Transaction, commit: Commit): Promise<void> {
       payload,
     ]);
   }
+  const rows = changelog.map((payload, part) => (writer: CopyWriter) => {
+    writer.row(4);
+    writer.int32(partition);
+    writer.int64(nextOffset);
+    writer.int32(part);
+    writer.bytes(payload);
+  });
+  if (compacts) book.set({ table: "state_changelog", partition }, rows);
+  else book.add("state_changelog", rows);
+}
+
+function inputOf(row: Record<string, unknown>): StoredInput {
+  return {
+    id: Number(row.id),
+    fingerprint: String(row.fingerprint),
+    description: String(row.description),
+    baseOffsets: (row.base_offsets as unknown[]).map(Number),
+    nowMs: (row.now_at as Date).getTime(),
+    finished: row.finished === true,
+  };
+}
+
+function inputRow(
+  { id, fingerprint, description, baseOffsets, nowMs, finished }: StoredInput,
+): (writer: CopyWriter) => void {
+  return (writer) => {
+    writer.row(6);
+    writer.int32(id);
+    writer.text(fingerprint);
+    writer.text(description);
+    writer.text(`{${baseOffsets.join(",")}}`);
+    writer.timestamp(nowMs);
+    writer.int32(finished ? 1 : 0);
+  };
+}
+
+function settingRow(key: string, value: string): (writer: CopyWriter) => void {
+  return (writer) => {
+    writer.row(2);
+    writer.text(key);
+    writer.text(value);
+  };
 }
 
 function spanOf(timesMs: readonly number[]): { first: number; last: number } | null {

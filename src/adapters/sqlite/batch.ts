@@ -26,6 +26,8 @@ export type ReadingColumns = {
   readonly offsets: Float64Array<ArrayBuffer>;
   /** NaN: on time. */
   readonly delaysMs: Float64Array<ArrayBuffer>;
+  /** The values that they replace; NaN: none. */
+  readonly revisesKwh: Float64Array<ArrayBuffer>;
 };
 
 /** A row of one of the plain tables, in the order of its columns. */
@@ -40,7 +42,7 @@ export const PLAIN_COLUMNS = {
   gap_alerts: [
     ...["time", "meter_id", "missing_from", "missing_to", "gap_minutes", "missing_intervals"],
     ...["rejected_intervals", "state", "gap_id", "detected_at"],
-    ...["source_partition", "source_offset", "channel"],
+    ...["source_partition", "source_offset", "filled_intervals", "channel"],
   ],
   late_events: [
     ...["time", "meter_id", "event_timestamp", "consumption_kwh", "delay_seconds"],
@@ -48,7 +50,8 @@ export const PLAIN_COLUMNS = {
   ],
   rejected_readings: [
     ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "event_timestamp"],
-    ...["consumption_kwh", "source_partition", "source_offset", "channel"],
+    ...["consumption_kwh", "source_partition", "source_offset", "source", "slot", "held_kwh"],
+    "channel",
   ],
   metrics: [
     ...["time", "metric_type", "meter_id", "value", "tags", "source_partition", "source_offset"],
@@ -68,6 +71,7 @@ export type CommitBatch = {
   readonly compacts: boolean;
   readonly task: Uint8Array;
   readonly watermark: string | null;
+  readonly judgedTo: string | null;
   readonly ledger: Readonly<Ledger>;
 };
 
@@ -88,12 +92,17 @@ export function batchOf(
     changelog: commit.changelog,
     compacts: commit.compacts,
     task: commit.task,
-    watermark: commit.watermarkMs === null ? null : formatTimestamp(commit.watermarkMs),
+    watermark: timestampOrNull(commit.watermarkMs),
+    judgedTo: timestampOrNull(commit.judgedToMs),
     ledger: commit.ledger,
   };
-  const { meters, flags, timesMs, kwh, offsets, delaysMs } = readings;
-  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs];
+  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
+  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh];
   return { batch, transfer: columns.map(({ buffer }) => buffer) };
+}
+
+function timestampOrNull(ms: number | null | undefined): string | null {
+  return ms === null || ms === undefined ? null : formatTimestamp(ms);
 }
 
 function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns {
@@ -105,6 +114,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     kwh: new Float64Array(count),
     offsets: new Float64Array(count),
     delaysMs: new Float64Array(count),
+    revisesKwh: new Float64Array(count),
   };
   const meterIds: string[] = [];
   const places = new Map<string, number>();
@@ -122,6 +132,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     columns.kwh[r] = reading.consumptionKwh;
     columns.offsets[r] = reading.offset;
     columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
+    columns.revisesKwh[r] = reading.revisesKwh ?? NaN;
     if (reading.flags.length > 0) {
       const key = JSON.stringify(reading.flags);
       let set = flagPlaces.get(key);
@@ -168,6 +179,7 @@ function gapRow(gap: GapAlert, partition: number): PlainRow {
     formatTimestamp(gap.detectedAtMs),
     partition,
     gap.offset,
+    gap.filledIntervals ?? null,
     NO_CHANNEL,
   ];
 }
@@ -187,7 +199,7 @@ function lateRow(late: LateEvent, partition: number): PlainRow {
 
 function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
   const { text, encoding } = rawText(rejected.raw);
-  const { reason, meterId, timestampMs, consumptionKwh } = rejected;
+  const { reason, meterId, timestampMs, consumptionKwh, source, slotMs, heldKwh } = rejected;
   return [
     formatTimestamp(rejected.atMs),
     reason,
@@ -195,10 +207,13 @@ function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
     text,
     encoding,
     meterId === null ? null : withoutNul(meterId),
-    timestampMs === null ? null : formatTimestamp(timestampMs),
+    timestampOrNull(timestampMs),
     consumptionKwh,
     partition,
     rejected.offset,
+    source === undefined ? null : withoutNul(source),
+    timestampOrNull(slotMs),
+    heldKwh ?? null,
     NO_CHANNEL,
   ];
 }

@@ -1,19 +1,20 @@
+import { Claims } from "../../tables/claims.ts";
 import { type Digest, emptyDigest, hashOfText, RowHash, sameDigest } from "../../tables/digest.ts";
+import { dayText, differenceOf, type Finding, findingOf } from "../../tables/finding.ts";
 import { PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, type DigestKey, NONE } from "./digest_book.ts";
 import { codeOf } from "./errors.ts";
 import { type Database, openFile, prepareCells } from "./library.ts";
-import { addToSum, type DaySum, emptySum, hashReading, type Slot } from "./reading_days.ts";
+import {
+  addToSum,
+  type DaySum,
+  emptySum,
+  hashReading,
+  MWH_AT,
+  type Slot,
+  sumColumns,
+} from "./reading_days.ts";
 import { findChangedSchema, migrateFile } from "./schema.ts";
-
-/** One thing that is not as it was written. */
-export type Finding = {
-  readonly what: string;
-  readonly table: string | null;
-  readonly partition: number | null;
-  /** The day (UTC) of the rows, `2013-01-01`. */
-  readonly day: string | null;
-};
 
 /** Tables without days, by partition; those named here have no partition either. */
 const SMALL_TABLES = ["positions", "ledger", "task_state", "state_changelog", "dropped"] as const;
@@ -27,7 +28,8 @@ const MESSAGES_MAX = 100;
  *
  * - SQLite's own check of pages, rows and indexes; tables and views as the migrations make them
  * - every row of every table against the digests that were kept as it was written
- * - the daily sums against the readings
+ * - the daily sums against the readings, and the sums of meters against those
+ * - where retention has dropped the readings, their daily sums against a digest of their own
  * - the raw records against the rows: none has two
  *
  * That the rows are those that the ledger counts is for `readBalance` to say.
@@ -37,6 +39,21 @@ export function checkFile(database: Database): readonly Finding[] {
   check.run();
   return check.findings;
 }
+
+/** Meters whose days do not add up to what is kept of them. */
+const WRONG_TOTALS = `
+  SELECT meter_id, source_partition FROM (
+    SELECT meter_id, channel, source_partition, sum(readings) AS readings,
+           sum(late_readings) AS late, sum(flagged_readings) AS flagged,
+           min(day * 86400000 + first_ms) AS first, max(day * 86400000 + last_ms) AS last,
+           sum(revised_readings) AS revised, max(last_offset) AS latest,
+           max(last_late_offset) AS latest_late
+    FROM meter_days GROUP BY 1, 2, 3
+  ) AS d FULL JOIN meter_totals t USING (meter_id, channel, source_partition)
+  WHERE (d.readings, d.late, d.flagged, d.first, d.last, d.revised, d.latest, d.latest_late) IS NOT
+    (t.readings, t.late_readings, t.flagged_readings, t.first_ms, t.last_ms, t.revised_readings,
+     t.last_offset, t.last_late_offset)
+  LIMIT ${MESSAGES_MAX}`;
 
 class Check {
   readonly findings: Finding[] = [];
@@ -55,6 +72,7 @@ class Check {
     this.#attempt(null, () => this.#checkPages());
     this.#attempt(null, () => this.#checkSchema());
     this.#attempt("reading_days", () => this.#readDays());
+    this.#attempt("meter_totals", () => this.#checkTotals());
     for (const table of Object.keys(PLAIN_COLUMNS) as PlainTable[]) {
       this.#attempt(table, () => this.#readPlain(table));
     }
@@ -76,9 +94,7 @@ class Check {
   }
 
   #find(what: string, place: Partial<Omit<Finding, "what">>): void {
-    const { table = null, partition = null, day = null } = place;
-    const shown = `${table ?? "the file"}${day === null ? "" : ` on ${day}`}: ${what}`;
-    this.findings.push({ what: shown, table, partition, day });
+    this.findings.push(findingOf(what, place));
   }
 
   #checkPages(): void {
@@ -103,7 +119,8 @@ class Check {
   #readDays(): void {
     const sums = prepareCells(
       this.#database,
-      `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms
+      `SELECT readings, late_readings, flagged_readings, consumption_mwh, first_ms, last_ms,
+              revised_readings, last_offset, last_late_offset
        FROM meter_days WHERE day = ? AND meter_id = ? AND channel = ? AND source_partition = ?`,
     );
     sums.setReadBigInts(true);
@@ -125,7 +142,31 @@ class Check {
     }
     const [[kept]] = prepareCells(this.#database, "SELECT count(*) FROM meter_days")
       .all() as unknown as number[][];
-    if (kept > days) this.#find(`${kept - days} rows without readings`, { table: "meter_days" });
+    const without = kept - days - this.#readDropped();
+    if (without > 0) this.#find(`${without} rows without readings`, { table: "meter_days" });
+  }
+
+  /** The sums of days whose readings retention has dropped; how many there are. */
+  #readDropped(): number {
+    const rows = prepareCells(
+      this.#database,
+      `SELECT s.* FROM meter_days s JOIN dropped d ON d.partition = s.source_partition
+       WHERE s.day < d.before_day`,
+    );
+    let count = 0;
+    for (const row of rows.iterate() as unknown as Iterable<PlainRow>) {
+      count++;
+      this.#add({ table: "meter_days", partition: Number(row[3]), day: Number(row[0]) }, row);
+    }
+    return count;
+  }
+
+  #checkTotals(): void {
+    const rows = this.#database.prepare(WRONG_TOTALS).all();
+    for (const { meter_id, source_partition } of rows) {
+      const place = { table: "meter_totals", partition: Number(source_partition) };
+      this.#find(`the sums of ${meter_id} are not those of its days`, place);
+    }
   }
 
   #addDay(
@@ -141,13 +182,15 @@ class Check {
     const meter = { id: hashOfText(meterId), channel: hashOfText(channel) };
     const claims = this.#claimsOf(partition);
     const sum = emptySum();
-    for (const [seconds, kwh, offset, delay = null, flags = []] of slots) {
+    for (const [seconds, kwh, offset, delay = null, flags = [], revisesKwh = null] of slots) {
       const ms = Math.round(seconds * 1000);
       const delaySeconds = delay ?? null;
-      const values = { timeMs: day * DAY_MS + ms, kwh, offset, delaySeconds, partition };
+      const value = { kwh, revisesKwh, offset, delaySeconds };
+      const values = { ...value, timeMs: day * DAY_MS + ms, partition };
       const flagsHash = flags.length === 0 ? null : hashOfText(flags.join(","));
       hashReading(this.#hash, meter, values, flagsHash).addTo(digest);
-      addToSum(sum, { ms, kwh, isLate: delaySeconds !== null, isFlagged: flags.length > 0 });
+      const isLate = delaySeconds !== null;
+      addToSum(sum, { ...value, ms, isLate, isFlagged: flags.length > 0 });
       claims.take(offset);
     }
     return sum;
@@ -196,10 +239,7 @@ class Check {
 
   #compareDigest({ table, partition, day = NONE }: DigestKey, kept: Digest, found: Digest): void {
     if (sameDigest(kept, found)) return;
-    const what = kept.rows === found.rows
-      ? `a row of ${found.rows} is not as it was written`
-      : `${kept.rows} rows were written, ${found.rows} are there`;
-    this.#find(what, {
+    this.#find(differenceOf(kept, found), {
       table,
       partition: partition === NONE ? null : partition,
       day: day === NONE ? null : dayText(day),
@@ -237,28 +277,6 @@ class Check {
   }
 }
 
-/** Which raw records have a row, one bit each. */
-class Claims {
-  /** Rows whose raw record has another row already. */
-  shared = 0;
-  #bits = new Uint8Array(1 << 16);
-
-  take(offset: number): void {
-    const at = Math.floor(offset / 8);
-    if (!(at >= 0 && at < BYTES_MAX)) return; // no offset of ours: its digest tells
-    if (at >= this.#bits.length) {
-      const larger = new Uint8Array(Math.max(this.#bits.length * 2, at + 1));
-      larger.set(this.#bits);
-      this.#bits = larger;
-    }
-    const bit = 1 << (offset % 8);
-    if ((this.#bits[at] & bit) !== 0) this.shared++;
-    this.#bits[at] |= bit;
-  }
-}
-
-const BYTES_MAX = 2 ** 30;
-
 /** Whether an error comes of what a file holds: SQLite's own, or of text that is no JSON of ours. */
 function isUnreadable(error: unknown): error is Error {
   return error instanceof SyntaxError || error instanceof TypeError ||
@@ -270,14 +288,11 @@ function nameOf({ table, partition, day = NONE }: DigestKey): string {
 }
 
 /** Whether the columns of `meter_days` are those of a sum; one too large for a double is near it. */
-function isSum({ readings, late, flagged, mwh, firstMs, lastMs }: DaySum, kept: bigint[]): boolean {
-  const [keptMwh] = kept.splice(3, 1).map(Number);
-  const others = [readings, late, flagged, firstMs, lastMs];
-  if (!others.every((value, at) => value === Number(kept[at]))) return false;
+function isSum(sum: DaySum, kept: readonly bigint[]): boolean {
+  const { mwh } = sum;
+  const keptMwh = Number(kept[MWH_AT]);
+  if (!sumColumns(sum).every((value, at) => at === MWH_AT || value === Number(kept[at]))) {
+    return false;
+  }
   return Math.abs(mwh - keptMwh) <= (Number.isSafeInteger(mwh) ? 0 : Math.abs(mwh) * 1e-9);
-}
-
-function dayText(day: number): string {
-  const date = new Date(day * DAY_MS);
-  return Number.isNaN(date.getTime()) ? `day ${day}` : date.toISOString().slice(0, 10);
 }

@@ -1,8 +1,8 @@
 import { type Cells, namedRows, type QueryAnswer } from "./cells.ts";
-import type { Finding } from "./check.ts";
 import { type Dialect, SQLITE } from "../../tables/dialect.ts";
+import type { Finding } from "../../tables/finding.ts";
 import { SqlError, StoreError } from "./errors.ts";
-import type { ReaderRequest } from "./reader_thread.ts";
+import type { FileSize, ReaderRequest } from "./reader_thread.ts";
 import { type PostedError, Thread } from "./thread.ts";
 
 /** What reads one moment of a store: what is committed meanwhile does not show. */
@@ -86,6 +86,16 @@ export class StoreReader {
         take({ columns, rows, isLast });
       }
     });
+  }
+
+  /** What SQLite's quick check finds wrong with the file; nothing: it is as it should be. */
+  quickCheck(): Promise<readonly string[]> {
+    return this.#with((thread) => thread.ask({ kind: "quickCheck" })) as Promise<string[]>;
+  }
+
+  /** What the file takes, and how much of it is free. */
+  size(): Promise<FileSize> {
+    return this.#with((thread) => thread.ask({ kind: "size" })) as Promise<FileSize>;
   }
 
   /**

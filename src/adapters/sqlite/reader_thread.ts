@@ -4,7 +4,7 @@ import { checkFile } from "./check.ts";
 import { AUTHORIZATION, isForbidden, SqlError, StoreError } from "./errors.ts";
 import { backup } from "node:sqlite";
 import { type Database, openFile, SQLITE } from "./library.ts";
-import { identityOf } from "./schema.ts";
+import { identityOf, pragma } from "./schema.ts";
 import { answerRequests } from "./thread.ts";
 
 /** What a reader is asked. */
@@ -15,10 +15,13 @@ export type ReaderRequest =
   /** The first rows of a statement, then further ones. */
   | { readonly kind: "pages"; readonly sql: string }
   | { readonly kind: "page"; readonly rowsMax: number }
-  | { readonly kind: "check" }
+  | { readonly kind: "check" | "quickCheck" | "size" }
   /** A copy of the store, of one moment, into a file that is not there yet. */
   | { readonly kind: "copy"; readonly into: string }
   | { readonly kind: "close" };
+
+/** What a store's file takes, and how much of that nothing stands in. */
+export type FileSize = { readonly bytes: number; readonly freeBytes: number };
 
 /** A reader that waits no longer than this for another that puts a broken-off WAL in order. */
 const BUSY_MS = 5000;
@@ -59,6 +62,10 @@ function handle(request: ReaderRequest): unknown {
       return nextPage(request.rowsMax);
     case "check":
       return ours(() => checkFile(opened()));
+    case "quickCheck":
+      return ours(() => quickCheck(opened()));
+    case "size":
+      return ours(() => sizeOf(opened()));
     case "copy":
       return copyInto(opened(), request.into);
     case "close":
@@ -83,6 +90,18 @@ function open(path: string, isImmutable: boolean): null {
   database.exec("PRAGMA cell_size_check = ON");
   database.setAuthorizer(decide);
   return null;
+}
+
+/** What SQLite itself finds wrong with pages and rows; it passes over the indexes. */
+function quickCheck(database: Database): string[] {
+  const rows = database.prepare("PRAGMA quick_check(10)").all();
+  return rows.map((row) => String(Object.values(row)[0])).filter((message) => message !== "ok");
+}
+
+function sizeOf(database: Database): FileSize {
+  const pageBytes = pragma(database, "page_size");
+  const bytes = pageBytes * pragma(database, "page_count");
+  return { bytes, freeBytes: pageBytes * pragma(database, "freelist_count") };
 }
 
 function opened(): Database {

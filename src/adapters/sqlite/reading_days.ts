@@ -1,20 +1,21 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type Digest, hashOfText, RowHash } from "../../tables/digest.ts";
+import { mwhOf } from "../../tables/meter_days.ts";
 import type { ReadingColumns } from "./batch.ts";
 import type { DigestBook } from "./digest_book.ts";
 import { SlotText } from "./slot_text.ts";
 
 const DAY_MS = 86_400_000;
-const MWH_PER_KWH = 1e6;
-/** A reading beyond a billion kWh counts as that: a day's sum stays a whole number of SQLite. */
-const MWH_MAX = 1e15;
 const NO_CHANNEL = "";
 
 type Hashed = { readonly low: number; readonly high: number };
 const CHANNEL_HASH = hashOfText(NO_CHANNEL);
 
-/** A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay and flags. */
-export type Slot = [number, number, number, (number | null)?, string[]?];
+/**
+ * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags
+ * and the value that it replaces.
+ */
+export type Slot = [number, number, number, (number | null)?, string[]?, number?];
 
 /** What a meter's day adds up to. */
 export type DaySum = {
@@ -25,19 +26,26 @@ export type DaySum = {
   mwh: number;
   firstMs: number;
   lastMs: number;
+  revised: number;
+  lastOffset: number;
+  lastLateOffset: number;
 };
 
 /** The sum of no readings. */
 export function emptySum(): DaySum {
-  return { readings: 0, late: 0, flagged: 0, mwh: 0, firstMs: Infinity, lastMs: -Infinity };
+  const counts = { readings: 0, late: 0, flagged: 0, mwh: 0, revised: 0 };
+  const span = { firstMs: Infinity, lastMs: -Infinity };
+  return { ...counts, ...span, lastOffset: -1, lastLateOffset: -1 };
 }
 
 /** Adds a reading at `ms` of the day. */
 export function addToSum(
   sum: DaySum,
-  { ms, kwh, isLate, isFlagged }: {
+  { ms, kwh, revisesKwh, offset, isLate, isFlagged }: {
     readonly ms: number;
     readonly kwh: number;
+    readonly revisesKwh: number | null;
+    readonly offset: number;
     readonly isLate: boolean;
     readonly isFlagged: boolean;
   },
@@ -45,7 +53,10 @@ export function addToSum(
   sum.readings++;
   if (isLate) sum.late++;
   if (isFlagged) sum.flagged++;
-  sum.mwh += Math.max(-MWH_MAX, Math.min(MWH_MAX, Math.round(kwh * MWH_PER_KWH)));
+  sum.mwh += mwhOf(kwh, revisesKwh);
+  if (revisesKwh !== null) sum.revised++;
+  if (offset > sum.lastOffset) sum.lastOffset = offset;
+  if (isLate && offset > sum.lastLateOffset) sum.lastLateOffset = offset;
   if (ms < sum.firstMs) sum.firstMs = ms;
   if (ms > sum.lastMs) sum.lastMs = ms;
 }
@@ -63,9 +74,10 @@ type MeterDay = {
 export function hashReading(
   hash: RowHash,
   meter: { readonly id: Hashed; readonly channel: Hashed },
-  { timeMs, kwh, offset, delaySeconds, partition }: {
+  { timeMs, kwh, revisesKwh, offset, delaySeconds, partition }: {
     readonly timeMs: number;
     readonly kwh: number;
+    readonly revisesKwh: number | null;
     readonly offset: number;
     readonly delaySeconds: number | null;
     readonly partition: number;
@@ -78,6 +90,7 @@ export function hashReading(
   else hash.number(delaySeconds);
   if (flags === null) hash.null();
   else hash.hashedText(flags.low, flags.high);
+  if (revisesKwh !== null) hash.number(revisesKwh);
   return hash.number(partition).number(offset);
 }
 
@@ -85,6 +98,7 @@ export function hashReading(
 export class ReadingDays {
   readonly #slots: StatementSync;
   readonly #sums: StatementSync;
+  readonly #totals: StatementSync;
   readonly #digests: DigestBook;
   readonly #hash = new RowHash();
   readonly #text = new SlotText();
@@ -98,14 +112,29 @@ export class ReadingDays {
          slots = substr(slots, 1, length(slots) - 1) || ',' || substr(excluded.slots, 2)`,
     );
     this.#sums = database.prepare(
-      `INSERT INTO meter_days VALUES (?, ?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO meter_days VALUES (?, ?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
          readings = readings + excluded.readings,
          late_readings = late_readings + excluded.late_readings,
          flagged_readings = flagged_readings + excluded.flagged_readings,
          consumption_mwh = consumption_mwh + excluded.consumption_mwh,
          first_ms = min(first_ms, excluded.first_ms),
-         last_ms = max(last_ms, excluded.last_ms)`,
+         last_ms = max(last_ms, excluded.last_ms),
+         revised_readings = revised_readings + excluded.revised_readings,
+         last_offset = max(last_offset, excluded.last_offset),
+         last_late_offset = max(last_late_offset, excluded.last_late_offset)`,
+    );
+    this.#totals = database.prepare(
+      `INSERT INTO meter_totals VALUES (?, '${NO_CHANNEL}', ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         readings = readings + excluded.readings,
+         late_readings = late_readings + excluded.late_readings,
+         flagged_readings = flagged_readings + excluded.flagged_readings,
+         first_ms = min(first_ms, excluded.first_ms),
+         last_ms = max(last_ms, excluded.last_ms),
+         revised_readings = revised_readings + excluded.revised_readings,
+         last_offset = max(last_offset, excluded.last_offset),
+         last_late_offset = max(last_late_offset, excluded.last_late_offset)`,
     );
   }
 
@@ -117,15 +146,17 @@ export class ReadingDays {
     for (const one of days) {
       const slots = this.#slotsOf(one, readings, order);
       this.#slots.run(one.day, one.meterId, partition, slots);
-      const { readings: count, late, flagged, mwh, firstMs, lastMs } = one.sum;
-      const sum = [count, late, flagged, mwh, firstMs, lastMs];
-      this.#sums.run(one.day, one.meterId, partition, ...sum);
+      this.#sums.run(one.day, one.meterId, partition, ...sumColumns(one.sum));
+    }
+    for (const [meterId, total] of totalsOf(days)) {
+      this.#totals.run(meterId, partition, ...sumColumns(total).toSpliced(MWH_AT, 1));
     }
   }
 
   /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
   #count(readings: ReadingColumns, partition: number) {
-    const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets, delaysMs } = readings;
+    const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets } = readings;
+    const { delaysMs, revisesKwh: revised } = readings;
     const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
     const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
     const days: MeterDay[] = [];
@@ -148,11 +179,14 @@ export class ReadingDays {
         digest = this.#digests.of({ table: "validated_readings", partition, day });
         digests.set(day, digest);
       }
-      const delaySeconds = delaysMs[r] === delaysMs[r] ? delaysMs[r] / 1000 : null;
+      const delaySeconds = numberOrNull(delaysMs[r] / 1000);
+      const revisesKwh = numberOrNull(revised[r]);
+      const offset = offsets[r];
       const isLate = delaySeconds !== null;
       const ms = timeMs - day * DAY_MS;
-      addToSum(days[place].sum, { ms, kwh: kwh[r], isLate, isFlagged: flags[r] > 0 });
-      const values = { timeMs, kwh: kwh[r], offset: offsets[r], delaySeconds, partition };
+      const isFlagged = flags[r] > 0;
+      addToSum(days[place].sum, { ms, kwh: kwh[r], revisesKwh, offset, isLate, isFlagged });
+      const values = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition };
       hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
     }
     return { days, places };
@@ -160,19 +194,54 @@ export class ReadingDays {
 
   #slotsOf(
     { day, start, sum }: MeterDay,
-    { timesMs, kwh, offsets, delaysMs, flags, flagSets }: ReadingColumns,
+    readings: ReadingColumns,
     order: Int32Array,
   ): Uint8Array<ArrayBuffer> {
+    const { timesMs, kwh, offsets, flags, flagSets, delaysMs, revisesKwh: revised } = readings;
     const text = this.#text;
     text.begin();
     for (let at = start; at < start + sum.readings; at++) {
       const r = order[at];
       const seconds = (timesMs[r] - day * DAY_MS) / 1000;
-      const delaySeconds = delaysMs[r] === delaysMs[r] ? delaysMs[r] / 1000 : null;
-      text.add({ seconds, kwh: kwh[r], offset: offsets[r], delaySeconds }, flagSets[flags[r]]);
+      const delaySeconds = numberOrNull(delaysMs[r] / 1000);
+      const revisesKwh = numberOrNull(revised[r]);
+      const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh };
+      text.add(value, flagSets[flags[r]]);
     }
     return text.finish();
   }
+}
+
+/** A number of a column; NaN stands for none. */
+function numberOrNull(value: number): number | null {
+  return value === value ? value : null;
+}
+
+/** Where milliwatt-hours stand among the columns of a sum. */
+export const MWH_AT = 3;
+
+/** A sum in the order of its columns. */
+export function sumColumns(sum: DaySum): number[] {
+  const { readings, late, flagged, mwh, firstMs, lastMs, revised, lastOffset } = sum;
+  return [readings, late, flagged, mwh, firstMs, lastMs, revised, lastOffset, sum.lastLateOffset];
+}
+
+/** The days of each meter added up, with times since 1970. */
+function totalsOf(days: readonly MeterDay[]): Map<string, DaySum> {
+  const totals = new Map<string, DaySum>();
+  for (const { day, meterId, sum } of days) {
+    let total = totals.get(meterId);
+    if (total === undefined) totals.set(meterId, total = emptySum());
+    total.readings += sum.readings;
+    total.late += sum.late;
+    total.flagged += sum.flagged;
+    total.firstMs = Math.min(total.firstMs, day * DAY_MS + sum.firstMs);
+    total.lastMs = Math.max(total.lastMs, day * DAY_MS + sum.lastMs);
+    total.revised += sum.revised;
+    total.lastOffset = Math.max(total.lastOffset, sum.lastOffset);
+    total.lastLateOffset = Math.max(total.lastLateOffset, sum.lastLateOffset);
+  }
+  return totals;
 }
 
 /** The readings of each day one behind another, in the order they came; sets where each day starts. */

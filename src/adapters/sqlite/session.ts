@@ -4,7 +4,8 @@ import { DigestBook, NONE } from "./digest_book.ts";
 import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
-import { checkMigrations, type Identity, identityOf, migrateFile } from "./schema.ts";
+import { dropOldDays } from "./retention.ts";
+import { checkMigrations, type Identity, identityOf, migrateFile, pragma } from "./schema.ts";
 import { Writer } from "./writer.ts";
 
 /** What a session of the writer is told. */
@@ -19,6 +20,8 @@ export type SessionOptions = {
   /** The identity of a store that has to be made. */
   readonly id: string;
   readonly nowIso: string;
+  /** Days before the watermark that readings are kept; 0: all. */
+  readonly retentionDays: number;
 };
 
 /** A replayed input as it is begun. */
@@ -44,7 +47,10 @@ const SETTINGS = [
   `PRAGMA journal_size_limit = ${64 << 20}`,
   "PRAGMA cell_size_check = ON",
 ];
-const PAGE_BYTES = 8192;
+/** Rows that one transaction drops as a store is opened, about: it takes some megabytes of the WAL. */
+const DROP_ROWS_MAX = 250_000;
+/** What is fixed as a file is made. Its free pages can be given back, see `compact`. */
+const NEW_FILE = ["PRAGMA page_size = 8192", "PRAGMA auto_vacuum = INCREMENTAL"];
 
 /**
  * The one who writes a store. From opening to closing it holds SQLite's own lock for writing: between
@@ -73,7 +79,7 @@ export class Session {
     let identity: Identity | null = null;
     try {
       identity = identityOf(database, path);
-      if (identity === "empty") database.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
+      if (identity === "empty") NEW_FILE.forEach((setting) => database.exec(setting));
       database.exec("PRAGMA journal_mode = WAL");
       for (const setting of SETTINGS) database.exec(setting);
       begin(database);
@@ -82,6 +88,7 @@ export class Session {
       this.#digests = new DigestBook(database);
       this.#enter(identity === "empty");
       this.#writer = new Writer(database);
+      if (identity !== "empty") this.#dropAll();
     } catch (error) {
       database.close();
       // Whoever holds the lock may be making a store of it at this moment.
@@ -93,7 +100,10 @@ export class Session {
 
   /** @throws {StaleCommitError} when the partition does not stand where the commit begins */
   commit(batch: CommitBatch): void {
-    this.#transact(() => this.#writer.write(batch));
+    this.#transact(() => {
+      this.#writer.write(batch);
+      this.#drop(batch.partition, Infinity);
+    });
   }
 
   beginInput({ id, fingerprint, description, baseOffsets, now }: InputRow): void {
@@ -119,6 +129,23 @@ export class Session {
     });
   }
 
+  /**
+   * Gives up to `pagesMax` free pages back, in one transaction: pages from the end of the file move
+   * into their places. Returns how many are left.
+   */
+  compact(pagesMax: number): number {
+    this.#transact(() => {
+      // The statement frees a page with each step: one that is only run would free the first.
+      this.#database.prepare(`PRAGMA incremental_vacuum(${pagesMax})`).all();
+    });
+    // The file is cut as the WAL is moved into it, which no open transaction may hinder. Readers of an
+    // earlier moment do: then the next step does it, or whoever closes the store last.
+    this.release();
+    this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    this.#hold();
+    return pragma(this.#database, "freelist_count");
+  }
+
   /** Reads what the writer itself goes on from. */
   cells(sql: string, params: readonly unknown[]): Cells {
     return readCells(this.#database, sql, params);
@@ -131,9 +158,7 @@ export class Session {
 
   /** Whether anything was ever played into the store. */
   isUsed(): boolean {
-    const [{ n }] = this.#database.prepare(
-      "SELECT (SELECT count(*) FROM inputs) + (SELECT count(*) FROM positions) AS n",
-    ).all();
+    const [{ n }] = this.#database.prepare("SELECT count(*) AS n FROM positions").all();
     return Number(n) > 0;
   }
 
@@ -169,6 +194,23 @@ export class Session {
     }
     database.exec("COMMIT");
     begin(database);
+  }
+
+  /** Drops what is too old by a setting that is new: in steps, for it may be nearly all there is. */
+  #dropAll(): void {
+    const rows = this.#database.prepare("SELECT partition FROM positions").all();
+    for (const { partition } of rows) {
+      for (let isMore = true; isMore;) {
+        this.#transact(() => {
+          isMore = this.#drop(Number(partition), DROP_ROWS_MAX);
+        });
+      }
+    }
+  }
+
+  #drop(partition: number, rowsMax: number): boolean {
+    const { retentionDays: days } = this.#options;
+    return dropOldDays(this.#database, this.#digests, { partition, days, rowsMax });
   }
 
   #transact(work: () => void): void {

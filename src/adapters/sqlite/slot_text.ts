@@ -3,8 +3,8 @@ import { NUMBER_BYTES_MAX, writeDecimal } from "../../core/wire/decimal.ts";
 const COMMA = 0x2c;
 const OPENING = 0x5b;
 const CLOSING = 0x5d;
-/** Brackets, commas, and four numbers. */
-const SLOT_BYTES_MAX = 4 * NUMBER_BYTES_MAX + 16;
+/** Brackets, commas, and five numbers. */
+const SLOT_BYTES_MAX = 5 * NUMBER_BYTES_MAX + 16;
 
 /** Readings of one meter's day as the JSON array that `reading_days.slots` is, into one buffer. */
 export class SlotText {
@@ -18,11 +18,13 @@ export class SlotText {
   }
 
   add(
-    { seconds, kwh, offset, delaySeconds }: {
+    { seconds, kwh, offset, delaySeconds, revisesKwh }: {
       readonly seconds: number;
       readonly kwh: number;
       readonly offset: number;
       readonly delaySeconds: number | null;
+      /** Where it is not null, there are flags. */
+      readonly revisesKwh: number | null;
     },
     flags: readonly string[],
   ): void {
@@ -44,6 +46,10 @@ export class SlotText {
     if (more !== "") {
       bytes[at++] = COMMA;
       at += encoder.encodeInto(more, bytes.subarray(at)).written;
+    }
+    if (revisesKwh !== null) {
+      bytes[at++] = COMMA;
+      at = writeDecimal(revisesKwh, bytes, at);
     }
     bytes[at++] = CLOSING;
     this.#length = at;

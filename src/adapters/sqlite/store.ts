@@ -18,6 +18,8 @@ import type { WriterRequest } from "./writer_thread.ts";
 export const STORE_FILE = "gridwatch.db";
 
 const STATEMENT_MS_MAX = 30_000;
+/** Pages (8 KiB each) that one transaction gives back. */
+const COMPACT_PAGES = 2000;
 
 /** What else keeps other writers out, to the store's end. */
 type Lock = { release(): void };
@@ -88,16 +90,18 @@ export class SqliteStore implements InputStore {
   /**
    * Opens the store in a directory, creates and migrates it where needed. `boot` names the start of
    * the machine; null: it is not known, and a store that was not closed is checked in any case.
-   * `lock` is released when the store is closed.
+   * `lock` is released when the store is closed. Readings older than `retentionDays` before the
+   * watermark are dropped, now and with each commit; 0: none is.
    *
    * @throws {StoreError} when another process writes it, it is not ours, from a newer version or
    * damaged, or cannot be written
    */
   static async open(
     directory: string,
-    { boot = bootName(), lock = NO_LOCK }: {
+    { boot = bootName(), lock = NO_LOCK, retentionDays = 0 }: {
       readonly boot?: string | null;
       readonly lock?: Lock;
+      readonly retentionDays?: number;
     } = {},
   ): Promise<SqliteStore> {
     const thread: Thread<WriterRequest> = new Thread(
@@ -113,6 +117,7 @@ export class SqliteStore implements InputStore {
         boot,
         id: crypto.randomUUID(),
         nowIso: formatTimestamp(Date.now()),
+        retentionDays,
       };
       await thread.ask({ kind: "open", options });
       const reader = new StoreReader(path, { statementMsMax: STATEMENT_MS_MAX });
@@ -179,6 +184,11 @@ export class SqliteStore implements InputStore {
     await this.#ask({ kind: "saveSettings", settings });
   }
 
+  /** Gives the disk some of the free pages, in one transaction; how many are left. */
+  async compact(): Promise<number> {
+    return Number(await this.#ask({ kind: "compact", pagesMax: COMPACT_PAGES }));
+  }
+
   /** Closes the file; one that nothing was ever played into is removed. */
   async close(): Promise<void> {
     try {
@@ -225,6 +235,16 @@ function errorOf({ name, message, code, hint }: PostedError): Error {
   if (name === "StaleCommitError" || name === "TakenError") return new FencedError(message);
   if (name === "StoreError") return new StoreError(message, { hint });
   return code === null ? new Error(message) : new SqlError(message, code);
+}
+
+/** How a store stands between two that write it, see `store` in sql/sqlite/001_init.sql. */
+export async function readStanding(
+  from: Pick<Moment, "query">,
+): Promise<{ readonly id: string; readonly end: "closed" | "open" | "cut off" }> {
+  const { rows: [row] } = await from.query("SELECT id, boot FROM store");
+  const boot = bootName();
+  const isOther = boot !== null && row?.boot !== boot;
+  return { id: String(row?.id), end: row?.boot === null ? "closed" : isOther ? "cut off" : "open" };
 }
 
 /** Names the start of the machine, where the system tells; null: it does not. */

@@ -45,13 +45,13 @@ export class Writer {
     this.#digests.save();
   }
 
-  #move({ partition, fromOffset, nextOffset, watermark, ledger }: CommitBatch): void {
-    const position = [partition, nextOffset, watermark];
+  #move({ partition, fromOffset, nextOffset, watermark, judgedTo, ledger }: CommitBatch): void {
+    const position = [partition, nextOffset, watermark, judgedTo];
     const { changes } = fromOffset === 0
-      ? this.#run("INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO NOTHING", position)
+      ? this.#run("INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", position)
       : this.#run(
-        "UPDATE positions SET next_offset = ?2, watermark = ?3 WHERE partition = ?1 " +
-          "AND next_offset = ?4",
+        "UPDATE positions SET next_offset = ?2, watermark = ?3, judged_to = ?4 " +
+          "WHERE partition = ?1 AND next_offset = ?5",
         [...position, fromOffset],
       );
     if (Number(changes) !== 1) {

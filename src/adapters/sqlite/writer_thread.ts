@@ -11,6 +11,7 @@ export type WriterRequest =
   | { readonly kind: "finishInput"; readonly inputId: number }
   | { readonly kind: "saveSettings"; readonly settings: Readonly<Record<string, string>> }
   | { readonly kind: "cells"; readonly sql: string; readonly params: readonly unknown[] }
+  | { readonly kind: "compact"; readonly pagesMax: number }
   | { readonly kind: "isUsed" }
   | { readonly kind: "close" };
 
@@ -31,6 +32,8 @@ function handle(request: WriterRequest): unknown {
       return opened().saveSettings(request.settings);
     case "cells":
       return opened().cells(request.sql, request.params);
+    case "compact":
+      return opened().compact(request.pagesMax);
     case "isUsed":
       return opened().isUsed();
     case "close":

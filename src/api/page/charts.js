@@ -11,19 +11,31 @@ export function timeScale(fromMs, toMs, widthPx) {
   return (ms) => Math.max(0, Math.min(1, (ms - fromMs) / span)) * widthPx;
 }
 
-/** The days of /api/timeline, several in one cell where the width asks for it. */
+/** How many of a timeline's days are one cell at a width. */
+export function cellDaysOf({ from, to }, widthPx) {
+  return daysPerCell(Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS), widthPx);
+}
+
+/**
+ * The days of /api/timeline, several in one cell where the width asks for it. How many meters miss
+ * readings in a cell is counted where it is asked: one meter may do so on several days.
+ */
 export function fleetCells(timeline, widthPx) {
   const fromMs = Date.parse(timeline.from);
   const toMs = Date.parse(timeline.to);
   const days = Math.round((toMs - fromMs) / DAY_MS);
-  const perCell = daysPerCell(days, widthPx);
+  const perCell = cellDaysOf(timeline, widthPx);
+  const metersOf = new Map(
+    timeline.cells.map((cell) => [Date.parse(cell.from), cell.meters_missing]),
+  );
+  const isCounted = timeline.cell_days === perCell;
   const cells = [];
   for (let day = 0; day < days; day += perCell) {
     cells.push({
       fromMs: fromMs + day * DAY_MS,
       toMs: fromMs + Math.min(days, day + perCell) * DAY_MS,
       missing: 0,
-      meters: 0,
+      meters: isCounted ? metersOf.get(fromMs + day * DAY_MS) ?? 0 : null,
       tooLate: 0,
       rejected: 0,
     });
@@ -32,8 +44,6 @@ export function fleetCells(timeline, widthPx) {
     const cell = cells[Math.floor((Date.parse(each.day) - fromMs) / DAY_MS / perCell)];
     if (cell === undefined) continue;
     cell.missing += each.missing_intervals;
-    // Meters of several days cannot be added: the most of one day is told.
-    cell.meters = Math.max(cell.meters, each.meters_missing);
     cell.tooLate += each.too_late;
     cell.rejected += each.rejected;
   }

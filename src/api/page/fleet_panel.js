@@ -1,8 +1,8 @@
-/** Where readings are missing: the fleet's days, and its least complete meters on the same axis. */
-import { drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
+/** Where readings are missing: the fleet's days, and its meters, the silent first, on the same axis. */
+import { cellDaysOf, drawFleetStrip, drawLifeline, FLEET_STRIP_PX, fleetCells } from "./charts.js";
 import { byId, getJson, h, reconcile, s, setAttribute, setText } from "./dom.js";
 import { formatCount, formatDays, formatPercent, formatSeconds } from "./format.js";
-import { meterLink, quietly, stepByKey } from "./parts.js";
+import { meterLink, quietly, showStanding, stepByKey } from "./parts.js";
 
 const METERS_STEP = 8;
 const METERS_MAX = 96;
@@ -21,21 +21,36 @@ export function createFleetPanel({ onDay }) {
     timeline: null,
     limit: METERS_STEP,
     q: "",
+    /** So many days a cell has, by the width of the strip. */
+    cellDays: 1,
     cells: [],
     cursor: null,
     day: null,
   };
 
   async function refresh() {
-    [view.timeline] = await Promise.all([getJson("/api/timeline"), refreshMeters()]);
-    redraw();
+    const timeline = async () => {
+      const known = await getJson(`/api/timeline?cell=${view.cellDays}`);
+      const wanted = known.from === null ? 1 : cellDaysOf(known, stripWidthPx());
+      if (wanted === known.cell_days) return known;
+      view.cellDays = wanted;
+      return await getJson(`/api/timeline?cell=${wanted}`);
+    };
+    const [read, draw] = await Promise.all([timeline(), refreshMeters()]);
+    return () => {
+      view.timeline = read;
+      draw();
+    };
   }
 
   async function refreshMeters() {
     const { q, limit } = view;
-    const find = q === "" ? "sort=worst" : `sort=id&q=${encodeURIComponent(q)}`;
+    const find = q === "" ? "sort=status" : `sort=id&q=${encodeURIComponent(q)}`;
     const meters = await getJson(`/api/meters?spans=true&limit=${limit}&${find}`);
-    if (q === view.q && limit === view.limit) view.meters = meters;
+    return () => {
+      if (q === view.q && limit === view.limit) view.meters = meters;
+      redraw();
+    };
   }
 
   function redraw() {
@@ -76,10 +91,7 @@ export function createFleetPanel({ onDay }) {
     if (cell === undefined) {
       return setText(byId("day-readout"), HINT);
     }
-    const meters = cell.meters === 1 ? "1 meter" : `${formatCount(cell.meters)} meters`;
-    const missing = cell.missing === 0
-      ? "nothing missing"
-      : `${formatCount(cell.missing)} missing in ${meters}`;
+    const missing = missingText(cell);
     const text = `${formatDays(cell.fromMs, cell.toMs)}: ${missing}, ` +
       `${formatCount(cell.tooLate)} too late, ${formatCount(cell.rejected)} rejected`;
     setText(byId("day-readout"), text);
@@ -91,7 +103,7 @@ export function createFleetPanel({ onDay }) {
     const { meters, total, fleet_meters: fleetMeters, counted_seconds_ago: age } = view.meters;
     setText(byId("meters-age"), age >= AGE_SHOWN_S ? `counted ${formatSeconds(age)} ago` : "");
     const finding = view.q !== "";
-    setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Least complete meters");
+    setText(byId("h-meters"), finding ? `Found ${formatCount(total)}` : "Meters, the silent first");
     reconcile(byId("meters"), meters, {
       key: ({ meter_id: meterId }) => meterId,
       create: createMeterRow,
@@ -103,7 +115,7 @@ export function createFleetPanel({ onDay }) {
     setText(
       empty,
       finding
-        ? "No meter's id has this in it. Clear the field to see the least complete ones."
+        ? "No meter's id has this in it. Clear the field to see the silent and the least complete ones."
         : "No meter has reported yet. To replay a file of readings: gridwatch run FILE.csv",
     );
     const more = byId("meters-more");
@@ -115,7 +127,7 @@ export function createFleetPanel({ onDay }) {
     return h(
       "li",
       { class: "axis-grid meter-row" },
-      h("div", { class: "who" }, meterLink(meterId)),
+      h("div", { class: "who" }, meterLink(meterId), h("span", { class: "standing" })),
       h("div", { class: "strip" }, s("svg", { class: "lifeline", role: "img" })),
       h(
         "div",
@@ -127,7 +139,8 @@ export function createFleetPanel({ onDay }) {
   }
 
   function updateMeterRow(row, meter) {
-    const [, strip, whole] = row.children;
+    const [who, strip, whole] = row.children;
+    showStanding(who.lastChild, meter.status);
     // A new row is not laid out yet; the strip above it has the same column.
     const widthPx = stripWidthPx();
     const timeline = view.timeline;
@@ -183,13 +196,22 @@ export function createFleetPanel({ onDay }) {
     findTimer = setTimeout(() => {
       view.q = event.target.value.trim();
       view.limit = METERS_STEP;
-      quietly(() => refreshMeters().then(redraw));
+      quietly(refreshMeters);
     }, FIND_PAUSE_MS);
   });
   byId("meters-more").addEventListener("click", () => {
     view.limit = Math.min(METERS_MAX, view.limit + 2 * METERS_STEP);
-    quietly(() => refreshMeters().then(redraw));
+    quietly(refreshMeters);
   });
 
   return { refresh, redraw, showAllDays: () => chooseDay(null) };
+}
+
+/** While the strip's width has just changed, the meters of its new cells are not counted yet. */
+function missingText({ missing, meters }) {
+  if (missing === 0) return "nothing missing";
+  if (meters === null) return `${formatCount(missing)} missing`;
+  return `${formatCount(missing)} missing in ${formatCount(meters)} ${
+    meters === 1 ? "meter" : "meters"
+  }`;
 }

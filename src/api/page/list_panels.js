@@ -7,14 +7,17 @@ import {
   formatShortInstant,
   visibleText,
 } from "./format.js";
-import { meterLink, quietly, showEmpty, showState } from "./parts.js";
+import { createPager, meterLink, quietly, showEmpty, showState } from "./parts.js";
 
 const ROWS = 50;
 
 /** The gaps still open, the longest first. */
 export function createOpenPanel() {
-  function showOpen({ gaps, states }) {
+  const pager = createPager("open", { rows: ROWS, onPage: () => quietly(refresh) });
+
+  function showOpen({ gaps, more, states }) {
     setText(byId("open-count"), formatCount(states.OPEN.gaps));
+    pager.show(gaps.length, more);
     reconcile(byId("open"), gaps, {
       key: ({ gap_id: id }) => id,
       create: (gap) =>
@@ -31,30 +34,47 @@ export function createOpenPanel() {
     );
   }
 
-  return {
-    async refresh() {
-      showOpen(await getJson(`/api/gaps?state=OPEN&sort=longest&limit=${ROWS}`));
-    },
-  };
+  async function refresh() {
+    const { offset } = pager;
+    const page = `limit=${ROWS}&offset=${offset}`;
+    const answer = await getJson(`/api/gaps?state=OPEN&sort=longest&${page}`);
+    return () => offset === pager.offset && showOpen(answer);
+  }
+
+  return { refresh };
+}
+
+/** How long a gap is; of one that late readings filled, how many intervals it once was. */
+export function lengthOf(gap) {
+  if (gap.state !== "FILLED") return formatSeconds(gap.known_minutes * 60);
+  const filled = gap.filled_intervals ?? null;
+  if (filled === null) return "all filled";
+  return filled === 1 ? "1 interval" : `${formatCount(filled)} intervals`;
 }
 
 /** The gaps found last, or those of chosen days. `onAllDays` is told when the days are dropped. */
 export function createGapsPanel({ onAllDays }) {
   const view = { day: null };
 
+  const pager = createPager("gaps", { rows: ROWS, onPage: () => quietly(refreshGaps) });
+
   async function refreshGaps() {
     const { day } = view;
+    const { offset } = pager;
     const span = day === null
       ? ""
       : `&from=${new Date(day.fromMs).toISOString()}&to=${new Date(day.toMs).toISOString()}`;
-    const { gaps, states, more } = await getJson(`/api/gaps?limit=${ROWS}${span}`);
-    if (day !== view.day) return;
+    const answer = await getJson(`/api/gaps?limit=${ROWS}&offset=${offset}${span}`);
+    return () => day === view.day && offset === pager.offset && showGaps(answer);
+  }
+
+  function showGaps({ gaps, states, more }) {
+    const { day } = view;
     const all = Object.values(states).reduce((sum, state) => sum + state.gaps, 0);
-    setText(
-      byId("gaps-count"),
-      day === null ? formatCount(all) : `${gaps.length}${more ? "+" : ""}`,
-    );
+    const known = pager.offset + gaps.length;
+    setText(byId("gaps-count"), day === null ? formatCount(all) : `${known}${more ? "+" : ""}`);
     setText(byId("h-gaps"), day === null ? "Latest gaps" : "Gaps of the day");
+    pager.show(gaps.length, more);
     reconcile(byId("gaps"), gaps, {
       key: ({ gap_id: id, partition }) => `${id} ${partition}`,
       create: (gap) =>
@@ -67,12 +87,9 @@ export function createGapsPanel({ onAllDays }) {
           h("td", { class: "n" }),
         ),
       update(row, gap) {
-        showState(row.children[0], gap.state);
+        showState(row.children[0], gap);
         setText(row.children[2], formatShortInstant(gap.missing_from));
-        setText(
-          row.children[3],
-          gap.state === "FILLED" ? "0 min" : formatSeconds(gap.known_minutes * 60),
-        );
+        setText(row.children[3], lengthOf(gap));
         const unusable = gap.rejected_intervals > 0
           ? `, ${gap.rejected_intervals} with an unusable reading`
           : "";
@@ -90,6 +107,7 @@ export function createGapsPanel({ onAllDays }) {
 
   function showDay(cell) {
     view.day = cell;
+    pager.reset();
     const button = byId("gaps-day");
     button.hidden = cell === null;
     if (cell !== null) {
@@ -139,10 +157,17 @@ export function createLatePanel() {
     });
   }
 
+  const pager = createPager("late", { rows: ROWS, onPage: () => quietly(refreshLate) });
+
   async function refreshLate() {
     const wanted = view.late;
-    const { late } = await getJson(`/api/late?status=${wanted}&limit=${ROWS}`);
-    if (wanted !== view.late) return;
+    const { offset } = pager;
+    const answer = await getJson(`/api/late?status=${wanted}&limit=${ROWS}&offset=${offset}`);
+    return () => wanted === view.late && offset === pager.offset && showLate(answer);
+  }
+
+  function showLate({ late, more }) {
+    pager.show(late.length, more);
     reconcile(byId("late"), late, {
       key: (each) => `${each.status} ${each.meter_id} ${each.timestamp} ${each.delay_seconds}`,
       create: (each) =>
@@ -157,7 +182,7 @@ export function createLatePanel() {
     showEmpty(
       "late",
       late,
-      wanted === "LATE"
+      view.late === "LATE"
         ? "No accepted reading was late."
         : "No reading came too late. Those within the allowed lateness are under Accepted.",
     );
@@ -165,6 +190,7 @@ export function createLatePanel() {
 
   function chooseLate(status) {
     view.late = status;
+    pager.reset();
     setAttribute(byId("late-too-late"), "aria-pressed", status === "TOO_LATE");
     setAttribute(byId("late-accepted"), "aria-pressed", status === "LATE");
     return quietly(refreshLate);
@@ -174,7 +200,11 @@ export function createLatePanel() {
   byId("late-accepted").addEventListener("click", () => chooseLate("LATE"));
   return {
     async refresh() {
-      await Promise.all([getJson("/api/delays").then(showDelays), refreshLate()]);
+      const [delays, draw] = await Promise.all([getJson("/api/delays"), refreshLate()]);
+      return () => {
+        showDelays(delays);
+        draw();
+      };
     },
   };
 }
@@ -183,11 +213,18 @@ export function createLatePanel() {
 export function createRejectedPanel() {
   const view = { reason: null };
 
+  const pager = createPager("rejected", { rows: ROWS, onPage: () => quietly(refreshRejected) });
+
   async function refreshRejected() {
     const { reason } = view;
+    const { offset } = pager;
     const filter = reason === null ? "" : `&reason=${reason}`;
-    const { rejected, reasons } = await getJson(`/api/rejected?limit=${ROWS}${filter}`);
-    if (reason !== view.reason) return;
+    const answer = await getJson(`/api/rejected?limit=${ROWS}&offset=${offset}${filter}`);
+    return () => reason === view.reason && offset === pager.offset && showRejected(answer);
+  }
+
+  function showRejected({ rejected, reasons, more }) {
+    pager.show(rejected.length, more);
     const all = reasons.reduce((sum, { count }) => sum + count, 0);
     const most = reasons.reduce((max, { count }) => Math.max(max, count), 1);
     setText(byId("rejected-count"), formatCount(all));
@@ -252,6 +289,7 @@ export function createRejectedPanel() {
 
   function chooseReason(reason) {
     view.reason = reason;
+    pager.reset();
     return quietly(refreshRejected);
   }
 

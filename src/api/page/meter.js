@@ -10,6 +10,7 @@ import {
   formatShortInstant,
   visibleText,
 } from "./format.js";
+import { lengthOf } from "./list_panels.js";
 import { showState, stepByKey } from "./parts.js";
 
 const SPANS = [
@@ -42,24 +43,30 @@ export function createMeterSheet({ onClose }) {
     setText(byId("meter-message"), "Reading its history…");
     if (!dialog.open) dialog.showModal();
     dialog.querySelector(".sheet").scrollTop = 0;
-    refresh().catch(tell);
+    refreshNow();
+  }
+
+  function refreshNow() {
+    return refresh().then((draw) => draw()).catch(tell);
   }
 
   async function refresh() {
-    if (!dialog.open) return;
+    if (!dialog.open) return () => {};
     const { meterId, span } = view;
     let detail;
     try {
       detail = await getJson(`/api/meters/${encodeURIComponent(meterId)}?${span.query}`);
     } catch (error) {
       if (error.status !== 404) throw error;
-      return tell(new Error("No table knows this meter. Its id may have changed since."));
+      return () => tell(new Error("No table knows this meter. Its id may have changed since."));
     }
-    if (meterId !== view.meterId || span !== view.span) return;
-    view.detail = detail;
-    byId("meter-body").classList.remove("waiting");
-    setText(byId("meter-message"), "");
-    show();
+    return () => {
+      if (meterId !== view.meterId || span !== view.span) return;
+      view.detail = detail;
+      byId("meter-body").classList.remove("waiting");
+      setText(byId("meter-message"), "");
+      show();
+    };
   }
 
   function tell(error) {
@@ -69,6 +76,7 @@ export function createMeterSheet({ onClose }) {
   function show() {
     const { meter, gaps, readings } = view.detail;
     const facts = [
+      ["Status", meter.status],
       ["Complete", formatPercent(meter.completeness_percent, 3)],
       ["Readings", formatCount(meter.readings)],
       ["Missing", formatCount(meter.missing_intervals)],
@@ -79,7 +87,8 @@ export function createMeterSheet({ onClose }) {
       ["Late", formatCount(meter.late)],
       ["Too late", formatCount(meter.too_late)],
       ["Rejected", formatCount(meter.rejected)],
-      ["Duplicates", formatCount(meter.duplicates)],
+      ["Sent again", formatCount(meter.identical)],
+      ["Conflicting", formatCount(meter.conflicting)],
       ["First", formatInstant(meter.first_at)],
       ["Last", formatInstant(meter.last_at)],
     ];
@@ -120,12 +129,11 @@ export function createMeterSheet({ onClose }) {
         ),
       update(row, gap) {
         const [state, from, to, length, missing, unusable] = row.children;
-        showState(state, gap.state);
+        showState(state, gap);
         setText(from, formatInstant(gap.missing_from));
-        setText(to, gap.state === "OPEN" ? "still open" : formatInstant(gap.missing_to));
-        const minutes = gap.state === "FILLED" ? 0 : gap.known_minutes;
-        setText(length, formatSeconds(minutes * 60));
-        setText(missing, formatCount(gap.missing_intervals));
+        setText(to, gapEnd(gap));
+        setText(length, lengthOf(gap));
+        setText(missing, formatCount(gap.known_intervals));
         setText(unusable, formatCount(gap.rejected_intervals));
       },
     });
@@ -186,7 +194,7 @@ export function createMeterSheet({ onClose }) {
         for (const button of event.target.parentElement.children) {
           setAttribute(button, "aria-pressed", button === event.target);
         }
-        refresh().catch(tell);
+        refreshNow();
       },
     }, span.label)
   ));
@@ -201,4 +209,9 @@ function statusText({ status, delay_seconds: delay, flags }) {
   const words = [status === "LATE" ? `late by ${formatSeconds(delay)}` : "on time"];
   for (const flag of flags) words.push(visibleText(flag));
   return words.join(", ");
+}
+
+function gapEnd(gap) {
+  if (gap.state === "OPEN") return "still open";
+  return gap.silence === "silent" ? "still silent" : formatInstant(gap.missing_to);
 }

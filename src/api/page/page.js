@@ -1,6 +1,6 @@
 /**
- * The page: listens to the status, and asks for the lists when something changed, at most every two
- * seconds, and only while it is looked at.
+ * The page: listens to the status, and asks for figures and lists when something changed, at most every
+ * two seconds, and only while it is looked at. Those are drawn together, as they came together.
  */
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
@@ -12,10 +12,12 @@ import {
   createRejectedPanel,
 } from "./list_panels.js";
 import { noteStatus } from "./parts.js";
-import { showStatus } from "./status_panels.js";
+import { showFigures, showProgress, showState } from "./status_panels.js";
 
 const LISTS_PAUSE_MS = 2000;
 const RETRY_MS = 5000;
+/** The server's answer where its store does not. */
+const STORE_AWAY = 503;
 
 const sheet = createMeterSheet({ onClose: () => setHash("") });
 const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() });
@@ -36,14 +38,20 @@ let listsWanted = true;
 let listsError = null;
 let source = null;
 let lostSince = null;
+let storeLostSince = null;
+/** When the figures were drawn that are shown; null: none were. */
+let figuresAt = null;
 
 function onStatus(status) {
   lastStatus = status;
   lostSince = null;
-  noteStatus(status);
-  showStatus(status);
-  showNotices();
-  wantLists();
+  storeLostSince = status.store.ok ? null : storeLostSince ?? new Date();
+  // Of a store that does not answer the status knows nothing: what was shown stays, as of then.
+  if (status.store.ok) {
+    showProgress(status);
+    wantLists();
+  }
+  showTrouble();
 }
 
 /** Lists follow the status: none is asked for while nothing changes. */
@@ -58,13 +66,20 @@ async function refreshLists() {
   listsWanted = false;
   try {
     // All at once: the store answers between two commits, and each wait for one is dear.
-    await Promise.all(lists.map((list) => list.refresh()));
+    const [status, ...draws] = await Promise.all([
+      getJson("/api/status"),
+      ...lists.map((list) => list.refresh()),
+    ]);
+    noteStatus(status);
+    showFigures(status);
+    draws.forEach((draw) => draw());
+    figuresAt = new Date();
     listsError = null;
   } catch (error) {
     listsError = error.message;
     setTimeout(wantLists, RETRY_MS);
   }
-  showNotices();
+  showTrouble();
   listsAtMs = performance.now();
   listsTimer = null;
   if (listsWanted) wantLists();
@@ -73,13 +88,12 @@ async function refreshLists() {
 function listen() {
   source = new EventSource("/api/events");
   source.addEventListener("status", (event) => {
-    showLink("live");
+    link = "live";
     onStatus(JSON.parse(event.data));
   });
   source.addEventListener("error", () => {
     lostSince ??= new Date();
-    showLink("lost");
-    showNotices();
+    showTrouble();
     // A closed source never tries again by itself: the server refused, or is full.
     if (source.readyState === EventSource.CLOSED) setTimeout(poll, RETRY_MS);
   });
@@ -88,13 +102,15 @@ function listen() {
 /** Without events the status is polled; events are tried again after each answer. */
 async function poll() {
   try {
-    onStatus(await getJson("/api/status"));
-    showLink("polling");
+    const status = await getJson("/api/status");
+    link = "polling";
+    onStatus(status);
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
-  } catch {
-    lostSince ??= new Date();
-    showLink("lost");
-    showNotices();
+  } catch (error) {
+    // Of the store it says so itself; anything else is no answer at all.
+    if (error.status === STORE_AWAY) storeLostSince ??= new Date();
+    else lostSince ??= new Date();
+    showTrouble();
     setTimeout(poll, RETRY_MS);
   }
 }
@@ -103,7 +119,11 @@ const LINKS = {
   live: ["plug", "Live"],
   polling: ["wait", "Polling"],
   lost: ["alert", "No connection"],
+  away: ["alert", "Store away"],
 };
+
+/** How statuses come. */
+let link = "polling";
 
 function showLink(name) {
   const [symbol, text] = LINKS[name];
@@ -113,19 +133,35 @@ function showLink(name) {
   setText(byId("link-text"), text);
 }
 
+/** Figures that may no longer hold are greyed, with their time; nothing then claims to be live. */
+function showTrouble() {
+  const away = lostSince ?? storeLostSince;
+  const asOf = figuresAt === null
+    ? "no figures yet"
+    : `figures as of ${figuresAt.toLocaleTimeString()}`;
+  document.body.toggleAttribute("data-stale", away !== null);
+  byId("as-of").hidden = away === null;
+  setText(byId("as-of"), asOf);
+  if (away !== null) showState("away");
+  else if (lastStatus !== null) showState(lastStatus.state);
+  showLink(lostSince !== null ? "lost" : storeLostSince !== null ? "away" : link);
+  showNotices();
+}
+
 function showNotices() {
   const notices = [];
   if (lostSince !== null) {
     const since = lostSince.toLocaleTimeString();
     notices.push(
-      `No connection since ${since}. The figures are from then; it is being tried again.`,
+      `No connection since ${since}. What is shown is from before; it is being tried again.`,
     );
-  }
-  if (lastStatus?.store.ok === false) {
+  } else if (storeLostSince !== null) {
+    const since = storeLostSince.toLocaleTimeString();
     notices.push(
-      "The store does not answer: the tables are not up to date. See the log of gridwatch.",
+      `The store does not answer since ${since}. What is shown is from before. ` +
+        "See the log of gridwatch.",
     );
-  } else if (listsError !== null && lostSince === null) {
+  } else if (listsError !== null) {
     notices.push(`A list could not be read: ${listsError}.`);
   }
   if (lastStatus?.state === "failed") {

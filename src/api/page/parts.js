@@ -1,5 +1,5 @@
 /** Small parts that several panels are made of. */
-import { byId, h, icon, setText } from "./dom.js";
+import { byId, h, icon, setAttribute, setText } from "./dom.js";
 import { visibleText } from "./format.js";
 
 /** A meter's id, which opens the meter. */
@@ -10,11 +10,24 @@ export function meterLink(meterId) {
 }
 
 /** A gap's state by sign and word. */
-export function showState(cell, state) {
-  if (cell.dataset.state === state) return;
-  cell.dataset.state = state;
-  const word = state.charAt(0) + state.slice(1).toLowerCase();
-  cell.replaceChildren(h("span", { class: "gap-state" }, icon(state.toLowerCase()), word));
+export function showState(cell, { state, silence }) {
+  const word = silence ?? state.toLowerCase();
+  if (cell.dataset.state === word) return;
+  cell.dataset.state = word;
+  cell.replaceChildren(
+    h(
+      "span",
+      { class: "gap-state" },
+      icon(state.toLowerCase()),
+      word.charAt(0).toUpperCase() + word.slice(1),
+    ),
+  );
+}
+
+/** How a meter stands, unless all is well with it. */
+export function showStanding(place, status) {
+  setAttribute(place, "data-status", status);
+  setText(place, status === "healthy" ? "" : status);
 }
 
 let nothingRead = true;
@@ -31,9 +44,40 @@ export function showEmpty(id, rows, text) {
   setText(empty, nothingRead ? "Nothing is read yet." : text);
 }
 
-/** After a click: the next round of lists tells of an error, if it lasts. */
-export function quietly(work) {
-  return work().catch(() => {});
+/** After a click: what was read is drawn. The next round of lists tells of an error, if it lasts. */
+export function quietly(refresh) {
+  return refresh().then((draw) => draw()).catch(() => {});
+}
+
+/**
+ * Leads through a list page by page. `onPage` is told that another page is wanted, from `offset` on;
+ * `show` is given the rows that came, and whether there are more.
+ */
+export function createPager(id, { rows, onPage }) {
+  const view = { offset: 0 };
+  const turn = (by) => {
+    view.offset = Math.max(0, view.offset + by);
+    onPage();
+  };
+  const of = id === "rejected" ? "records" : id === "late" ? "readings" : "gaps";
+  const before = h("button", { type: "button", click: () => turn(-rows) }, "Back");
+  const after = h("button", { type: "button", click: () => turn(rows) }, `More ${of}`);
+  const place = h("span", { class: "caption" });
+  byId(`${id}-pages`).append(before, place, after);
+  return {
+    get offset() {
+      return view.offset;
+    },
+    reset() {
+      view.offset = 0;
+    },
+    show(count, more) {
+      byId(`${id}-pages`).hidden = view.offset === 0 && !more;
+      before.disabled = view.offset === 0;
+      after.disabled = !more;
+      setText(place, `${view.offset + Math.min(1, count)} – ${view.offset + count}`);
+    },
+  };
 }
 
 /** Where the arrow keys, Home and End lead from `at`; null when the key is another. */

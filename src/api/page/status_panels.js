@@ -8,6 +8,8 @@ const STATES = {
   finished: ["check", "Finished"],
   stopped: ["stop", "Stopped"],
   failed: ["cross", "Failed"],
+  /** Of nothing that is shown it is known whether it still holds. */
+  away: ["alert", "No answer"],
 };
 
 const TERMS = [
@@ -18,19 +20,29 @@ const TERMS = [
   { name: "rejected", label: "Rejected", table: "rejected" },
   { name: "tick", label: "Ticks", table: null },
 ];
+/** Ticks are no readings: of the bar, which is of readings, they would take the most. */
+const PARTS = TERMS.filter(({ table }) => table !== null);
 
-/** Draws a status: state, replay, completeness and ledger. */
-export function showStatus(status) {
-  const [symbol, text] = STATES[status.state];
+/** Shows a state in the badge: one of a status, or `away`. */
+export function showState(state) {
   const badge = byId("state");
-  if (badge.dataset.state !== status.state) {
-    badge.dataset.state = status.state;
-    byId("state-icon").replaceChildren(icon(symbol));
-    setText(byId("state-text"), text);
-  }
+  if (badge.dataset.state === state) return;
+  const [symbol, text] = STATES[state];
+  badge.dataset.state = state;
+  byId("state-icon").replaceChildren(icon(symbol));
+  setText(byId("state-text"), text);
+}
+
+/** Draws what a status knows by itself: the state, and how far the replay is. */
+export function showProgress(status) {
+  showState(status.state);
   setText(byId("inputs"), visibleText(status.inputs));
   setText(byId("version"), status.version);
   showReplay(status);
+}
+
+/** Draws what a status has of the store: completeness and ledger. */
+export function showFigures(status) {
   showFleet(status);
   showLedger(status);
 }
@@ -61,7 +73,8 @@ function showReplay(status) {
     setText(byId("left"), left === null ? "" : `${formatSeconds(left)} left`);
   } else {
     setText(byId("rate"), status.message ?? STATES[status.state][1]);
-    const ran = status.state !== "starting" && status.rows_read > 0;
+    // Who only serves a store did not play what is in it.
+    const ran = status.state !== "starting" && status.rows_read > 0 && total !== null;
     setText(byId("left"), ran ? `took ${formatSeconds(took)}` : "");
   }
 }
@@ -75,10 +88,28 @@ function showFleet(status) {
   setText(byId("fleet-readings"), formatCount(fleet?.readings));
   setText(byId("fleet-missing"), formatCount(fleet?.missing_intervals));
   setText(byId("fleet-open"), formatCount(status.open_gaps));
-  setText(byId("open-count"), status.open_gaps === null ? "" : formatCount(status.open_gaps));
+  showCauses(fleet);
 }
 
-function showLedger({ ledger }) {
+/** What the completeness of all is made of, once there are silent meters. */
+function showCauses(fleet) {
+  const silent = fleet?.silent_meters ?? 0;
+  byId("causes").hidden = silent === 0;
+  if (silent === 0) return;
+  const { retired, unusable } = fleet.meters_by_status;
+  const reporting = fleet.meters - silent - retired - unusable;
+  setText(byId("reporting"), formatPercent(fleet.completeness_reporting_percent, 3));
+  const meters = reporting === 1 ? "meter that reports" : "meters that report";
+  setText(byId("reporting-meters"), `of the ${formatCount(reporting)} ${meters}`);
+  setText(byId("silent"), formatCount(silent));
+  const missing = formatCount(fleet.silent_intervals);
+  setText(
+    byId("silent-missing"),
+    `silent ${silent === 1 ? "meter" : "meters"}, ${missing} readings missing so far`,
+  );
+}
+
+function showLedger({ ledger, fleet }) {
   const total = ledger?.total;
   const differences = ledger?.differences ?? null;
   reconcile(byId("equation"), [{ name: "raw", label: "Raw records" }, ...TERMS], {
@@ -87,7 +118,7 @@ function showLedger({ ledger }) {
       h(
         "div",
         { class: `term term-${name}` },
-        h("p", { class: "term-label" }, h("i", { class: `chip chip-${name}` }), label),
+        h("p", { class: "term-label", title: name === "tick" ? TICKS : null }, chipOf(name), label),
         h("p", { class: "term-count" }, "–"),
         h("p", { class: "term-check caption" }, " "),
       ),
@@ -95,19 +126,29 @@ function showLedger({ ledger }) {
       setText(term.children[1], formatCount(total?.[name]));
       const check = term.children[2];
       if (name === "raw") return setText(check, "each counted once");
-      if (table === null) return setText(check, "leave no row");
+      if (table === null) return setText(check, "tell the time, leave no row");
       const off = offOf(differences, name);
-      setText(check, tablesText(off));
+      const repeats = name === "duplicate" && off?.sum === 0 ? repeatsText(fleet) : null;
+      setText(check, repeats ?? tablesText(off));
       setAttribute(check, "data-off", off === null || off.sum === 0 ? null : "true");
     },
   });
-  const raw = total?.raw ?? 0;
-  reconcile(byId("parts"), TERMS.filter(({ name }) => (total?.[name] ?? 0) > 0), {
+  const readings = (total?.raw ?? 0) - (total?.tick ?? 0);
+  reconcile(byId("parts"), PARTS.filter(({ name }) => (total?.[name] ?? 0) > 0), {
     key: ({ name }) => name,
     create: ({ name }) => h("i", { class: `chip-${name}` }),
-    update: (part, { name }) => part.style.setProperty("--part", total[name] / raw),
+    update: (part, { name }) => part.style.setProperty("--part", total[name] / readings),
   });
   showSeal(ledger);
+}
+
+const TICKS =
+  "A tick says that event time has come so far, though no reading came: by it a silence " +
+  "is noticed. It is a record, and no reading.";
+
+/** The colour of a term in the bar; ticks are not in it. */
+function chipOf(name) {
+  return name === "tick" ? null : h("i", { class: `chip chip-${name}` });
 }
 
 function showSeal(ledger) {
@@ -153,6 +194,13 @@ function offOf(differences, name) {
     off.missing += Math.max(0, ledger - found);
   }
   return off;
+}
+
+/** What the repeats are; null: it is not known, or there are none. */
+function repeatsText(fleet) {
+  const { identical, conflicting } = fleet?.duplicates ?? { identical: 0, conflicting: 0 };
+  if (identical + conflicting === 0) return null;
+  return `${formatCount(identical)} identical, ${formatCount(conflicting)} conflicting`;
 }
 
 function tablesText(off) {

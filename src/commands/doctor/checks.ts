@@ -1,3 +1,5 @@
+import { redacted } from "../../console/redact.ts";
+
 /** What a check came to. Only `failed` makes the doctor's exit code 1. */
 export type CheckState = "ok" | "warning" | "failed" | "skipped" | "not used";
 
@@ -68,7 +70,8 @@ async function runChain(chain: Chain): Promise<CheckResult[]> {
 
 /** A finding under the name of its check. */
 export function toResult(check: string, { state, found, fix }: Finding): CheckResult {
-  return { check, state, found, fix: fix === undefined || fix === "" ? null : fix };
+  const shownFix = fix === undefined || fix === "" ? null : redacted(fix);
+  return { check, state, found: redacted(found), fix: shownFix };
 }
 
 async function runCheck({ run, limitMs, fix }: Check): Promise<Finding> {

@@ -10,7 +10,7 @@ import {
   warning,
 } from "./checks.ts";
 import { formatCount } from "../../console/progress.ts";
-import { readBalance } from "../../tables/balance.ts";
+import { readBalance, tablesOf } from "../../tables/balance.ts";
 import { isPlayedInto } from "../../tables/migrations.ts";
 import { queryOf } from "../../tables/query.ts";
 import { shownUrl } from "../../setup/database.ts";
@@ -192,7 +192,10 @@ async function checkClock(database: DoctorDatabase, clock: Clock): Promise<Findi
 }
 
 async function checkLedger(database: DoctorDatabase): Promise<Finding> {
-  const answer = await readBalance(queryOf(database), "sinks").catch((error) => {
+  const query = queryOf(database);
+  const of = await tablesOf(query);
+  const writer = of === "store" ? "gridwatch run FILE --database URL" : "gridwatch sink";
+  const answer = await readBalance(query, of).catch((error) => {
     if ((error as { code?: unknown }).code === STATEMENT_CANCELED) return null;
     throw error;
   });
@@ -211,9 +214,9 @@ async function checkLedger(database: DoctorDatabase): Promise<Finding> {
   }
   if (notCompared.length > 0) {
     const named = notCompared.join(", ");
-    return warning(`not compared: partition ${named} has no account yet`, "gridwatch sink");
+    return warning(`not compared: partition ${named} has no account yet`, writer);
   }
-  if (partitions === 0) return warning("no partition has an account yet", "gridwatch sink");
+  if (partitions === 0) return warning("no partition has an account yet", writer);
   return ok(`balances: ${formatCount(ledger.raw)} raw records, each with its row`);
 }
 

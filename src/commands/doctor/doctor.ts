@@ -19,7 +19,12 @@ import {
 } from "./database.ts";
 import { authorizationOf, grafanaChecks, type GrafanaPorts } from "./grafana.ts";
 import { kafkaChecks, type KafkaPorts, readProcessed } from "./kafka.ts";
-import { openDatabase } from "../../setup/database.ts";
+import { storeChecks, type StorePorts } from "./store.ts";
+import { directoryHolder } from "../../adapters/deno/directory_lock.ts";
+import { freeBytes } from "../../adapters/deno/disk.ts";
+import { readStanding, STORE_FILE } from "../../adapters/sqlite/store.ts";
+import { exists, hasEarlier, openStoreReader } from "../../setup/store.ts";
+import { databaseUrl, openDatabase } from "../../setup/database.ts";
 import { KAFKA_OPTIONS, openKafka, withBrokers } from "../../setup/kafka.ts";
 import { closeInTime, loadConfig, print, stdoutColumns, systemClock } from "../../console/shell.ts";
 import { formatTable } from "../../console/table.ts";
@@ -29,6 +34,7 @@ export const usage = `Usage: gridwatch doctor [options]
 Looks at everything a Gridwatch needs, and says of each thing that is wrong how to right it. Nothing
 is changed. Exit code 0: all is well; 1: something failed.
 
+  --data DIR      the embedded store (default: .gridwatch)
   --brokers LIST  host:port,… (default: kafka.brokers)
   --database URL  postgres://… (default: database.url)
   --grafana URL   http://… (default: grafana.url); GRIDWATCH_GRAFANA_TOKEN, or …_USER and
@@ -39,6 +45,7 @@ is changed. Exit code 0: all is well; 1: something failed.
 
 const OPTIONS = {
   ...KAFKA_OPTIONS,
+  data: { type: "string" },
   database: { type: "string" },
   grafana: { type: "string" },
   json: { type: "boolean", default: false },
@@ -59,6 +66,7 @@ export type DoctorPorts = {
   readonly openKafka: (config: Config) => Promise<KafkaPorts & { close(): Promise<void> }>;
   readonly openDatabase: DatabasePorts["open"];
   readonly fetch: GrafanaPorts["fetch"];
+  readonly store: Omit<StorePorts, "directory" | "retentionDays">;
   readonly print: (text: string) => void;
   readonly widthMax: number | undefined;
 };
@@ -108,17 +116,22 @@ async function readSettings(
 
 async function lookAround(
   config: Config,
-  given: { readonly database?: string; readonly grafana?: string },
+  given: { readonly data?: string; readonly database?: string; readonly grafana?: string },
   ports: DoctorPorts,
 ): Promise<CheckResult[]> {
   const clock = systemClock;
   const kafka = await ports.openKafka(config).catch((error: unknown) => ({ error }));
   const database = databaseChecks({
     url: given.database ?? (config["database.url"] || null),
-    open: ports.openDatabase,
+    open: async (url) => await ports.openDatabase(databaseUrl("doctor", config, url)),
     readMigrations: migrationsOf,
     processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,
+  });
+  const store = storeChecks({
+    ...ports.store,
+    directory: given.data ?? config.data_directory,
+    retentionDays: config.retention_days,
   });
   const grafana = grafanaChecks({
     url: given.grafana ?? (config["grafana.url"] || null),
@@ -130,13 +143,17 @@ async function lookAround(
     fetch: ports.fetch,
   });
   try {
-    const chains = [database.chain, grafana];
+    const chains = [store.chain, database.chain, grafana];
     if (!("error" in kafka)) return await runChecks([kafkaChecks(kafka), ...chains]);
     const hint = (kafka.error as { hint?: string }).hint ?? "the kafka.* settings";
     const refused = toResult("Kafka reachable", failed(messageOf(kafka.error), hint));
     return [refused, ...await runChecks(chains)];
   } finally {
-    await closeInTime([database.close(), ...("error" in kafka ? [] : [kafka.close()])]);
+    await closeInTime([
+      store.close(),
+      database.close(),
+      ...("error" in kafka ? [] : [kafka.close()]),
+    ]);
   }
 }
 
@@ -162,20 +179,33 @@ function processPorts(): DoctorPorts {
     openKafka: kafkaPorts,
     openDatabase,
     fetch,
+    store: storePorts(),
     print,
     widthMax: stdoutColumns(),
   };
 }
 
+function storePorts(): DoctorPorts["store"] {
+  return {
+    open: async (directory) => {
+      const isThere = await exists(`${directory}/${STORE_FILE}`) || await hasEarlier(directory);
+      return isThere ? await openStoreReader(directory) : null;
+    },
+    standing: readStanding,
+    holder: directoryHolder,
+    freeBytes,
+  };
+}
+
 async function kafkaPorts(config: Config): Promise<KafkaPorts & { close(): Promise<void> }> {
-  const { log, topics } = await openKafka(config);
+  const { log, topics, group } = await openKafka(config);
   const admin = log.admin({ deadlineMs: KAFKA_DEADLINE_MS });
   const areBrokersGiven = config.given.has("kafka.brokers");
   const reachMs = areBrokersGiven ? KAFKA_DEADLINE_MS : GUESS_MS_MAX;
   return {
     brokers: config["kafka.brokers"],
     areBrokersGiven,
-    group: config["kafka.group"],
+    group,
     topics,
     reach: (signal) => log.reach(reachMs, signal),
     admin,

@@ -7,6 +7,7 @@ import type {
   ReadFrom,
 } from "../../engine/log/ports.ts";
 import type { Topics } from "../../engine/log/records.ts";
+import { losingTopics, producersClock } from "../../engine/log/topic_settings.ts";
 import type { Clock } from "../../engine/ports.ts";
 import { type Chain, counted, failed, type Finding, notUsed, ok } from "./checks.ts";
 
@@ -93,14 +94,10 @@ async function checkTopicSet({ admin, topics }: KafkaPorts): Promise<Finding> {
       `kafka-topics --alter --partitions ${partitions}: all topics of a pipeline need as many`,
     );
   }
-  const changelog = found.find(({ name }) => name === topics.changelog);
-  const policy = changelog?.configs["cleanup.policy"] ?? "delete";
-  if (!policy.includes("compact")) {
-    return failed(
-      `${topics.changelog} is not compacted (cleanup.policy=${policy}): state will be lost`,
-      `kafka-configs --alter --topic ${topics.changelog} --add-config cleanup.policy=compact`,
-    );
-  }
+  const [loses] = losingTopics(found, topics);
+  if (loses !== undefined) return failed(loses.fault, loses.fix);
+  const clock = producersClock(found, topics);
+  if (clock !== null) return failed(clock.fault, clock.fix);
   const single = found.filter((topic) => topic.replication < 2).length;
   const said = `${counted(names.length, "topic")} of ${counted(partitions, "partition")}`;
   if (single === names.length) return ok(`${said}, one copy each (a single disk holds them)`);

@@ -2,6 +2,7 @@ import type { Config } from "../../settings.ts";
 import { processorOptions } from "../../judging.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
 import type { LogAdmin } from "../../engine/log/ports.ts";
+import type { LogDifference } from "../../engine/verify/output_cursor.ts";
 import { type PartitionVerified, verifyPartition } from "../../engine/verify/partition.ts";
 import {
   checkTopics,
@@ -14,7 +15,7 @@ import { UsageError } from "../../console/errors.ts";
 import type { TopicsVerified } from "../../setup/answers.ts";
 import { formatCount } from "../../console/progress.ts";
 import { type Difference, outcomeOf } from "../../tables/balance.ts";
-import { compareTables, describeTables, readTables, type Tables } from "./tables.ts";
+import { compareTables, describeTables, readTables, rowsVerified, type Tables } from "./tables.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../../console/shell.ts";
 
 const METERS_SHOWN_MAX = 10;
@@ -44,7 +45,7 @@ export async function verifyKafka(
   const admin = setup.log.admin({ deadlineMs: DEADLINE_MS });
   try {
     await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
-    const partitions = await checkTopics(setup);
+    const { partitions } = await checkTopics(setup);
     const progress = shellProgress({
       verb: "verifying",
       rowsTotal: null,
@@ -115,12 +116,17 @@ function report(
   const ledger = sumLedgers(ledgers);
   const isWrong = ledgers.some((each) => ledgerDifference(each) !== 0);
   const areTopicsRight = differences.length === 0 && !isWrong;
-  const areTablesRight = compared === null || compared.differences.length === 0;
-  const notCompared = [...new Set([...unread, ...compared?.tables.notCompared ?? []])];
+  const areTablesRight = compared === null ||
+    compared.differences.length + compared.tables.findings.length === 0;
+  const unwritten = compared === null ? [] : unwrittenPartitions(compared.tables, results);
+  const notCompared = [
+    ...new Set([...unread, ...unwritten, ...compared?.tables.notCompared ?? []]),
+  ];
+  const areAllThere = unread.length === 0 && unwritten.length === 0;
   const shared = sharedMeters(results);
   if (isJson) {
     const answer: TopicsVerified = {
-      balanced: areTopicsRight && areTablesRight ? outcomeOf([], notCompared) : false,
+      balanced: areTopicsRight && areTablesRight && areAllThere && outcomeOf([], notCompared),
       ledger,
       partitions: results.map(({ partition, rawRecords }) => ({ partition, raw: rawRecords })),
       differences,
@@ -130,19 +136,13 @@ function report(
       ...(compared === null ? {} : {
         tables: {
           ledger: compared.tables.ledger,
-          differences: compared.differences,
-          refused: compared.tables.refused,
+          ...rowsVerified(compared.tables, compared.differences),
         },
       }),
     };
     print(JSON.stringify(answer));
   }
-  for (const { partition, topic, inputOffset, problem, expected, found } of differences) {
-    const place = inputOffset === null ? "" : `, raw offset ${inputOffset}`;
-    say(`partition ${partition}, ${topic}${place}: ${problem}`);
-    if (expected !== null) say(`  expected ${expected}`);
-    if (found !== null) say(`  found    ${found}`);
-  }
+  for (const difference of differences) sayDifference(difference);
   if (more > 0) say(`and ${formatCount(more)} more differences`);
   if (shared.length > 0) {
     const named = shared.slice(0, METERS_SHOWN_MAX).join(", ");
@@ -151,21 +151,50 @@ function report(
         `each judged by itself there: ${named}${shared.length > METERS_SHOWN_MAX ? ", …" : ""}`,
     );
   }
-  for (const partition of unread) {
-    say(`partition ${partition} is not compared: nothing of it is processed yet`);
-  }
-  say(areTopicsRight ? sealOfTopics(ledger) : "the outputs are not what the raw topic says");
+  sayMissing(unread, unwritten);
+  say(
+    areTopicsRight ? sealOfTopics(ledger, unread) : "the outputs are not what the raw topic says",
+  );
   if (compared !== null) {
     for (const line of describeTables(compared.tables, compared.differences)) say(line);
     const behind = ledger.raw - compared.tables.ledger.raw;
     if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
   }
-  return areTopicsRight && areTablesRight ? 0 : 3;
+  return areTopicsRight && areTablesRight && areAllThere ? 0 : 3;
 }
 
-function sealOfTopics({ raw }: Ledger): string {
+function sayDifference(difference: LogDifference): void {
+  const { partition, topic, inputOffset, problem, expected, found } = difference;
+  const place = inputOffset === null ? "" : `, raw offset ${inputOffset}`;
+  say(`partition ${partition}, ${topic}${place}: ${problem}`);
+  if (expected !== null) say(`  expected ${expected}`);
+  if (found !== null) say(`  found    ${found}`);
+}
+
+function sayMissing(unread: readonly number[], unwritten: readonly number[]): void {
+  for (const partition of unread) {
+    say(`partition ${partition} is missing: it has raw records, and nothing of it is processed`);
+  }
+  for (const partition of unwritten) {
+    say(`partition ${partition} is missing in the tables: nothing of it is written there`);
+  }
+  if (unread.length === 0 && unwritten.length === 0) return;
+  say("hint: are `gridwatch process` and `gridwatch sink` running, for these topics and database?");
+}
+
+/** Partitions that have outputs, of which the tables have nothing. */
+function unwrittenPartitions(
+  { partitions }: Tables,
+  results: readonly PartitionVerified[],
+): number[] {
+  return results.filter(({ partition, ledger }) => ledger !== null && !partitions.has(partition))
+    .map(({ partition }) => partition);
+}
+
+function sealOfTopics({ raw }: Ledger, unread: readonly number[]): string {
   if (raw === 0) return "nothing to verify: no raw record is processed yet";
-  return `verified: ${formatCount(raw)} raw records, each with one disposition, and every output ` +
+  const scope = unread.length === 0 ? "verified" : "verified as far as it is processed";
+  return `${scope}: ${formatCount(raw)} raw records, each with one disposition, and every output ` +
     "as it must be";
 }
 

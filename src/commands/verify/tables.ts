@@ -2,14 +2,17 @@ import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import type { GapState } from "../../core/outputs.ts";
 import type { PartitionAccount, PartitionVerified } from "../../engine/verify/partition.ts";
 import { ledgerFromRow } from "../../tables/ledger.ts";
-import { databaseError, openDatabase } from "../../setup/database.ts";
+import { checkRows, type RowsChecked } from "../../adapters/postgres/check.ts";
+import type { RowsVerified } from "../../setup/answers.ts";
+import { databaseError, openDatabase, type ReadTransaction } from "../../setup/database.ts";
+import { describeDropped } from "../../setup/dropped.ts";
 import { formatCount } from "../../console/progress.ts";
-import { type Difference, readBalance, type TablesOf } from "../../tables/balance.ts";
-import { isPlayedInto } from "../../tables/migrations.ts";
+import { type Difference, readBalance, type TablesOf, tablesOf } from "../../tables/balance.ts";
+import { type Dropped, readDropped } from "../../tables/dropped.ts";
 import { queryOf, type Reader } from "../../tables/query.ts";
 
 /** The tables of a database, as they were at one moment. */
-export type Tables = {
+export type Tables = RowsChecked & {
   /** Who has written them. */
   readonly of: TablesOf;
   /** As `Balance` has it. */
@@ -22,6 +25,8 @@ export type Tables = {
   readonly notCompared: readonly number[];
   /** Messages that became no row and are kept in `sink_errors`. */
   readonly refused: number;
+  /** What retention has dropped of the rows that the ledger counts; null: nothing. */
+  readonly dropped: Dropped | null;
 };
 
 /** What a partition comes to in the tables, and up to which raw record. */
@@ -30,7 +35,7 @@ export type TablePartition = PartitionAccount & { readonly nextOffset: number };
 const GAP_STATES: readonly GapState[] = ["OPEN", "CLOSED", "FILLED", "EXPIRED"];
 
 /**
- * Reads the tables of one moment and checks the rows against the ledger beside them.
+ * Reads the tables of one moment and checks the rows against the ledger and the digests beside them.
  *
  * @throws {RunError} when there is no such database, or it has no tables of ours
  */
@@ -45,15 +50,23 @@ export async function readTables(url: string): Promise<Tables> {
   }
 }
 
-async function readAll(reader: Reader): Promise<Tables> {
+async function readAll(reader: ReadTransaction): Promise<Tables> {
   await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  const of: TablesOf = await isPlayedInto(reader) ? "store" : "sinks";
-  const balance = await readBalance(queryOf(reader), of);
+  const query = queryOf(reader);
+  const of = await tablesOf(query);
+  // By the days' sums, which are held against the rows below.
+  const balance = await readBalance(query, of, { by: "days" });
   const partitions = await readPartitions(reader);
   const { rows: [{ refused }] } = await reader.query("SELECT count(*) AS refused FROM sink_errors");
-  const { balanced, ledger, differences, notCompared } = balance;
-  const tables = { balanced, ledger, partitions, differences, notCompared };
-  return { of, ...tables, refused: Number(refused) };
+  const checked = await checkRows(reader);
+  const { ledger, differences, notCompared } = balance;
+  return {
+    of,
+    balanced: checked.findings.length > 0 ? false : balance.balanced,
+    ...{ ledger, partitions, differences, notCompared, refused: Number(refused) },
+    ...checked,
+    dropped: await readDropped(query),
+  };
 }
 
 /**
@@ -86,14 +99,32 @@ export function compareTables(
   return differences;
 }
 
+/** What is said with --json of the rows. */
+export function rowsVerified(
+  { findings, refused, dropped, undigested, digestedSince }: Tables,
+  differences: readonly Difference[],
+): RowsVerified {
+  return {
+    differences: [...differences, ...findings],
+    refused,
+    dropped,
+    not_digested: undigested,
+    digested_since: digestedSince,
+  };
+}
+
 /** Lines for people: each difference, what was refused, and how it came out. */
 export function describeTables(
-  { ledger, notCompared, refused }: Tables,
+  { ledger, notCompared, refused, findings, dropped, ...tables }: Tables,
   differences: readonly Difference[],
 ): string[] {
   const lines = differences.map(({ partition, what, ledger, found }) =>
     `partition ${partition}: ${what}: ${formatCount(ledger)}, tables: ${formatCount(found)}`
   );
+  for (const { partition, what } of findings) {
+    lines.push(partition === null ? what : `partition ${partition}: ${what}`);
+  }
+  lines.push(...describeUndigested(tables));
   if (refused > 0) {
     lines.push(`the database has refused ${formatCount(refused)} messages: see sink_errors`);
   }
@@ -101,11 +132,30 @@ export function describeTables(
     lines.push(`partition ${partition} is not compared: it has no account in the tables yet`);
   }
   lines.push(
-    differences.length > 0
+    differences.length + findings.length > 0
       ? "the tables do not balance"
       : sealOf("the tables balance", ledger, notCompared),
   );
+  if (dropped !== null) lines.push(`retention has dropped of them ${describeDropped(dropped)}`);
   return lines;
+}
+
+/** What of the rows is not proven, a line a table. */
+function describeUndigested(
+  { undigested, digestedSince }: Pick<Tables, "undigested" | "digestedSince">,
+): string[] {
+  const tables = new Map<string, { rows: number; readonly ends: string[] }>();
+  for (const { table, partition, rows, before_offset: end } of undigested) {
+    const known = tables.get(table) ?? { rows: 0, ends: [] };
+    known.rows += rows;
+    if (end !== null) known.ends.push(`${partition}@${end}`);
+    tables.set(table, known);
+  }
+  return [...tables].map(([table, { rows, ends }]) => {
+    const before = ends.length === 0 ? "" : `, partition@raw offset ${ends.join(", ")}`;
+    return `${table}: ${formatCount(rows)} rows are not digested: they were written before ` +
+      `${digestedSince ?? "digests were kept"}${before}; they are counted, and not proven`;
+  });
 }
 
 /** The last line where nothing differs: it says of how many records that is known. */

@@ -6,19 +6,21 @@ import { openStoreReader } from "../../setup/store.ts";
 import { UsageError } from "../../console/errors.ts";
 import { withBrokers } from "../../setup/kafka.ts";
 import { verifyKafka } from "./kafka.ts";
-import { describeTables, readTables, sealOf } from "./tables.ts";
+import { describeTables, readTables, rowsVerified, sealOf } from "./tables.ts";
 import { loadConfig, print, say } from "../../console/shell.ts";
 import { formatCount } from "../../console/progress.ts";
 import { emptyLedger } from "../../core/ledger.ts";
 import { readBalance } from "../../tables/balance.ts";
+import { describeDropped } from "../../setup/dropped.ts";
+import { readDropped } from "../../tables/dropped.ts";
 import { queryOf } from "../../tables/query.ts";
 
 export const usage =
   `Usage: gridwatch verify [--data DIR | --database URL | --kafka [--database URL]] [--json]
 
 Holds the ledger against the rows: every raw record has one disposition, every disposition its row.
-Of the embedded store it proves the rows, too: none is lost, doubled or altered. Exit code 0: it
-balances; 3: it does not, and the differences are listed.
+It proves the rows, too: none is lost, doubled or altered. Exit code 0: it balances; 3: it does not,
+and the differences are listed. What retention has dropped is told, and is no difference.
 
 On Kafka it recomputes every output from the raw topic, as far as the processors have committed,
 and compares it with what the output topics hold, byte for byte; with a database, the tables that
@@ -73,14 +75,13 @@ export async function verify(args: string[]): Promise<number> {
 
 async function verifyDatabase(url: string, isJson: boolean): Promise<number> {
   const tables = await readTables(url);
-  const { balanced, ledger, differences, notCompared, refused } = tables;
+  const { balanced, ledger, differences, notCompared } = tables;
   if (isJson) {
     const answer: TablesVerified = {
       balanced,
       ledger,
-      differences,
+      ...rowsVerified(tables, differences),
       not_compared: notCompared,
-      refused,
     };
     print(JSON.stringify(answer));
   }
@@ -93,20 +94,22 @@ const NOTHING = { ledger: emptyLedger(), differences: [], notCompared: [] };
 async function verifyStore(directory: string, isJson: boolean): Promise<number> {
   const reader = await openStoreReader(directory, { statementMsMax: Infinity });
   try {
-    const { balance, findings } = await reader.transaction(async (moment) => {
+    const { balance, dropped, findings } = await reader.transaction(async (moment) => {
       const findings = await moment.check();
       // Where a table cannot even be read, the findings say so, and there is nothing to hold them to.
-      const balance = await readBalance(queryOf(moment), "store").catch((error) => {
+      const orNull = (error: unknown) => {
         if (findings.length > 0 && error instanceof SqlError) return null;
         throw error;
-      });
-      return { balance, findings };
+      };
+      const balance = await readBalance(queryOf(moment), "store").catch(orNull);
+      const dropped = await readDropped(queryOf(moment)).catch(orNull);
+      return { balance, dropped, findings };
     });
     const { ledger, differences, notCompared } = balance ?? NOTHING;
     const all = [...differences, ...findings];
     if (isJson) {
       const balanced = balance?.balanced === true && findings.length === 0;
-      const answer: StoreVerified = { balanced, ledger, differences: all };
+      const answer: StoreVerified = { balanced, ledger, differences: all, dropped };
       print(JSON.stringify(answer));
     }
     for (const { partition, what, ledger, found } of differences) {
@@ -125,6 +128,7 @@ async function verifyStore(directory: string, isJson: boolean): Promise<number> 
       return 3;
     }
     say(sealOf("the ledger balances", ledger, notCompared));
+    if (dropped !== null) say(`retention has dropped of them ${describeDropped(dropped)}`);
     return 0;
   } finally {
     await reader.close();

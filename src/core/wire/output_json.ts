@@ -1,4 +1,5 @@
 import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "../outputs.ts";
+import { utf8Text } from "../text.ts";
 import { formatTimestamp, writeTimestamp } from "../time.ts";
 import { writeDecimal } from "./decimal.ts";
 
@@ -89,6 +90,8 @@ export class JsonWriter {
         ? {}
         : { timestamp: formatTimestamp(rejected.timestampMs) }),
       ...(rejected.consumptionKwh === null ? {} : { consumption_kwh: rejected.consumptionKwh }),
+      ...(rejected.slotMs === undefined ? {} : { slot: formatTimestamp(rejected.slotMs) }),
+      ...(rejected.heldKwh === undefined ? {} : { held_kwh: rejected.heldKwh }),
       // Where the timestamp does not say when: the clock that the record was judged by.
       ...(rejected.atMs === rejected.timestampMs
         ? {}
@@ -175,19 +178,14 @@ export function gapId(gap: Pick<GapAlert, "meterId" | "idMs">): string {
 
 /** Raw bytes as text: as they are where they are UTF-8 that any database keeps, else in base64. */
 export function rawText(raw: Uint8Array): { text: string; encoding: "utf8" | "base64" } {
-  try {
-    const text = strictDecoder.decode(raw);
-    if (!text.includes("\0")) return { text, encoding: "utf8" };
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-  }
+  const text = utf8Text(raw);
+  if (text !== null && !text.includes("\0")) return { text, encoding: "utf8" };
   let binary = "";
   for (const byte of raw) binary += String.fromCharCode(byte);
   return { text: btoa(binary), encoding: "base64" };
 }
 
 const encoder = new TextEncoder();
-const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const METER = encoder.encode('{"meter_id":');
 const TIMESTAMP = encoder.encode(',"timestamp":"');
 const VALUE = encoder.encode('","consumption_kwh":');

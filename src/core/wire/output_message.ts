@@ -203,6 +203,8 @@ export function readRejected(fields: MessageFields, offset: number, timeMs: numb
     meterId: fields.has("meter_id") ? fields.text("meter_id") : null,
     timestampMs,
     consumptionKwh: fields.has("consumption_kwh") ? fields.number("consumption_kwh") : null,
+    ...(fields.has("slot") ? { slotMs: fields.timeMs("slot") } : {}),
+    ...(fields.has("held_kwh") ? { heldKwh: fields.number("held_kwh") } : {}),
     atMs,
   } as const;
 }

@@ -1,5 +1,5 @@
 import type { RejectReason } from "../outputs.ts";
-import { asciiBytes, writeBytes } from "../text.ts";
+import { asciiBytes, utf8Text, writeBytes } from "../text.ts";
 import {
   type LocalNote,
   parseEpochNumber,
@@ -253,8 +253,6 @@ function parseOwnTick(
   return true;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 function parseAnyJson(
   bytes: Uint8Array,
   start: number,
@@ -265,9 +263,10 @@ function parseAnyJson(
   into.timestampMs = into.consumptionKwh = NaN;
   let record: unknown;
   try {
-    record = JSON.parse(decoder.decode(bytes.subarray(start, end)));
+    // Of what is not UTF-8 no text is JSON.
+    record = JSON.parse(utf8Text(bytes.subarray(start, end)) ?? "");
   } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    if (!(error instanceof SyntaxError)) throw error;
     return unusable(into, "MALFORMED", end === start ? "empty record" : "not JSON");
   }
   if (typeof record !== "object" || record === null || Array.isArray(record)) {

@@ -8,6 +8,9 @@ import type { LogBatch, LogRecords } from "./ports.ts";
  * read. Nobody else knows the keys.
  *
  *   task          the partition's own state, written with every commit
+ *   mark          what that commit says of its logs and of the state (`mark.ts`), as text
+ *   settings      what readings are judged by, name by name, as JSON: written with a partition's
+ *                 first commit, with one that follows others' settings, and with every snapshot
  *   snapshot-k    part k of a snapshot, which holds every meter
  *   change-n      the meters changed by one commit; n counts from the latest snapshot
  *   KEY/p         piece p of a payload that is too large for one record; piece 0 has the bare key
@@ -17,6 +20,8 @@ import type { LogBatch, LogRecords } from "./ports.ts";
  * where a restore begins.
  */
 const TASK_KEY = "task";
+const MARK_KEY = "mark";
+const SETTINGS_KEY = "settings";
 const SNAPSHOT_PREFIX = "snapshot-";
 const CHANGE_PREFIX = "change-";
 const SNAPSHOT_START_KEY = `${SNAPSHOT_PREFIX}0`;
@@ -27,10 +32,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * What a record of the changelog holds: the task, the first part of a snapshot, another part, the
- * first piece of a change, or the next piece of the payload before it.
+ * What a record of the changelog holds: the task, the mark, the settings, the first part of a
+ * snapshot, another part, the first piece of a change, or the next piece of the payload before it.
  */
-export type ChangelogKind = "task" | "snapshot" | "part" | "change" | "piece";
+export type ChangelogKind =
+  | "task"
+  | "mark"
+  | "settings"
+  | "snapshot"
+  | "part"
+  | "change"
+  | "piece";
 
 export type ChangelogRecord = {
   /** null: no key that this version knows. */
@@ -40,24 +52,56 @@ export type ChangelogRecord = {
   readonly offset: number;
 };
 
-/** The records of one commit. `changes` of them stand in the changelog since its last snapshot. */
-export function changelogRecords(
-  commit: Commit,
-  { topic, changes, nowMs }: { topic: string; changes: number; nowMs: number },
+/** What the changelog has of a commit besides its state and its task. */
+export type ChangelogCommit = {
+  readonly topic: string;
+  /** Changes that stand in the changelog since its last snapshot. */
+  readonly changes: number;
+  readonly mark: string;
+  /** Null: they stand in the changelog already. */
+  readonly settings: string | null;
+  readonly nowMs: number;
+};
+
+/** How many records the changelog gets of a commit's state. */
+export function stateRecordsOf({ changelog }: Commit): number {
+  return changelog.reduce((sum, { length }) => sum + Math.ceil(length / RECORD_BYTES_MAX), 0);
+}
+
+/** The records of one commit, in runs: a snapshot is large, and nothing of it is copied. */
+export function changelogRecords(commit: Commit, options: ChangelogCommit): LogRecords[] {
+  const { mark, settings, changes } = options;
+  const own: Entry[] = [[TASK_KEY, commit.task], [MARK_KEY, encoder.encode(mark)]];
+  if (settings !== null) own.push([SETTINGS_KEY, encoder.encode(settings)]);
+  const states = commit.changelog.map((payload, n) =>
+    piecesOf(payload, commit.compacts ? SNAPSHOT_PREFIX + n : CHANGE_PREFIX + (changes + n))
+  );
+  const runs = commit.compacts ? [own, ...states] : [[...own, ...states.flat()]];
+  return runs.map((entries) => toRecords(entries, commit.partition, options));
+}
+
+type Entry = readonly [key: string, value: Uint8Array];
+
+function piecesOf(payload: Uint8Array, key: string): Entry[] {
+  const pieces: Entry[] = [];
+  for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
+    const name = piece === 0 ? key : key + PIECE_MARK + piece;
+    pieces.push([name, payload.subarray(at, at + RECORD_BYTES_MAX)]);
+  }
+  return pieces;
+}
+
+function toRecords(
+  entries: readonly Entry[],
+  partition: number,
+  { topic, nowMs }: Pick<ChangelogCommit, "topic" | "nowMs">,
 ): LogRecords {
-  const keys = [encoder.encode(TASK_KEY)];
-  const values = [commit.task];
-  commit.changelog.forEach((payload, n) => {
-    const key = commit.compacts ? SNAPSHOT_PREFIX + n : CHANGE_PREFIX + (changes + n);
-    for (let at = 0, piece = 0; at < payload.length; at += RECORD_BYTES_MAX, piece++) {
-      keys.push(encoder.encode(piece === 0 ? key : key + PIECE_MARK + piece));
-      values.push(payload.subarray(at, at + RECORD_BYTES_MAX));
-    }
-  });
+  const keys = entries.map(([key]) => encoder.encode(key));
+  const values = entries.map(([, value]) => value);
   return {
     topic,
-    partition: commit.partition,
-    count: values.length,
+    partition,
+    count: entries.length,
     values: concatenate(values),
     valueEnds: endsOf(values),
     keys: concatenate(keys),
@@ -90,6 +134,8 @@ export function readAccounts(batch: LogBatch): { account: TaskAccount; offset: n
 
 function kindOf(key: string): ChangelogKind | null {
   if (key === TASK_KEY) return "task";
+  if (key === MARK_KEY) return "mark";
+  if (key === SETTINGS_KEY) return "settings";
   const isSnapshot = key.startsWith(SNAPSHOT_PREFIX);
   if (!isSnapshot && !key.startsWith(CHANGE_PREFIX)) return null;
   if (key.includes(PIECE_MARK)) return "piece";

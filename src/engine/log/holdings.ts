@@ -119,6 +119,10 @@ export class Holdings<H extends HeldPartition> {
     return [...this.#held.values()];
   }
 
+  get count(): number {
+    return this.#held.size;
+  }
+
   get(partition: number): H | null {
     return this.#held.get(partition) ?? null;
   }

@@ -154,15 +154,15 @@ export type LogCommitter = {
    */
   open(): Promise<void>;
   /**
-   * All of it becomes visible, or none. It resolves when that is decided; readers see it some
-   * milliseconds later.
+   * All of it becomes visible, or none. It resolves when that is decided, to the offset of the first
+   * record of each run (-1: not known); readers see it some milliseconds later.
    *
    * @throws {FencedError} Another owner has taken over, and goes on from what it found committed.
    * @throws {RecordTooLargeError} Nothing was written; the committer stays open.
    * @throws {CommitFailedError} Nothing of it is or will be visible: drop the task, restore.
    * @throws {CommitUnknownError} It may have become visible or not: drop the task, restore.
    */
-  commit(commit: LogCommit): Promise<void>;
+  commit(commit: LogCommit): Promise<number[]>;
   close(): Promise<void>;
 };
 
@@ -201,6 +201,19 @@ export type TopicSpec = {
   readonly configs: Readonly<Record<string, string>>;
 };
 
+/** A topic as it stands. */
+export type TopicFound = TopicSpec & TopicIdentity & {
+  /** What holds of `cleanup.policy` and the like, whether set on the topic or inherited. */
+  readonly settings: Readonly<Record<string, string>>;
+};
+
+export type TopicIdentity = {
+  readonly name: string;
+  /** A topic made anew under the same name has another. */
+  readonly id: string;
+  readonly partitions: number;
+};
+
 export type PartitionOffset = PartitionRef & { readonly offset: number };
 
 /** What a group has committed; `nextOffset` -1: nothing. */
@@ -211,7 +224,13 @@ export type StoredOffset = PartitionRef & {
 
 export type LogAdmin = {
   /** The topics among `names` that exist. */
-  describeTopics(names: readonly string[]): Promise<TopicSpec[]>;
+  describeTopics(names: readonly string[]): Promise<TopicFound[]>;
+  /**
+   * What these topics are now, in the order of the names.
+   *
+   * @throws {LogRefusedError} One was made anew since this process first used it.
+   */
+  identify(names: readonly string[]): Promise<TopicIdentity[]>;
   /** Resolves to the names created; what exists is left as it is. */
   createTopics(topics: readonly TopicSpec[]): Promise<string[]>;
   deleteTopics(names: readonly string[]): Promise<void>;
@@ -252,6 +271,27 @@ export class OffsetGoneError extends LogError {
   }
 }
 
+/** What is kept does not belong to this log, or is not whole: a person must act. */
+export class LogRefusedError extends LogError {
+  override name = "LogRefusedError";
+}
+
+/** The refusal of topics that are not those that positions count in. */
+export function topicsMadeAnew(names: readonly string[]): LogRefusedError {
+  const said = names.map((name) => `"${name}"`).join(", ");
+  const were = names.length === 1 ? "was" : "were";
+  return new LogRefusedError(
+    `Cannot go on: ${said} ${were} deleted and made anew, and the other topics of the pipeline ` +
+      "count what was there before",
+    {
+      hint:
+        "delete all topics of kafka.topic_prefix, or all but the raw one, which is then judged " +
+        "anew, and make them with `gridwatch topics --create`; or take another kafka.topic_prefix. " +
+        "The sinks then need an empty database",
+    },
+  );
+}
+
 /** The commit did not happen: drop the task, restore. */
 export class CommitFailedError extends LogError {
   override name = "CommitFailedError";
@@ -265,5 +305,6 @@ export class CommitUnknownError extends LogError {
 /** Whether trying again can mend an error: not where the log, or this program, says no for good. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof RecordTooLargeError || error instanceof OffsetGoneError) return false;
+  if (error instanceof LogRefusedError) return false;
   return error instanceof LogError || error instanceof FencedError;
 }

@@ -54,11 +54,12 @@ export function outputRecords(
     topic: string,
     said: readonly T[],
     write: (writer: JsonWriter, one: T) => void,
+    before?: Outputs["gapsBefore"],
   ) => {
-    if (said.length > 0) records.push(toRecords(said, write, { topic, partition, nowMs }));
+    if (said.length > 0) records.push(toRecords(said, write, { topic, partition, nowMs, before }));
   };
   add(topics.validated, outputs.validated, (writer, one) => writer.validated(one));
-  add(topics.gapAlerts, outputs.gaps, (writer, one) => writer.gap(one));
+  add(topics.gapAlerts, outputs.gaps, (writer, one) => writer.gap(one), outputs.gapsBefore);
   add(topics.lateEvents, outputs.late, (writer, one) => writer.late(one));
   add(topics.rejected, outputs.rejected, (writer, one) => writer.rejected(one, partition));
   add(topics.metrics, outputs.metrics, (writer, one) => writer.metric(one));
@@ -68,7 +69,12 @@ export function outputRecords(
 function toRecords<T extends Said>(
   said: readonly T[],
   write: (writer: JsonWriter, one: T) => void,
-  { topic, partition, nowMs }: { topic: string; partition: number; nowMs: number },
+  { topic, partition, nowMs, before }: {
+    topic: string;
+    partition: number;
+    nowMs: number;
+    before: Outputs["gapsBefore"];
+  },
 ): LogRecords {
   const count = said.length;
   const writer = new JsonWriter(count * 128);
@@ -80,7 +86,8 @@ function toRecords<T extends Said>(
     write(writer, one);
     keys.add(one.meterId ?? "");
     offsets[r] = one.offset;
-    indexes[r] = r > 0 && offsets[r - 1] === one.offset ? indexes[r - 1] + 1 : 0;
+    if (r > 0) indexes[r] = offsets[r - 1] === one.offset ? indexes[r - 1] + 1 : 0;
+    else if (before?.offset === one.offset) indexes[r] = before.count;
   }
   return {
     topic,

@@ -1,9 +1,11 @@
 import { addGauges, dropGauges, metricOf } from "../commit_metrics.ts";
 import type { WorkerEvent } from "../event.ts";
 import type { Clock } from "../ports.ts";
+import type { Metric } from "../../core/outputs.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
+import { type CommitLimits, commitWaitMs } from "./commit_wait.ts";
 import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
@@ -21,7 +23,8 @@ import {
 } from "./ports.ts";
 import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
-import { LogStore } from "./store.ts";
+import { type Judging, LogStore } from "./store.ts";
+import { TopicWatch } from "./topic_watch.ts";
 
 /** The log that a worker works on. */
 export type WorkerLog = {
@@ -34,18 +37,18 @@ export type WorkerLog = {
   join(handlers: GroupHandlers): LogGroup;
 };
 
-export type WorkerOptions = {
+export type WorkerOptions = CommitLimits & {
   readonly topics: Topics;
   readonly group: string;
+  /** What readings are judged by. */
+  readonly judging: Judging;
   readonly processorOptions: (partition: number) => ProcessorOptions;
-  readonly commitRecordsMax: number;
-  readonly commitIntervalMs: number;
-  /** While more than `commitRecordsMax` records wait, a commit may take this long. */
-  readonly commitIntervalBehindMs: number;
   /** A partition without a record for this long gets a tick; 0: never. */
   readonly idleTimeoutMs: number;
   /** Passed on to `Task.open`; tests make snapshots early. */
   readonly changelogBytesMin?: number;
+  /** Meters that a tick may judge in one commit; tests make parts of it early. */
+  readonly partMetersMax?: number;
   readonly clock: Clock;
   /** From 0 to 1: for the jitter of retries. */
   readonly random: () => number;
@@ -61,6 +64,8 @@ export type PartitionStatus = {
   readonly lagRecords: number;
   readonly watermarkMs: number | null;
   readonly meters: number;
+  /** Meters that began here though another partition of this process has them, since it started. */
+  readonly sharedMeters: number;
   readonly lastProgressAtMs: number;
 };
 
@@ -78,6 +83,9 @@ type WorkerPartition = HeldPartition & {
   gauged: { readonly atMs: number; readonly lagRecords: number } | null;
   /** Everything up to here is read: records, and what stands between them. */
   readOffset: number;
+  /** A batch of which record `next` is folded in part: the rest waits for a commit. */
+  rest: { readonly batch: LogBatch; readonly next: number } | null;
+  sharedMeters: number;
   lastRecordAtMs: number;
   lastRecordTimeMs: number;
   /** No tick before this. */
@@ -86,6 +94,10 @@ type WorkerPartition = HeldPartition & {
 
 const READ_WAIT_MS = 20;
 const GAUGE_MS_MIN = 10_000;
+/** Of meters that a line of the log names. */
+const NAMES_MAX = 10;
+/** Meters that fall silent in one commit: a few megabytes of outputs and states. */
+const PART_METERS_MAX = 20_000;
 
 /**
  * Shares the partitions of the raw topic with the other members of its group and works on its own:
@@ -100,6 +112,7 @@ export class Worker {
   readonly #ticks: TickSender;
   /** The record being folded. */
   readonly #record = newRawRecord();
+  readonly #watch: TopicWatch;
 
   constructor(log: WorkerLog, options: WorkerOptions) {
     const { clock, random, signal, onEvent } = options;
@@ -110,12 +123,13 @@ export class Worker {
       restore: (held, signal) => this.#restore(held, signal),
       finish: (held) => this.#finish(held),
       letGo: (held) => {
-        held.task = held.store = null;
+        held.task = held.store = held.rest = null;
         log.reader.unassign(this.#rawOf(held));
       },
       close: ({ committer }) => committer.close(),
       ...{ isTransient, clock, random, signal, onEvent },
     });
+    this.#watch = new TopicWatch(log.admin, options);
     this.#ticks = new TickSender(() => log.openProducer(), (partition, error) => {
       const reason = error instanceof Error ? error.message : String(error);
       this.#say("warn", "tick_failed", { partition, error: reason });
@@ -125,9 +139,14 @@ export class Worker {
   /** Works until the signal, then commits, gives its partitions back and leaves the group. */
   async run(): Promise<void> {
     const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
+    const over = new AbortController();
     try {
-      await Promise.race([failed, this.#work(this.#options.signal)]);
+      await Promise.race([
+        failed,
+        this.#work(AbortSignal.any([this.#options.signal, over.signal])),
+      ]);
     } finally {
+      over.abort();
       await this.#holdings.leave();
       await this.#log.reader.close();
       await this.#ticks.close();
@@ -143,6 +162,7 @@ export class Worker {
       lagRecords: held.lagRecords,
       watermarkMs: held.task?.processor.watermarkMs ?? null,
       meters: held.task?.processor.meters.count ?? 0,
+      sharedMeters: held.sharedMeters,
       lastProgressAtMs: held.lastProgressAtMs,
     }));
   }
@@ -150,10 +170,12 @@ export class Worker {
   async #work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const batch = await this.#read(signal);
+      this.#watch.turn();
       if (batch !== null) {
-        this.#holdings.work(batch.partition, (held) => this.#fold(held, batch));
+        this.#holdings.work(batch.partition, (held) => this.#fold(held, batch, 0));
       }
       this.#holdings.turn((held, nowMs) => {
+        this.#foldRest(held);
         this.#commitWhenDue(held, nowMs);
         this.#tickWhenIdle(held, nowMs);
       });
@@ -184,6 +206,8 @@ export class Worker {
       lagRecords: 0,
       gauged: null,
       readOffset: 0,
+      rest: null,
+      sharedMeters: 0,
       lastRecordAtMs: held.lastProgressAtMs,
       lastRecordTimeMs: NaN,
       tickDueAtMs: -Infinity,
@@ -193,13 +217,14 @@ export class Worker {
   /** Restores a partition's task, to read on from there. */
   async #restore(held: WorkerPartition, signal: AbortSignal): Promise<() => void> {
     const { partition } = held;
-    const { topics, group, clock, processorOptions, changelogBytesMin } = this.#options;
+    const { topics, group, judging, clock, processorOptions, changelogBytesMin } = this.#options;
     const { admin } = this.#log;
     const startedAtMs = clock.nowMs();
     const store = new LogStore({
       partition,
       topics,
       group,
+      judging,
       membership: () => this.#holdings.membership(partition),
       committer: held.committer,
       admin,
@@ -223,6 +248,7 @@ export class Worker {
       held.task = task;
       held.store = store;
       held.foldedRecords = 0;
+      held.rest = null;
       held.readOffset = offset;
       held.commitDueAtMs = Infinity;
       held.lastRecordAtMs = clock.nowMs();
@@ -242,15 +268,32 @@ export class Worker {
     };
   }
 
-  #fold(held: WorkerPartition, batch: LogBatch): void {
+  /** Goes on where a tick was folded in part, once that is committed. */
+  #foldRest(held: WorkerPartition): void {
+    const { rest } = held;
+    if (rest === null || held.pending !== null) return;
+    if (held.foldedRecords > 0) return this.#commit(held);
+    held.rest = null;
+    this.#fold(held, rest.batch, rest.next);
+    if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
+  }
+
+  #fold(held: WorkerPartition, batch: LogBatch, first: number): void {
     const { task } = held;
     if (task === null) return;
     const nowMs = this.#options.clock.nowMs();
+    const { partMetersMax = PART_METERS_MAX } = this.#options;
     const { offsets, timesMs, count } = batch;
-    for (let r = 0; r < count; r++) {
+    for (let r = first; r < count; r++) {
       if (offsets[r] < task.nextOffset) continue;
-      task.fold(placeRecord(this.#record, batch, r));
       held.foldedRecords++;
+      if (task.foldPart(placeRecord(this.#record, batch, r), partMetersMax)) continue;
+      // So many meters fell silent that their outputs are to be committed, and dropped, first.
+      held.rest = { batch, next: r };
+      held.lastProgressAtMs = nowMs;
+      this.#log.reader.pause(this.#rawOf(held));
+      if (held.pending === null) this.#commit(held);
+      return;
     }
     if (count > 0) {
       held.lastRecordAtMs = nowMs;
@@ -260,9 +303,8 @@ export class Worker {
     held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
     held.lastProgressAtMs = nowMs;
     if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
-      const { commitIntervalMs, commitIntervalBehindMs, commitRecordsMax } = this.#options;
-      const isBehind = held.lagRecords > commitRecordsMax;
-      held.commitDueAtMs = nowMs + (isBehind ? commitIntervalBehindMs : commitIntervalMs);
+      const load = { partitions: this.#holdings.count, lagRecords: held.lagRecords };
+      held.commitDueAtMs = nowMs + commitWaitMs(load, this.#options);
     }
     this.#commitWhenDue(held, nowMs);
   }
@@ -291,9 +333,21 @@ export class Worker {
     } else dropGauges(commit);
     const shared = sharedMeterMetrics(held, this.#holdings.all, metricOf(commit));
     commit.outputs.metrics.push(...shared);
+    this.#warnShared(held, shared);
     this.#holdings.follow(held, store.commit(commit), () => {
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
-      this.#log.reader.resume(this.#rawOf(held));
+      if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
+    });
+  }
+
+  #warnShared(held: WorkerPartition, shared: readonly Metric[]): void {
+    if (shared.length === 0) return;
+    held.sharedMeters += shared.length;
+    this.#say("warn", "meters_in_several_partitions", {
+      partition: held.partition,
+      meters: shared.slice(0, NAMES_MAX).map(({ meterId }) => meterId).join(", "),
+      more: Math.max(0, shared.length - NAMES_MAX),
+      hint: "each partition judges what it gets: let every producer use the partitioner murmur2",
     });
   }
 

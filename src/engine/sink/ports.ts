@@ -31,6 +31,9 @@ export type SinkCommit = {
 /** Rows written, and messages that the tables refused and that are kept with their reason. */
 export type SinkCommitted = { readonly rows: number; readonly refused: number };
 
+/** Where a topic's partition begins, and which topic that is: one made anew has another id. */
+export type SinkStart = PartitionOffset & { readonly topicId: string };
+
 /** Where a topic's partition stands in the store. */
 export type SinkPosition = PartitionOffset & {
   /** Messages written up to there. */
@@ -41,8 +44,12 @@ export type SinkPosition = PartitionOffset & {
 
 /** Where a sink writes. */
 export type SinkStore = {
-  /** Where each partition stands; one never seen before stands at `offset`. */
-  load(starts: readonly PartitionOffset[]): Promise<SinkPosition[]>;
+  /**
+   * Where each partition stands; one never seen before stands at `offset`.
+   *
+   * @throws {OtherLogError} What is written came from another topic of this name.
+   */
+  load(starts: readonly SinkStart[]): Promise<SinkPosition[]>;
   /**
    * All of it becomes visible, or none.
    *
@@ -55,12 +62,20 @@ export type SinkStore = {
   settle(): Promise<void>;
 };
 
-/** The store does not take anything now. `hint` names a way out. */
+/**
+ * The store does not take anything now. `hint` names a way out; `sqlstate` says that it answers, and
+ * why it refuses; null: it is away.
+ */
 export class StoreAwayError extends Error {
   override name = "StoreAwayError";
   readonly hint: string | undefined;
-  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+  readonly sqlstate: string | null;
+  constructor(
+    message: string,
+    options: { hint?: string; sqlstate?: string; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
+    this.sqlstate = options.sqlstate ?? null;
   }
 }

@@ -15,6 +15,7 @@ import type { Topics } from "../log/records.ts";
 import type { Clock } from "../ports.ts";
 import { type SinkKind, type SinkStore, StoreAwayError } from "./ports.ts";
 import { SinkQueue } from "./queue.ts";
+import { storeEvent } from "./store_event.ts";
 
 /** The log that a sink reads. The reader gives committed records with keys and origins. */
 export type SinkLog = {
@@ -91,7 +92,8 @@ export class Sink {
   readonly #kinds: ReadonlyMap<string, SinkKind | null>;
   readonly #holdings: Holdings<SinkPartition>;
   #commits = 0;
-  #isAway = false;
+  /** What keeps the store from taking anything: a SQLSTATE, or `away`; empty: nothing does. */
+  #trouble = "";
   #settleDueAtMs = Infinity;
   #settleRestUntilMs = 0;
   #settling: Promise<void> | null = null;
@@ -132,9 +134,14 @@ export class Sink {
   /** Works until the signal; then waits for the commits under way, and leaves the group. */
   async run(): Promise<void> {
     const { failed } = this.#holdings.join((handlers) => this.#log.join(handlers));
+    const over = new AbortController();
     try {
-      await Promise.race([failed, this.#work()]);
+      await Promise.race([
+        failed,
+        this.#work(AbortSignal.any([this.#options.signal, over.signal])),
+      ]);
     } finally {
+      over.abort();
       await this.#finish();
       await this.#holdings.leave();
       await this.#log.reader.close();
@@ -155,8 +162,8 @@ export class Sink {
     }));
   }
 
-  async #work(): Promise<void> {
-    const { clock, signal } = this.#options;
+  async #work(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     while (!signal.aborted) {
       const batch = await this.#read(signal);
       if (this.#fault !== null) throw this.#fault;
@@ -202,8 +209,13 @@ export class Sink {
     const { partition } = held;
     const { clock } = this.#options;
     held.lastProgressAtMs = clock.nowMs();
-    const refs = [...this.#kinds.keys()].map((topic) => ({ topic, partition }));
-    const starts = await this.#log.admin.listOffsets(refs, "start");
+    const { admin } = this.#log;
+    const topics = await admin.identify([...this.#kinds.keys()]);
+    const refs = topics.map(({ name }) => ({ topic: name, partition }));
+    const starts = (await admin.listOffsets(refs, "start")).map((start) => {
+      const topicId = topics.find(({ name }) => name === start.topic)?.id ?? "";
+      return { ...start, topicId };
+    });
     const positions = await this.#store.load(starts);
     return () => {
       this.#hear(null);
@@ -279,14 +291,12 @@ export class Sink {
     });
   }
 
-  /** Says when the store gets away and when it is back, not each try. */
+  /** Says what the store's trouble is when it begins or is another, and its end, not each try. */
   #hear(trouble: StoreAwayError | null): void {
-    if ((trouble !== null) === this.#isAway) return;
-    this.#isAway = trouble !== null;
-    if (trouble === null) this.#say("info", "database_back", {});
-    else {
-      this.#say("warn", "database_away", { error: trouble.message, hint: trouble.hint ?? null });
-    }
+    const kind = trouble === null ? "" : trouble.sqlstate ?? "away";
+    if (kind === this.#trouble) return;
+    this.#trouble = kind;
+    this.#options.onEvent(storeEvent(trouble));
   }
 
   #settleWhenDue(nowMs: number): void {

@@ -1,9 +1,13 @@
-/** Commits the fleet's log into a directory, and tells of each commit on a line. A test kills it. */
+/**
+ * Commits the fleet's log into a directory, keeping so many days where they are given, and tells of
+ * each commit on a line. A test kills it.
+ */
 import { SqliteStore } from "../../../src/adapters/sqlite/store.ts";
 import { playFleet } from "./fleet.ts";
 
 if (import.meta.main) {
-  const store = await SqliteStore.open(Deno.args[0]);
+  const [directory, days = "0"] = Deno.args;
+  const store = await SqliteStore.open(directory, { retentionDays: Number(days) });
   await playFleet({
     load: (partition) => store.load(partition),
     async commit(commit) {

@@ -8,6 +8,7 @@ import { readBalance } from "../../../src/tables/balance.ts";
 import { queryOf } from "../../../src/tables/query.ts";
 import { commitOf } from "../commits.ts";
 import { answersOf, playFleet, SessionStore, undisturbed } from "./fleet.ts";
+import { killAfter } from "./kill.ts";
 
 const KILLS = Number(Deno.env.get("GRIDWATCH_KILLS") ?? 6);
 const READS = 1000;
@@ -19,36 +20,6 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Runs another process that commits the fleet's log into a directory until it is killed. */
-function spawnCommitter(directory: string): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "tests/adapters/sqlite/commit_fleet.ts", directory],
-    cwd: new URL("../../..", import.meta.url),
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-}
-
-/** Kills a committer once it has told of so many commits, in the middle of the next; false: it ended. */
-async function killAfter(directory: string, commits: number): Promise<boolean> {
-  const child = spawnCommitter(directory);
-  const stderr = new Response(child.stderr).text();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  for (let lines = 0; lines < commits;) {
-    const { value, done } = await reader.read();
-    if (done) {
-      assert.equal((await child.status).code, 0, await stderr);
-      return false;
-    }
-    lines += value.split("\n").length - 1;
-  }
-  child.kill("SIGKILL");
-  while (!(await reader.read()).done);
-  await stderr;
-  await child.status;
-  return true;
 }
 
 Deno.test(`a store killed ${KILLS} times ends at the tables of a run that nobody disturbed`, async () => {
@@ -178,7 +149,7 @@ Deno.test("a store that was not closed is checked under another start of the mac
     const store = new SessionStore(path);
     await store.commit(commitOf(0, 0));
     const open = (boot: string) =>
-      new Session({ path, writer: "w", id: "i", process: 1, boot, nowIso: "" });
+      new Session({ path, writer: "w", id: "i", process: 1, boot, nowIso: "", retentionDays: 0 });
     const damaged = async (damage: boolean) => {
       const copy = `${folder}/copy`;
       await Deno.mkdir(copy, { recursive: true });
@@ -198,6 +169,7 @@ Deno.test("a store that was not closed is checked under another start of the mac
       id: "i",
       process: 1,
       nowIso: "",
+      retentionDays: 0,
     });
     (await openCopy(false, "another")).close();
     (await openCopy(true, "boot")).close();

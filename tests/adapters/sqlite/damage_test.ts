@@ -1,6 +1,7 @@
 /** A store's file cut, mixed, flipped and altered by hand: told, or no answer differs. */
 import assert from "node:assert/strict";
-import { checkFile, type Finding } from "../../../src/adapters/sqlite/check.ts";
+import { checkFile } from "../../../src/adapters/sqlite/check.ts";
+import type { Finding } from "../../../src/tables/finding.ts";
 import { codeOf, StoreError } from "../../../src/adapters/sqlite/errors.ts";
 import { openFile } from "../../../src/adapters/sqlite/library.ts";
 import { identityOf } from "../../../src/adapters/sqlite/schema.ts";
@@ -182,7 +183,7 @@ const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[]
   ],
   ["DELETE FROM meter_days WHERE day = (SELECT min(day) FROM meter_days)", "meter_days", true],
   [
-    "INSERT INTO meter_days SELECT day, meter_id || 'x', channel, source_partition, 1, 0, 0, 1, 0, 0 FROM meter_days LIMIT 1",
+    "INSERT INTO meter_days SELECT day, meter_id || 'x', channel, source_partition, 1, 0, 0, 1, 0, 0, 0, 0, -1 FROM meter_days LIMIT 1",
     "meter_days",
     false,
   ],
@@ -202,7 +203,7 @@ const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[]
     true,
   ],
   [
-    "INSERT INTO gap_alerts SELECT time, meter_id || 'x', missing_from, missing_to, gap_minutes, missing_intervals, rejected_intervals, state, gap_id, detected_at, source_partition, source_offset, channel FROM gap_alerts LIMIT 1",
+    "INSERT INTO gap_alerts SELECT time, meter_id || 'x', missing_from, missing_to, gap_minutes, missing_intervals, rejected_intervals, state, gap_id, detected_at, source_partition, source_offset, filled_intervals, channel FROM gap_alerts LIMIT 1",
     "gap_alerts",
     true,
   ],
@@ -233,7 +234,7 @@ const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[]
     true,
   ],
   [
-    `INSERT INTO rejected_readings SELECT time, reason, detail, raw, raw_encoding, meter_id, event_timestamp, consumption_kwh, source_partition, source_offset + 1000000, channel FROM rejected_readings LIMIT 1`,
+    `INSERT INTO rejected_readings SELECT time, reason, detail, raw, raw_encoding, meter_id, event_timestamp, consumption_kwh, source_partition, source_offset + 1000000, source, slot, held_kwh, channel FROM rejected_readings LIMIT 1`,
     "rejected_readings",
     true,
   ],
@@ -266,7 +267,18 @@ const HANDS: readonly (readonly [sql: string, table: string, hasDay: boolean])[]
   ["UPDATE store SET id = 'x'", "store", false],
   ["DELETE FROM store", "store", false],
   ["DELETE FROM digests WHERE table_name = 'metrics'", "metrics", true],
-  ["INSERT INTO dropped VALUES (0, 1, 0, 0, 0, 0)", "dropped", false],
+  ["INSERT INTO dropped VALUES (0, 1, 1, 0, 0, 0, 0, 0)", "dropped", false],
+  [
+    "DELETE FROM meter_totals WHERE meter_id IN (SELECT min(meter_id) FROM meter_totals)",
+    "meter_totals",
+    false,
+  ],
+  ["UPDATE meter_totals SET late_readings = late_readings + 1", "meter_totals", false],
+  [
+    "INSERT INTO meter_totals SELECT meter_id || 'x', channel, source_partition, 0, 0, 0, 0, 0, 0, 0, 0 FROM meter_totals LIMIT 1",
+    "meter_totals",
+    false,
+  ],
 ];
 
 Deno.test("rows deleted, doubled and altered by hand are told, with the table and the day", async (t) => {

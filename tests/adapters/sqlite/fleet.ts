@@ -16,9 +16,10 @@ const COMMIT_RECORDS = 100;
 export class SessionStore implements CommitStore {
   readonly session: Session;
 
-  constructor(path: string, { boot = BOOT } = {}) {
+  constructor(path: string, { boot = BOOT, retentionDays = 0 } = {}) {
     const names = { writer: crypto.randomUUID(), id: crypto.randomUUID(), process: 1 };
-    this.session = new Session({ path, ...names, boot, nowIso: "2024-01-01T00:00:00Z" });
+    const nowIso = "2024-01-01T00:00:00Z";
+    this.session = new Session({ path, ...names, boot, nowIso, retentionDays });
   }
 
   load(partition: number): Promise<Snapshot | null> {
@@ -70,8 +71,8 @@ export async function playFleet(
  * changelog is folded depends on where it was opened.
  */
 const ANSWERS = [
-  ...["validated_readings", "readings_meter_daily", "gap_alerts", "late_events"],
-  ...["rejected_readings", "metrics", "ledger", "positions"],
+  ...["validated_readings", "readings_meter_daily", "gap_alerts", "late_events", "late_readings"],
+  ...["rejected_readings", "metrics", "ledger", "positions", "meter_totals", "dropped"],
   ...["inputs", "settings", "gap_status", "missing_daily", "completeness_daily", "gap_recovery"],
 ];
 
@@ -91,10 +92,10 @@ export function answersOf(path: string): string {
 /** The answers of a run that nobody disturbed. */
 export async function undisturbed(
   directory: string,
-  options: { readonly recordsMax?: number } = {},
+  options: { readonly recordsMax?: number; readonly retentionDays?: number } = {},
 ): Promise<string> {
   const path = `${directory}/undisturbed.db`;
-  const store = new SessionStore(path);
+  const store = new SessionStore(path, options);
   await playFleet(store, options);
   store.session.close();
   return answersOf(path);

@@ -65,16 +65,20 @@ const claims: Record<string, (store: SqliteStore, partition: number) => Promise<
       changelog: expected,
     });
     const { rows } = await store.query("SELECT * FROM positions WHERE partition = $1", [partition]);
-    assert.deepEqual(rows[0], { partition, next_offset: 7500, watermark: "2024-01-01T00:00:00Z" });
+    const times = { watermark: "2024-01-01T00:00:00Z", judged_to: "2023-12-31T23:45:00Z" };
+    assert.deepEqual(rows[0], { partition, next_offset: 7500, ...times });
   },
 
   "commit() keeps the ledger, and a watermark that is not known": async (store, partition) => {
     const ledger = { raw: 21, ok: 1, late: 2, too_late: 3, duplicate: 4, rejected: 5, tick: 6 };
-    await store.commit(commitOf(partition, 0, { nextOffset: 21, ledger, watermarkMs: null }));
+    const times = { watermarkMs: null, judgedToMs: null };
+    await store.commit(commitOf(partition, 0, { nextOffset: 21, ledger, ...times }));
     const { rows } = await store.query("SELECT * FROM ledger WHERE partition = $1", [partition]);
     assert.deepEqual(rows, [{ partition, ...ledger }]);
     const position = await store.query("SELECT * FROM positions WHERE partition = $1", [partition]);
-    assert.deepEqual(position.rows, [{ partition, next_offset: 21, watermark: null }]);
+    assert.deepEqual(position.rows, [
+      { partition, next_offset: 21, watermark: null, judged_to: null },
+    ]);
   },
 
   "commit() rejects a stale commit as fenced, and nothing of it shows": async (
@@ -232,6 +236,10 @@ const claims: Record<string, (store: SqliteStore, partition: number) => Promise<
       consumption_kwh: 1.5,
       first_at: "2024-01-01T00:00:00Z",
       last_at: "2024-01-01T01:00:00Z",
+      revised_readings: 0,
+      consumption_mwh: 1_500_000,
+      last_offset: 2,
+      last_late_offset: -1,
       channel: "",
     }]);
   },

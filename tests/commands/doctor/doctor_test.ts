@@ -7,7 +7,7 @@ import { databaseChecks, type MigrationStanding } from "../../../src/commands/do
 import { authorizationOf, grafanaChecks } from "../../../src/commands/doctor/grafana.ts";
 import { kafkaChecks, type KafkaPorts } from "../../../src/commands/doctor/kafka.ts";
 import { ConfigError, readConfig } from "../../../src/config.ts";
-import type { LogAdmin, LogBatch, LogReader, TopicSpec } from "../../../src/engine/log/ports.ts";
+import type { LogAdmin, LogBatch, LogReader, TopicFound } from "../../../src/engine/log/ports.ts";
 import { topicNames } from "../../../src/engine/log/records.ts";
 import { shownUrl } from "../../../src/setup/database.ts";
 
@@ -29,15 +29,21 @@ function fakeKafka(
     } = {},
 ): KafkaPorts & { close(): Promise<void> } {
   let nowMs = NOW_MS;
-  const spec = (name: string): TopicSpec => ({
+  const spec = (name: string): TopicFound => ({
     name,
+    id: "0",
     partitions: name === topics.metrics ? partitions : 2,
     replication: 1,
-    configs: { "cleanup.policy": name === topics.changelog ? "compact" : "delete" },
+    configs: {},
+    settings: {
+      "cleanup.policy": name === topics.changelog ? "compact" : "delete",
+      "message.timestamp.type": "LogAppendTime",
+    },
   });
   const admin: LogAdmin = {
     describeTopics: (names) =>
       Promise.resolve(names.filter((name) => !missing.includes(name)).map(spec)),
+    identify: () => Promise.resolve([]),
     createTopics: () => Promise.resolve([]),
     deleteTopics: () => Promise.resolve(),
     listOffsets: (refs, at) =>
@@ -394,6 +400,12 @@ async function run(args: string[], ports: Partial<DoctorPorts> = {}) {
     openKafka: () => Promise.resolve(fakeKafka({ committed: () => 1000 })),
     openDatabase: () => Promise.reject(new Error("connection refused")),
     fetch: () => Promise.reject(new Error("connection refused")),
+    store: {
+      open: () => Promise.resolve(null),
+      standing: () => Promise.reject(new Error("there is no store")),
+      holder: () => Promise.resolve(null),
+      freeBytes: () => Promise.resolve(1e12),
+    },
     print: (text) => printed += text,
     widthMax: undefined,
     ...ports,
@@ -408,6 +420,8 @@ Deno.test("doctor() exits with 0 when nothing failed, though not all is configur
   assert.equal(ok, true);
   assert.equal(stateOf(checks, "database reachable")?.state, "not used");
   assert.equal(stateOf(checks, "migrations"), undefined);
+  assert.equal(stateOf(checks, "store")?.state, "not used");
+  assert.equal(stateOf(checks, "store pages"), undefined);
 });
 
 Deno.test("doctor() calls a Kafka that nobody named and that is not there not used, not failed", async () => {

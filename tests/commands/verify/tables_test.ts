@@ -15,6 +15,10 @@ function tablesOf(ledger: Ledger, refused = 0): Tables {
     differences: [],
     notCompared: [],
     refused,
+    findings: [],
+    undigested: [],
+    digestedSince: null,
+    dropped: null,
   };
 }
 

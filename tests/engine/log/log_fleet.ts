@@ -5,7 +5,7 @@ import type { TaskState } from "../../../src/core/task_state.ts";
 import type { LogRecords } from "../../../src/engine/log/ports.ts";
 import { outputRecords, topicNames } from "../../../src/engine/log/records.ts";
 import { verifyPartition } from "../../../src/engine/verify/partition.ts";
-import { LogStore } from "../../../src/engine/log/store.ts";
+import { type Judging, LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
@@ -25,6 +25,8 @@ export const TOPICS = topicNames("t_");
 export const GROUP = "workers";
 /** Small, so that the changelog is folded into a snapshot every few commits. */
 const CHANGELOG_BYTES_MIN = 800;
+/** Small, so that ticks are folded in parts. */
+const PART_METERS_MAX = 2;
 
 export type Fleet = {
   readonly log: MemoryLog;
@@ -32,6 +34,8 @@ export type Fleet = {
   readonly group: MemoryGroup;
   readonly partitions: number;
   readonly options: (partition: number) => ProcessorOptions;
+  /** What its readings are judged by; a test of settings that change sets others. */
+  judging: Judging;
 };
 
 export type Process = {
@@ -52,6 +56,7 @@ export function emptyFleet(partitions: number, changes: Partial<OracleOptions> =
     group: new MemoryGroup(partitions),
     partitions,
     options: (partition) => coreOptions({ ...MIXED_SETTINGS, ...changes }, partition),
+    judging: { hash: "0", values: { grace_period_seconds: "900" } },
   };
 }
 
@@ -129,12 +134,14 @@ export function startProcess(fleet: Fleet, options: ProcessOptions = {}): Proces
   const worker = new Worker(client.workerLog(GROUP), {
     topics: TOPICS,
     group: GROUP,
+    judging: fleet.judging,
     processorOptions: fleet.options,
     commitRecordsMax: 16,
     commitIntervalMs: 100,
     commitIntervalBehindMs: 500,
     idleTimeoutMs: options.idleTimeoutMs ?? 0,
     changelogBytesMin: CHANGELOG_BYTES_MIN,
+    partMetersMax: PART_METERS_MAX,
     clock,
     random: () => 1,
     signal: controller.signal,
@@ -260,6 +267,7 @@ export function openStore(fleet: Fleet, partition: number, client = reliable(fle
     partition,
     topics: TOPICS,
     group: GROUP,
+    judging: fleet.judging,
     membership: () => ({ memberId: "", generation: -1 }),
     committer: client.committer(`${GROUP}-${partition}`),
     admin: client.admin(),

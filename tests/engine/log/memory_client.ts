@@ -117,6 +117,12 @@ export class MemoryClient {
       describeTopics: refuse,
       createTopics: refuse,
       deleteTopics: refuse,
+      identify: (names) =>
+        this.step("list", () =>
+          names.map((name) => {
+            const id = this.log.topicIds.get(name) ?? `id of ${name}`;
+            return { name, id, partitions: this.options.group.partitions };
+          })),
       listOffsets: (refs, at) =>
         this.step("list", () =>
           refs.map((ref) => {
@@ -189,7 +195,7 @@ class MemoryCommitter implements LogCommitter {
     this.#epoch = await this.#client.step("open", () => this.#client.log.takeOver(this.#id));
   }
 
-  async commit(commit: LogCommit): Promise<void> {
+  async commit(commit: LogCommit): Promise<number[]> {
     const epoch = this.#epoch;
     if (epoch === null) throw new CommitFailedError("not open");
     if (this.#commits) throw new Error("a commit is under way");
@@ -198,9 +204,10 @@ class MemoryCommitter implements LogCommitter {
     try {
       this.#check(commit);
       this.#epoch = null;
-      await this.#write(commit, owner);
+      const offsets = await this.#write(commit, owner);
       await this.#end(owner);
       this.#epoch = epoch;
+      return offsets;
     } finally {
       this.#commits = false;
     }
@@ -223,13 +230,15 @@ class MemoryCommitter implements LogCommitter {
 
   async #write({ records, groupOffset }: LogCommit, owner: { id: string; epoch: number }) {
     const { log } = this.#client;
+    const offsets: number[] = [];
     try {
       for (const run of records) {
-        await this.#client.step("write", () => log.append(run, owner));
+        offsets.push(await this.#client.step("write", () => log.append(run, owner)));
       }
-      if (groupOffset === null) return;
+      if (groupOffset === null) return offsets;
       await this.#untilMember(groupOffset);
       await this.#client.step("offset", () => log.stageOffset(groupOffset, owner));
+      return offsets;
     } catch (error) {
       if (error instanceof FencedError) throw error;
       log.end(owner, "aborted");

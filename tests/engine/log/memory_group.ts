@@ -18,14 +18,14 @@ type Member = {
  * up and then assigned. A member expires when a test says so, and learns of it when a test says so.
  */
 export class MemoryGroup {
-  readonly #partitions: number;
+  readonly partitions: number;
   readonly #members = new Map<string, Member>();
   #generation = 0;
   #joined = 0;
   #balancing: Promise<void> = Promise.resolve();
 
   constructor(partitions: number) {
-    this.#partitions = partitions;
+    this.partitions = partitions;
   }
 
   knows(memberId: string): boolean {
@@ -103,7 +103,7 @@ export class MemoryGroup {
       if (members.length === 0) return;
       this.#generation++;
       const assigned = assignPartitions(
-        this.#partitions,
+        this.partitions,
         members.map(({ id, owned, generation }) => ({
           memberId: id,
           owned: [...owned],

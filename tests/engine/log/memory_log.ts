@@ -60,6 +60,8 @@ export class MemoryLog {
   /** False: markers are written by `writeMarkers()` only, and when somebody takes over. */
   marksAtOnce = true;
   recordBytesMax = 1 << 20;
+  /** Of topics that were made anew; the others have one by their names. */
+  readonly topicIds = new Map<string, string>();
   readonly #partitions = new Map<string, Partition>();
   readonly #producers = new Map<string, Producer>();
   readonly #groupOffsets = new Map<string, { nextOffset: number; metadata: string }>();
@@ -196,6 +198,24 @@ export class MemoryLog {
     const partition = this.partition(ref);
     partition.startOffset = offset;
     partition.entries = partition.entries.filter((entry) => entry.offset >= offset);
+  }
+
+  /** As a broker does with a group that was empty for too long. */
+  forgetGroup(group: string): void {
+    for (const key of this.#groupOffsets.keys()) {
+      if (key.startsWith(`${group} `)) this.#groupOffsets.delete(key);
+    }
+  }
+
+  /** Deletes a topic, and the groups' offsets in it, and makes it anew under its name. */
+  makeAnew(topic: string): void {
+    for (const key of this.#partitions.keys()) {
+      if (key.startsWith(`${topic}/`)) this.#partitions.delete(key);
+    }
+    for (const key of this.#groupOffsets.keys()) {
+      if (key.includes(` ${topic}/`)) this.#groupOffsets.delete(key);
+    }
+    this.topicIds.set(topic, crypto.randomUUID());
   }
 
   /** Changes, or takes out, what is there: the fault on purpose. */

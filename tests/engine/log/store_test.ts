@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { encodeAll, encodeTask } from "../../../src/core/codec.ts";
 import { Processor } from "../../../src/core/processor.ts";
-import { CommitUnknownError } from "../../../src/engine/log/ports.ts";
+import { readMark } from "../../../src/engine/log/mark.ts";
+import { CommitUnknownError, LogRefusedError } from "../../../src/engine/log/ports.ts";
 import { FencedError } from "../../../src/engine/ports.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { assertSameAnswer, stateLines } from "../../simulation/playback.ts";
@@ -16,6 +17,7 @@ import {
   TOPICS,
 } from "./log_fleet.ts";
 import { MemoryClient, type StepFault } from "./memory_client.ts";
+import { MemoryGroup } from "./memory_group.ts";
 import { textOf } from "./memory_log.ts";
 import { rawOf } from "../../simulation/fold.ts";
 
@@ -129,8 +131,98 @@ Deno.test("load() goes on numbering changes where its predecessor stopped", asyn
     await store.commit(task.takeCommit()!);
   }
   const { entries } = fleet.log.committed(CHANGELOG, 0);
-  const keys = entries.map(({ key }) => textOf(key)).filter((key) => key !== "task");
+  const keys = entries.map(({ key }) => textOf(key)).filter((key) => key.startsWith("change-"));
   assert.deepEqual(keys, ["change-0", "change-1", "change-2"]);
+});
+
+/** A fleet with so many commits of 10 records each; gives what the last one's mark says. */
+async function committedFleet(commits: number): Promise<{ fleet: Fleet; stateFrom: number }> {
+  const fleet = filledFleet({ seed: 11, partitions: 1, records: 300 });
+  const store = openStore(fleet, 0);
+  const task = await Task.open(fleet.options(0), store, { changelogBytesMin: CHANGELOG_BYTES_MIN });
+  for (let count = 10; count <= commits * 10; count += 10) {
+    foldUpTo(fleet, task, count);
+    await store.commit(task.takeCommit()!);
+  }
+  const { metadata } = fleet.log.groupOffset(GROUP, { topic: TOPICS.raw, partition: 0 });
+  return { fleet, stateFrom: readMark(metadata)!.stateFrom };
+}
+
+Deno.test("load() reads nothing before the latest snapshot", async () => {
+  const { fleet, stateFrom } = await committedFleet(20);
+  assert.ok(stateFrom > 20, `the state is from ${stateFrom} on`);
+  fleet.log.deleteBefore(CHANGELOG, stateFrom);
+  const restored = await restoreTask(fleet, 0);
+  assertSameAnswer(stateLines(restored.processor), expectedState(fleet, 200), "from the snapshot");
+});
+
+Deno.test("load() refuses a state whose first records are lost, and one whose last are", async () => {
+  const { fleet } = await committedFleet(20);
+  const { entries } = fleet.log.committed(CHANGELOG, 0);
+  const snapshot = entries.findLast(({ key }) => textOf(key) === "snapshot-0")!;
+  fleet.log.deleteBefore(CHANGELOG, snapshot.offset + 1);
+  await assert.rejects(restoreTask(fleet, 0), (error: unknown) => {
+    assert.ok(error instanceof LogRefusedError);
+    assert.match(error.message, /"t_state_changelog" partition 0: \d+ records of it were written/);
+    assert.match(error.hint ?? "", /cleanup\.policy=compact/);
+    return true;
+  });
+  const { fleet: other } = await committedFleet(20);
+  const last = other.log.committed(CHANGELOG, 0).entries.at(-1)!.offset;
+  other.log.tamper(CHANGELOG, (entry) => entry.offset > last - 4 ? null : entry);
+  await assert.rejects(restoreTask(other, 0), /judged to raw offset \d+, and the group stands at/);
+});
+
+Deno.test("load() refuses a lost record of the state when the group's offset is forgotten", async () => {
+  const { fleet } = await committedFleet(20);
+  fleet.log.forgetGroup(GROUP);
+  await restoreTask(fleet, 0);
+  fleet.log.tamper(CHANGELOG, (entry) => {
+    return textOf(entry.key).startsWith("change-") ? null : entry;
+  });
+  await assert.rejects(restoreTask(fleet, 0), LogRefusedError);
+});
+
+Deno.test("load() refuses topics made anew by their names, unless all but the raw one are", async () => {
+  const { raw, ...others } = TOPICS;
+  for (const topic of Object.values(TOPICS)) {
+    const { fleet } = await committedFleet(5);
+    fleet.log.makeAnew(topic);
+    const expected = topic === TOPICS.changelog ? others.changelog : topic;
+    await assert.rejects(restoreTask(fleet, 0), (error: unknown) => {
+      assert.ok(error instanceof LogRefusedError, topic);
+      assert.ok(error.message.includes(`"${expected}" was deleted and made anew`), error.message);
+      return true;
+    });
+  }
+  const { fleet } = await committedFleet(5);
+  for (const topic of Object.values(others)) fleet.log.makeAnew(topic);
+  assert.equal((await restoreTask(fleet, 0)).nextOffset, 0);
+  fleet.log.makeAnew(raw);
+  assert.equal((await restoreTask(fleet, 0)).nextOffset, 0);
+});
+
+Deno.test("load() refuses more partitions than were judged, in the new ones, too", async () => {
+  const { fleet } = await committedFleet(5);
+  const grown = { ...fleet, group: new MemoryGroup(2) };
+  for (const partition of [0, 1]) {
+    await assert.rejects(restoreTask(grown, partition), {
+      name: "LogRefusedError",
+      message: /"t_raw" has 2 partitions, and was judged with 1/,
+    });
+  }
+});
+
+Deno.test("load() refuses other settings by name and value, but not those of a newer version", async () => {
+  const { fleet } = await committedFleet(5);
+  const { values } = fleet.judging;
+  fleet.judging = { hash: "1", values: { ...values, grace_period_seconds: "60" } };
+  await assert.rejects(restoreTask(fleet, 0), {
+    name: "LogRefusedError",
+    message: "Cannot judge partition 0 on with grace_period_seconds=60: it was judged with 900",
+  });
+  fleet.judging = { hash: "2", values: { ...values, new_setting: "1" } };
+  assert.ok((await restoreTask(fleet, 0)).nextOffset > 0);
 });
 
 Deno.test("a change larger than a record is cut into several, and restored", async () => {
