@@ -12,6 +12,7 @@ import pageHtml from "./page/page.html" with { type: "text" };
 import pageJs from "./page/page.js" with { type: "text" };
 import partsJs from "./page/parts.js" with { type: "text" };
 import statusPanelsJs from "./page/status_panels.js" with { type: "text" };
+import validationPanelJs from "./page/validation_panel.js" with { type: "text" };
 
 /** A file of the page, as it is sent. */
 export type Asset = { readonly type: string; readonly text: string };
@@ -32,6 +33,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/meter.js": javascript(meterJs),
   "/parts.js": javascript(partsJs),
   "/status_panels.js": javascript(statusPanelsJs),
+  "/validation_panel.js": javascript(validationPanelJs),
   "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
 };
 

@@ -119,6 +119,11 @@ export class ByteReader {
     return this.#at + length;
   }
 
+  /** Leaves a part of which nothing, or not all, is wanted. */
+  skipTo(end: number): void {
+    if (end > this.#at) this.#take(end - this.#at);
+  }
+
   /** Leaves a part, all of which must have been read; `what` names it. */
   closePart(end: number, what: string): void {
     if (this.#at !== end) throw new CodecError(`${what} has another length than it says`);

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, CodecError } from "./bytes.ts";
 import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 import { METER_SECTION_VERSION, readMeter, writeMeter } from "./meter_section.ts";
+import type { MeterTable } from "./meters.ts";
 import type { Processor } from "./processor.ts";
 import type { SlotFollower } from "./rules/slot_follower.ts";
 import type { TaskAccount, TaskState } from "./task_state.ts";
@@ -20,14 +21,14 @@ import type { TaskAccount, TaskState } from "./task_state.ts";
  *
  * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
  * the section `task` added the watermark at its end, version 3 the ticks of replays, version 4 how
- * many gaps the parts of a tick have said.
+ * many gaps the parts of a tick have said, version 5 how many findings.
  */
 export const CODEC_VERSION = 2;
 
 /** A part of the state that has a name, and a version of its own. */
 type Section = { readonly name: string; readonly version: number };
 
-const TASK: Section = { name: "task", version: 4 };
+const TASK: Section = { name: "task", version: 5 };
 const SLOTS: Section = { name: "slots", version: 1 };
 /** That of the numbers which a slot rule keeps. */
 const NUMBERS_VERSION = 1;
@@ -56,6 +57,7 @@ export function encodeTask(
     writer.f64(tickMs);
   }
   writer.u32(state.partGaps);
+  writer.u32(state.partFindings);
   writer.closePart(part);
   return writer.bytes();
 }
@@ -86,6 +88,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     replaying: reader.u8() === 1,
     replayTicks: new Map(),
     partGaps: 0,
+    partFindings: 0,
     ledger: emptyLedger(),
   };
   state.ledger.raw = reader.f64();
@@ -96,6 +99,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     state.replayTicks.set(reader.f64(), reader.f64());
   }
   if (version >= 4) state.partGaps = reader.u32();
+  if (version >= 5) state.partFindings = reader.u32();
   reader.closePart(end, "the state of the task");
   return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
@@ -132,8 +136,13 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
   if (payload.length === 0) return;
   const reader = new ByteReader(payload);
   const { sections, isBare } = readSections(reader, METER);
-  const reads = sections.slice(1).map((section) => readerOf(section, { meters, rules }));
-  const isFollowed = sections.some(({ name }) => name === SLOTS.name);
+  const followedFrom = slotsAt(sections);
+  const reads = sections.slice(1).map((section, s) =>
+    followedFrom >= 0 && s + 1 >= followedFrom
+      ? followedReaderOf(section, meters)
+      : readerOf(section, { meters, rules })
+  );
+  const isFollowed = meters.follower !== null && slotsAt(sections) >= 0;
   while (!reader.atEnd) {
     const id = reader.text();
     const end = reader.openPart();
@@ -222,31 +231,54 @@ function unknownSection({ name, version }: Section): CodecError {
 /** Reads a section of one meter. */
 type SectionReader = (reader: ByteReader, i: number) => void;
 
-/** What reads a section: the slots that are followed, what a rule keeps of them, or its memory. */
+/** Where the sections of the slot rules begin; -1: there are none. */
+function slotsAt(sections: readonly Section[]): number {
+  return sections.findIndex(({ name }) => name === SLOTS.name);
+}
+
+/**
+ * What reads the slots that are followed, or what a rule keeps of them. That of a rule which is off by
+ * now is passed over: should it be turned on, it begins anew.
+ */
+function followedReaderOf(section: Section, meters: MeterTable): SectionReader {
+  const { name } = section;
+  const { follower } = meters;
+  if (name === SLOTS.name) {
+    checkVersion(section, SLOTS.version);
+    const read: SectionReader | null = follower === null
+      ? null
+      : (reader, i) => follower.read(reader, i, meters.intervalMs[i]);
+    return partReader(name, meters, read);
+  }
+  const rule = follower?.rules.find((one) => one.name === name);
+  if (follower === null || rule === undefined) {
+    return partReader(name, meters, null);
+  }
+  checkVersion(section, NUMBERS_VERSION);
+  return partReader(name, meters, (reader, i) => follower.readNumbers(reader, i, rule));
+}
+
+/** What reads the memory of a rule that judges readings. */
 function readerOf(
   section: Section,
   { meters, rules }: Pick<Processor, "meters" | "rules">,
 ): SectionReader {
   const { name, version } = section;
-  const { follower } = meters;
-  const slotRule = follower?.rules.find((rule) => rule.name === name);
   const r = rules.findIndex((rule) => rule.name === name);
   const memory = rules[r]?.memory;
-  let read: SectionReader | null = null;
-  if (follower !== null && name === SLOTS.name) {
-    checkVersion(section, SLOTS.version);
-    read = (reader, i) => follower.read(reader, i, meters.intervalMs[i]);
-  } else if (follower !== null && slotRule !== undefined) {
-    checkVersion(section, NUMBERS_VERSION);
-    read = (reader, i) => follower.readNumbers(reader, i, slotRule);
-  } else if (memory !== undefined) {
-    checkVersion(section, memory.version);
-    read = (reader, i) => void meters.remember(i, r, memory.read(reader, version));
-  }
-  if (read === null) throw unknownSection(section);
+  if (memory === undefined) throw unknownSection(section);
+  checkVersion(section, memory.version);
+  return partReader(name, meters, (reader, i) => {
+    meters.remember(i, r, memory.read(reader, version));
+  });
+}
+
+/** Reads a part of a meter's state; null: passes it over. */
+function partReader(name: string, meters: MeterTable, read: SectionReader | null): SectionReader {
   return (reader, i) => {
     const end = reader.openPart();
     if (reader.isAt(end)) return; // nothing yet
+    if (read === null) return reader.skipTo(end);
     read(reader, i);
     reader.closePart(end, `what ${name} remembers of "${meters.idOf(i)}"`);
   };

@@ -45,7 +45,7 @@ export type ProcessorOptions = {
   readonly rules: readonly Rule[];
   /** What follows the slots of each series; their findings are said. */
   readonly slotRules: readonly SlotRule[];
-  /** More power than this cannot have been, kW. */
+  /** More power than this cannot have been, kW; Infinity: any may. */
   readonly maxKw: number;
   /** Whether a negative value is rejected, or accepted with the flag NEGATIVE. */
   readonly negative: "reject" | "flag";

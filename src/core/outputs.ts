@@ -102,6 +102,16 @@ export type ValidationFinding = Finding & {
   readonly severity: Severity;
 };
 
+/** Names what was found: of several messages with one key the last stands. */
+export function findingKey(
+  { meterId, rule, fromMs }: Pick<ValidationFinding, "meterId" | "rule" | "fromMs">,
+): string {
+  return `${rule} ${fromMs} ${meterId}`;
+}
+
+/** How many messages of a kind commits before this one have said of the record at an offset. */
+export type SaidBefore = { readonly offset: number; readonly count: number };
+
 /** Everything said since the last commit, each kind in the order of its cause. */
 export type Outputs = {
   readonly validated: ValidatedReading[];
@@ -111,7 +121,9 @@ export type Outputs = {
   readonly metrics: Metric[];
   readonly findings: ValidationFinding[];
   /** How many gaps commits before this one have said of the record at an offset. */
-  gapsBefore?: { readonly offset: number; readonly count: number };
+  gapsBefore?: SaidBefore;
+  /** The same of findings. */
+  findingsBefore?: SaidBefore;
 };
 
 /** An empty set of outputs. */

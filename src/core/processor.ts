@@ -331,13 +331,16 @@ export class Processor {
     }
     const end = Math.min(due.length, this.#dueAt + metersMax);
     for (let d = this.#dueAt; d < end; d++) {
-      this.#judge(due[d]);
+      judgeMeter(this.#step, due[d], silenceWatermarkMs(this, due[d]));
     }
     this.#dueAt = end < due.length ? end : 0;
     return this.#dueAt === 0;
   }
 
-  /** Judges what a meter's watermarks have passed: its values, then its silence. */
+  /**
+   * Judges what a meter's watermarks have passed: its values, then its silence. Only with a reading of
+   * its own, or a gap that is announced: a timer may fire early, and after a restore does not.
+   */
   #judge(i: number): void {
     this.meters.follower?.passDue(this.#step, i, latenessWatermarkMs(this, i));
     judgeMeter(this.#step, i, silenceWatermarkMs(this, i));

@@ -7,6 +7,8 @@ import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/output
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
 
 export const BASE_MS = Date.UTC(2024, 0, 1);
@@ -16,6 +18,9 @@ export const DAY_MS = 24 * HOUR_MS;
 
 /** Without CAPACITY: most tests give values that no connection carries. */
 export const PLAIN_RULES = RULES.filter(({ name }) => name !== "CAPACITY");
+
+/** The rules that follow slots, as they are where nothing is set. */
+export const SLOT_RULES = processorOptions(readConfig(null, () => undefined), 0, null).slotRules;
 
 /** The defaults that semantics.md names. */
 export const DEFAULTS: ProcessorOptions = {

@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { applyChanges, encodeAll, encodeChanges, finishRestore } from "../../src/core/codec.ts";
 import { Processor } from "../../src/core/processor.ts";
 import type { ProcessorOptions } from "../../src/core/options.ts";
-import { RULES, SLOT_RULES } from "../../src/core/rules/rules.ts";
+import { RULES } from "../../src/core/rules/rules.ts";
 import { judgeSeries, type Slots, toMwh } from "../specification/validation/rules.ts";
-import { DEFAULTS } from "./harness.ts";
+import { DEFAULTS, SLOT_RULES } from "./harness.ts";
 
 const SLOT_MS = 1_800_000;
 const DAY_SLOTS = 48;

@@ -3,7 +3,7 @@ import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
 import type { RawRecord } from "../../src/core/wire/raw_record.ts";
-import { PLAIN_RULES } from "../core/harness.ts";
+import { PLAIN_RULES, SLOT_RULES } from "../core/harness.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "../specification/oracle.ts";
 
@@ -16,7 +16,7 @@ export function coreOptions(options: OracleOptions, partition = 0): ProcessorOpt
     partition,
     zone: UTC_ZONE,
     rules: PLAIN_RULES,
-    slotRules: [],
+    slotRules: SLOT_RULES,
     maxKw: 48,
     rejectedRawBytesMax: 1024,
   };

@@ -4,9 +4,6 @@ import type { Rule } from "./rule.ts";
 /** 2²⁴ − 1 Wh: what a register of 24 bits says when it has no value. */
 const SENTINEL_MWH = 16_777_215_000;
 
-/** The most that a household's connection carries, kW. */
-export const DOMESTIC_MAX_KW = 48;
-
 /** Whether an energy is more than a connection of `maxKw` carries in an interval, or a sentinel. */
 export function isBeyondCapacity(mwh: number, intervalMs: number, maxKw: number): boolean {
   return mwh >= SENTINEL_MWH || mwh > mwhOfPower(maxKw, intervalMs);
@@ -19,6 +16,8 @@ export function isBeyondCapacity(mwh: number, intervalMs: number, maxKw: number)
 export const capacity: Rule = {
   name: "CAPACITY",
   severity: "error",
+  isOn: ({ maxKw }) => maxKw < Infinity,
+  limitOf: ({ intervalMs }, { maxKw }) => intervalMs === 0 ? NaN : mwhOfPower(maxKw, intervalMs),
   fails: ({ consumptionKwh }, { intervalMs }, { maxKw }) =>
     isBeyondCapacity(mwhOf(consumptionKwh), intervalMs === 0 ? Infinity : intervalMs, maxKw),
 };

@@ -9,6 +9,8 @@ const DAYS_MIN = 7;
 const HIGH_UNIT = 2 ** 32;
 /** In place of the sum of a day that is not complete. */
 const NO_SUM = 2 ** 48 - 1;
+/** Of a count of days that are written: they are all, whatever was remembered before. */
+const ARE_ALL = 0x80;
 
 /** A day that has ended, as it is remembered. */
 export type PastDay = {
@@ -134,12 +136,17 @@ export class DayHistories {
     return NaN;
   }
 
-  /** Packs the days of a series that ended since the last call, or all that are remembered. */
+  /**
+   * Packs the days of a series that ended since the last call, or all that are remembered: so, too, of a
+   * series that has begun since, of whose name another may be remembered.
+   */
   write(writer: ByteWriter, i: number, { isWhole }: { readonly isWhole: boolean }): void {
     const latest = this.#latest[i];
-    const days = isWhole ? HISTORY_DAYS : Math.min(HISTORY_DAYS, latest - this.#written[i]);
+    const areAll = isWhole || this.#written[i] === 0;
+    const ended = areAll ? Infinity : latest - this.#written[i];
+    const days = latest === 0 ? 0 : Math.min(HISTORY_DAYS, ended);
     writer.i32(latest);
-    writer.u8(days);
+    writer.u8(days | (areAll ? ARE_ALL : 0));
     for (let d = latest - days + 1; d <= latest; d++) {
       const at = this.#placeOf(i, d);
       writer.u16(this.#readings[at]);
@@ -157,7 +164,9 @@ export class DayHistories {
   /** Reads what `write` packed, behind what is remembered already. */
   read(reader: ByteReader, i: number): void {
     const latest = reader.i32();
-    const days = reader.u8();
+    const said = reader.u8();
+    const days = said & ~ARE_ALL;
+    if ((said & ARE_ALL) !== 0) this.clear(i);
     const from = Math.max(this.#latest[i] + 1, latest - HISTORY_DAYS + 1);
     for (let d = from; d <= latest - days; d++) this.#readings[this.#placeOf(i, d)] = 0;
     for (let d = latest - days + 1; d <= latest; d++) {

@@ -27,8 +27,8 @@ export type Rule<Memory = unknown> = {
   /** Whether it judges by these options at all; absent: by any. */
   isOn?(options: ProcessorOptions): boolean;
   /**
-   * Whether the reading, which has no flags yet, fails. `remembered` is what the rule keeps of the reading's series, to be
-   * changed in place; undefined for a rule without a memory.
+   * Whether the reading, which has no flags yet, fails. `remembered` is what the rule keeps of the
+   * reading's series, to be changed in place; undefined for a rule without a memory.
    */
   fails(
     reading: ValidatedReading,
@@ -36,6 +36,8 @@ export type Rule<Memory = unknown> = {
     options: ProcessorOptions,
     remembered: Memory,
   ): boolean;
+  /** The energy that a reading is held against, milliwatt-hours; absent or NaN: there is none to name. */
+  limitOf?(placing: Readonly<Placing>, options: ProcessorOptions): number;
   /** Absent: it remembers nothing. */
   readonly memory?: RuleMemory<Memory>;
 };

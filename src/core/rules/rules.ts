@@ -20,17 +20,34 @@ import { timeShift } from "./time_shift.ts";
 /** The rules that Gridwatch brings, in the order in which a reading carries their flags. */
 export const RULES: readonly Rule[] = [negative, capacity, timeShift];
 
+/** The threshold of each rule that follows slots, as its file explains it; null: the rule is off. */
+export type SlotThresholds = {
+  readonly spikeTimes: number | null;
+  readonly highDayTimes: number | null;
+  readonly lowDayTimes: number | null;
+  readonly unitScaleTimes: number | null;
+  readonly zeroRunHours: number | null;
+  readonly stuckHours: number | null;
+  readonly straightLineReadings: number | null;
+  readonly repeatedDayChanges: number | null;
+};
+
 /** The rules that follow slots, in the order in which they judge. */
-export const SLOT_RULES: readonly SlotRule[] = [
-  spike,
-  highDay,
-  lowDay,
-  unitScale,
-  zeroRun,
-  stuck,
-  straightLine,
-  repeatedDay,
-];
+export function slotRulesOf(thresholds: SlotThresholds): readonly SlotRule[] {
+  const { spikeTimes, highDayTimes, lowDayTimes, unitScaleTimes } = thresholds;
+  const { zeroRunHours, stuckHours, straightLineReadings, repeatedDayChanges } = thresholds;
+  const rules: readonly (readonly [(threshold: number) => SlotRule, number | null])[] = [
+    [spike, spikeTimes],
+    [highDay, highDayTimes],
+    [lowDay, lowDayTimes],
+    [unitScale, unitScaleTimes],
+    [zeroRun, zeroRunHours],
+    [stuck, stuckHours],
+    [straightLine, straightLineReadings],
+    [repeatedDay, repeatedDayChanges],
+  ];
+  return rules.flatMap(([rule, threshold]) => threshold === null ? [] : [rule(threshold)]);
+}
 
 /** The flags of a reading that fails no rule. */
 export const NO_FLAGS: readonly string[] = Object.freeze([]);
@@ -61,22 +78,23 @@ export function flagReading(
     const remembered = rule.memory === undefined ? undefined : recall(meters, i, r, rule.memory);
     if (!rule.fails(reading, placing, options, remembered)) continue;
     (flags ??= []).push(rule.name);
-    if (rule.severity !== undefined) sayReading(step, rule.name, rule.severity, reading);
+    if (rule.severity !== undefined) sayReading(step, rule, rule.severity, reading);
   }
   return flags ?? NO_FLAGS;
 }
 
 function sayReading(
-  { outputs, placing: { offSlotMs, intervalMs } }: Step,
-  rule: string,
+  { outputs, options, placing }: Step,
+  rule: Rule,
   severity: Severity,
   { offset, meterId, timestampMs, consumptionKwh }: ValidatedReading,
 ): void {
-  const fromMs = timestampMs - offSlotMs;
-  const toMs = fromMs + intervalMs;
+  const fromMs = timestampMs - placing.offSlotMs;
+  const toMs = fromMs + placing.intervalMs;
   const value = mwhOf(consumptionKwh);
-  const found = { fromMs, toMs, slots: 1, value, limit: NaN, detail: "" };
-  outputs.findings.push({ ...found, offset, meterId, rule, severity });
+  const limit = rule.limitOf?.(placing, options) ?? NaN;
+  const found = { fromMs, toMs, slots: 1, value, limit, detail: "" };
+  outputs.findings.push({ ...found, offset, meterId, rule: rule.name, severity });
 }
 
 /** What the rule at place `r` remembers of meter i, from its first reading on. */

@@ -51,7 +51,15 @@ export class SlotFollower {
     if (step === null || rule === null) return;
     const { name, severity } = rule;
     const meterId = step.meters.idOf(i);
-    step.outputs.findings.push({ ...finding, offset: step.offset, meterId, rule: name, severity });
+    const limit = Math.floor(finding.limit + 0.5);
+    step.outputs.findings.push({
+      ...finding,
+      limit,
+      offset: step.offset,
+      meterId,
+      rule: name,
+      severity,
+    });
   };
   readonly #figures: HistoryFigures = {
     days: 0,
@@ -197,6 +205,7 @@ export class SlotFollower {
 
   /** Reads what `write` packed, behind the days that are remembered already. */
   read(reader: ByteReader, i: number, intervalMs: number): void {
+    this.beginPiece(i); // what a rule keeps that is not written, was not judged meanwhile
     this.#next[i] = reader.i32();
     this.#day[i] = reader.i32();
     this.#readings[i] = reader.u16();
@@ -235,6 +244,7 @@ export class SlotFollower {
     const { meters, meters: { grids } } = step;
     const latest = grids.ordinal[i];
     const intervalMs = grids.intervalMs[i];
+    if (this.#next[i] <= last) meters.markChanged(i);
     while (this.#next[i] <= last) {
       const ordinal = this.#next[i];
       const atMs = grids.slotMs[i] + (ordinal - latest) * intervalMs;

@@ -86,6 +86,8 @@ export type SlotRule = {
   /** Public, never changed. */
   readonly name: string;
   readonly severity: Severity;
+  /** What it was told: a setting; absent: it has none. */
+  readonly threshold?: number;
   /** How many numbers it keeps of a series. They are part of the state. */
   readonly numbers: number;
   /**

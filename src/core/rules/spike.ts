@@ -7,18 +7,22 @@ const DAYS_MIN = 7;
 const FROM_MS = 0;
 const HIGHEST = 1;
 
+/** A peak that its neighbours share must be so much higher than one that towers over them. */
+const ALONE_TO_SHARED = 4 / 3;
+
 /**
- * `SPIKE`: x > 1.5 · max(M₂₈, 1 kW·s) and x > 3 × each valid neighbour, or x > 2 · max(M₂₈, 3 kW·s),
- * with M₂₈ the highest reading of the 28 days before and s the interval. Tuned on a hundred London
- * meter-years.
+ * `SPIKE`: x > `times` · max(M₂₈, 1 kW·s) and x > 3 × each valid neighbour, or x > 4/3 · `times` ·
+ * max(M₂₈, 3 kW·s), with M₂₈ the highest reading of the 28 days before and s the interval. Tuned on a
+ * hundred London meter-years, with 1.5 times.
  */
-export const spike: SlotRule = {
+export const spike = (times: number): SlotRule => ({
   name: "SPIKE",
   severity: "warn",
+  threshold: times,
   numbers: 2,
   slot(slot, kept, say) {
     const { atMs, intervalMs, mwh } = slot;
-    const limit = limitOf(slot);
+    const limit = limitOf(slot, times);
     if (!(mwh > limit)) {
       kept.set(FROM_MS, 0);
       return mwh;
@@ -34,14 +38,14 @@ export const spike: SlotRule = {
     say({ fromMs, toMs, slots, value: kept.get(HIGHEST), limit, detail: "" });
     return limit;
   },
-};
+});
 
 /** What the slot must not exceed; Infinity: there is nothing to hold it against. */
-function limitOf(slot: JudgedSlot): number {
+function limitOf(slot: JudgedSlot, times: number): number {
   const { mwh, intervalMs, highestMwh } = slot;
   if (slot.historyDays < DAYS_MIN) return Infinity;
-  const low = 1.5 * Math.max(highestMwh, mwhOfPower(1, intervalMs));
+  const low = times * Math.max(highestMwh, mwhOfPower(1, intervalMs));
   // A neighbour that is NaN is none.
   if (mwh > low && !(mwh <= 3 * slot.beforeMwh) && !(mwh <= 3 * slot.afterMwh)) return low;
-  return 2 * Math.max(highestMwh, mwhOfPower(3, intervalMs));
+  return times * ALONE_TO_SHARED * Math.max(highestMwh, mwhOfPower(3, intervalMs));
 }

@@ -1,6 +1,5 @@
 import { isNews, type JudgedSlot, type RuleNumbers, type Say, type SlotRule } from "./slot_rule.ts";
 
-const READINGS_MIN = 6;
 /** From its first reading to its last. */
 const RISE_MWH_MIN = 20_000;
 /** By so much a step may differ from the first. */
@@ -11,12 +10,13 @@ const STEP = 1;
 const RISE = 2;
 
 /**
- * `STRAIGHT_LINE`: six readings or more in equal steps of one sign (to 1 Wh), 20 Wh in all: somebody
- * has filled them in.
+ * `STRAIGHT_LINE`: `readingsMin` readings or more in equal steps of one sign (to 1 Wh), 20 Wh in all:
+ * somebody has filled them in.
  */
-export const straightLine: SlotRule = {
+export const straightLine = (readingsMin: number): SlotRule => ({
   name: "STRAIGHT_LINE",
   severity: "warn",
+  threshold: readingsMin,
   numbers: 3,
   slot(slot, kept, say) {
     const step = slot.mwh - slot.beforeMwh;
@@ -26,27 +26,28 @@ export const straightLine: SlotRule = {
     if (goesOn) {
       kept.set(READINGS, kept.get(READINGS) + 1);
       kept.set(RISE, kept.get(RISE) + step);
-      if (isLine(kept) && isNews(kept.get(READINGS), READINGS_MIN)) {
+      if (isLine(kept, readingsMin) && isNews(kept.get(READINGS), readingsMin)) {
         sayLine(slot.atMs + slot.intervalMs, slot, kept, say);
       }
       return slot.mwh;
     }
-    sayLine(slot.atMs, slot, kept, say);
+    if (isLine(kept, readingsMin)) sayLine(slot.atMs, slot, kept, say);
     const begins = step !== 0 && !Number.isNaN(step);
     kept.set(READINGS, begins ? 2 : 0);
     kept.set(STEP, begins ? step : 0);
     kept.set(RISE, begins ? step : 0);
     return slot.mwh;
   },
-  soFar: (slot, kept, say) => sayLine(slot.atMs + slot.intervalMs, slot, kept, say),
-};
+  soFar(slot, kept, say) {
+    if (isLine(kept, readingsMin)) sayLine(slot.atMs + slot.intervalMs, slot, kept, say);
+  },
+});
 
-function isLine(kept: RuleNumbers): boolean {
-  return kept.get(READINGS) >= READINGS_MIN && Math.abs(kept.get(RISE)) >= RISE_MWH_MIN;
+function isLine(kept: RuleNumbers, readingsMin: number): boolean {
+  return kept.get(READINGS) >= readingsMin && Math.abs(kept.get(RISE)) >= RISE_MWH_MIN;
 }
 
 function sayLine(toMs: number, { intervalMs }: JudgedSlot, kept: RuleNumbers, say: Say): void {
-  if (!isLine(kept)) return;
   const slots = kept.get(READINGS);
   const fromMs = toMs - slots * intervalMs;
   say({ fromMs, toMs, slots, value: kept.get(STEP), limit: NaN, detail: "" });

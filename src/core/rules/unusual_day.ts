@@ -15,15 +15,17 @@ export type DayMean = { readonly totalMwh: number; readonly count: number };
  * gives the limit that the day fails, milliwatt-hours; NaN: it does not. Days in a row are one.
  */
 export function unusualDay(
-  { name, severity, limitOf }: {
+  { name, severity, threshold, limitOf }: {
     readonly name: string;
     readonly severity: Severity;
+    readonly threshold: number;
     readonly limitOf: (day: JudgedDay, mean: DayMean) => number;
   },
 ): SlotRule {
   return {
     name,
     severity,
+    threshold,
     numbers: 1,
     day(day, kept, say) {
       if (!day.isNext) kept.set(FROM_MS, 0);
