@@ -18,4 +18,3 @@ CREATE TABLE validation_records (
   PRIMARY KEY (meter_id, channel, rule, "from", source_partition)
 );
 CREATE INDEX validation_records_from ON validation_records ("from");
-CREATE INDEX validation_records_rule ON validation_records (rule, "from");

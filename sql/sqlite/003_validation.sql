@@ -17,4 +17,3 @@ CREATE TABLE validation_records (
 ) STRICT, WITHOUT ROWID;
 -- Times are put in order without their Z, see 002_views.sql.
 CREATE INDEX validation_records_from ON validation_records (rtrim("from", 'Z'));
-CREATE INDEX validation_records_rule ON validation_records (rule, rtrim("from", 'Z'));

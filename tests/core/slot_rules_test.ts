@@ -149,3 +149,41 @@ Deno.test("Slot rules find the same when readings come late, and after any resto
     { numRuns: 100 },
   );
 });
+
+Deno.test("A rule that is turned off says nothing more, and judges anew when it is turned on", () => {
+  const zeros = new Array(20).fill(0);
+  const kwh = [...new Array(40 * DAY_SLOTS).fill(0.1).map((x, i) => x + i % 7 / 100)];
+  kwh.splice(20 * DAY_SLOTS, 40, ...zeros, ...zeros);
+  kwh.splice(30 * DAY_SLOTS, 40, ...zeros, ...zeros);
+  const without = { ...OPTIONS, slotRules: SLOT_RULES.filter(({ name }) => name !== "ZERO_RUN") };
+  const none = { ...OPTIONS, slotRules: [] };
+  /** The runs of zeros that are found where other options judge from some slots on. */
+  const zeroRuns = (changes: readonly (readonly [slot: number, options: ProcessorOptions])[]) => {
+    const found = new Map<string, number>();
+    let processor = new Processor(OPTIONS);
+    for (const [slot, consumptionKwh] of kwh.entries()) {
+      const change = changes.find(([at]) => at === slot);
+      if (change !== undefined) {
+        take(processor, found);
+        const payloads = [...encodeAll(processor, 1 << 20)];
+        processor = new Processor(change[1], structuredClone(processor.state));
+        for (const payload of payloads) applyChanges(payload, processor);
+        finishRestore(processor);
+      }
+      const timestampMs = START_MS + slot * SLOT_MS;
+      processor.reading({ meterId: "M1", timestampMs, consumptionKwh, offset: slot });
+    }
+    tick(processor, START_MS + kwh.length * SLOT_MS, kwh.length);
+    take(processor, found);
+    return [...found].filter(([key]) => key.startsWith("ZERO_RUN")).map((one) => one.join(" "));
+  };
+  const [first, second] = [20 * DAY_SLOTS, 30 * DAY_SLOTS].map((slot) => `ZERO_RUN ${slot} 40`);
+  assert.deepEqual(zeroRuns([]), [first, second]);
+  const [off, on] = [15 * DAY_SLOTS, 25 * DAY_SLOTS];
+  assert.deepEqual(zeroRuns([[off, without]]), []);
+  assert.deepEqual(zeroRuns([[off, without], [on, OPTIONS]]), [second]);
+  assert.deepEqual(zeroRuns([[off, none]]), []);
+  // Without any rule the days are not followed either: seven of them must come again.
+  assert.deepEqual(zeroRuns([[off, none], [22 * DAY_SLOTS, OPTIONS]]), [second]);
+  assert.deepEqual(zeroRuns([[off, none], [27 * DAY_SLOTS, OPTIONS]]), []);
+});
