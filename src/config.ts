@@ -149,7 +149,9 @@ function readMeters(value: unknown, meters: Map<string, number>, place: string):
   }
 }
 
-const NUMBERS: readonly Setting["type"][] = ["number", "integer", "interval", "tolerance"];
+const NUMBERS: readonly Setting["type"][] = [
+  ...["number", "integer", "interval", "tolerance", "threshold"] as const,
+];
 
 /** The value of a setting as it was written: in quotes and in the environment a number is text. */
 function check(setting: Setting, value: unknown, name: string): number | string {

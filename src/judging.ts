@@ -1,6 +1,6 @@
 import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
-import { RULES } from "./core/rules/rules.ts";
+import { RULES, slotRulesOf } from "./core/rules/rules.ts";
 import { parseTimestamp } from "./core/time.ts";
 import { buildZone, UTC_ZONE } from "./core/zone.ts";
 
@@ -34,10 +34,26 @@ export function processorOptions(
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
     rules: RULES,
+    slotRules: slotRulesOf({
+      spikeTimes: thresholdOf(config["validation.spike_times"]),
+      highDayTimes: thresholdOf(config["validation.high_day_times"]),
+      lowDayTimes: thresholdOf(config["validation.low_day_times"]),
+      unitScaleTimes: thresholdOf(config["validation.unit_scale_times"]),
+      zeroRunHours: thresholdOf(config["validation.zero_run_hours"]),
+      stuckHours: thresholdOf(config["validation.stuck_hours"]),
+      straightLineReadings: thresholdOf(config["validation.straight_line_readings"]),
+      repeatedDayChanges: thresholdOf(config["validation.repeated_day_changes"]),
+    }),
+    maxKw: thresholdOf(config["validation.max_kw"]) ?? Infinity,
     negative: config["validation.negative"],
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],
   };
+}
+
+/** A rule's threshold; null: the rule is off. */
+function thresholdOf(value: number | "off"): number | null {
+  return value === "off" ? null : value;
 }
 
 /** What readings are judged by. */

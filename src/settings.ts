@@ -5,6 +5,7 @@ export type Setting = {
     | "integer"
     | "interval"
     | "tolerance"
+    | "threshold"
     | "choice"
     | "text"
     | "secret"
@@ -18,6 +19,18 @@ export type Setting = {
   readonly judges?: true;
   readonly doc: string;
 };
+
+/** That of a rule of validation, which can be turned off. */
+function threshold(byDefault: number, doc: string) {
+  return {
+    type: "threshold",
+    default: byDefault,
+    min: 1,
+    max: 1e9,
+    judges: true,
+    doc: `${doc} off: not judged.`,
+  } as const;
+}
 
 /**
  * Every setting: declared once, here, and from this table read from YAML and the environment,
@@ -137,6 +150,18 @@ export const SETTINGS = {
     judges: true,
     doc: "What becomes of a negative value; flag: accepted as NEGATIVE (export meters).",
   },
+  "validation.max_kw": threshold(48, "CAPACITY: more power than this no connection carries, kW."),
+  "validation.spike_times": threshold(1.5, "SPIKE: so many times the highest of 28 days."),
+  "validation.high_day_times": threshold(5, "HIGH_DAY: a day of more than so many times the mean."),
+  "validation.low_day_times": threshold(5, "LOW_DAY: a day of less than the mean divided by this."),
+  "validation.unit_scale_times": threshold(
+    100,
+    "UNIT_SCALE: a day so far from the mean either way.",
+  ),
+  "validation.zero_run_hours": threshold(12, "ZERO_RUN: hours of zeros where they are rare."),
+  "validation.stuck_hours": threshold(8, "STUCK: one value, which is not 0, for so many hours."),
+  "validation.straight_line_readings": threshold(6, "STRAIGHT_LINE: readings in equal steps."),
+  "validation.repeated_day_changes": threshold(12, "REPEATED_DAY: changes of value in such a day."),
   "validation.raw_bytes_max": {
     type: "integer",
     default: 65_536,
@@ -361,6 +386,7 @@ export const SETTINGS = {
 export type Key = keyof typeof SETTINGS;
 type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? number
   : S extends { type: "interval" | "tolerance" } ? number | "auto"
+  : S extends { type: "threshold" } ? number | "off"
   : S extends { choices: readonly (infer C)[] } ? C
   : string;
 

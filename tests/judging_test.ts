@@ -18,6 +18,8 @@ function otherValue({ type, default: value, choices, min = 0 }: Setting): number
     case "interval":
     case "tolerance":
       return value === 60 ? 15 : 60;
+    case "threshold":
+      return "off";
     case "number":
     case "integer":
       return value === min + 1 ? min + 2 : min + 1;

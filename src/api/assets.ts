@@ -15,6 +15,7 @@ import pipelineCss from "./page/pipeline.css" with { type: "text" };
 import pipelineHtml from "./page/pipeline.html" with { type: "text" };
 import pipelineJs from "./page/pipeline.js" with { type: "text" };
 import statusPanelsJs from "./page/status_panels.js" with { type: "text" };
+import validationPanelJs from "./page/validation_panel.js" with { type: "text" };
 
 /** A file of the page, as it is sent. */
 export type Asset = { readonly type: string; readonly text: string };
@@ -38,6 +39,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/pipeline.css": { type: "text/css; charset=utf-8", text: pipelineCss },
   "/pipeline.js": javascript(pipelineJs),
   "/status_panels.js": javascript(statusPanelsJs),
+  "/validation_panel.js": javascript(validationPanelJs),
   "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
 };
 

@@ -258,6 +258,18 @@ export function describe(summary: Summary): string[] {
     ...(identical + conflicting > 0 ? [repeats] : []),
     `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${describeGaps(summary)}`,
     ...describeCompleteness(summary),
+    ...describeFindings(summary),
+  ];
+}
+
+/** How many runs and episodes rules have found, the commonest rule first. */
+function describeFindings({ validation_records: records, validation_by_rule }: Summary): string[] {
+  if (records === 0) return [];
+  const rules = Object.entries(validation_by_rule).map(([rule, n]) => `${formatCount(n)} ${rule}`);
+  return [
+    `validation: ${formatCount(records)} ${records === 1 ? "record" : "records"}: ${
+      rules.join(", ")
+    }`,
   ];
 }
 

@@ -17,6 +17,7 @@ export const CATALOGUE: readonly Listed[] = [
   { name: "late_revisions", about: "too-late readings for a slot that is taken" },
   { name: "revisions", about: "readings that replace another, and which" },
   { name: "readings_current", about: "accepted readings, of a slot the newest" },
+  { name: "validation_records", about: "what rules have found, a run or episode each" },
   { name: "gap_alerts", about: "gaps as they were last announced" },
   { name: "missing_daily", about: "missing slots of a meter by day" },
   { name: "readings_daily", about: "accepted readings of a meter by day" },

@@ -256,6 +256,7 @@ export function conditions(
   return { sql: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, params };
 }
 
-function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
+/** A page of rows, and whether there are more: one more than the limit was asked for. */
+export function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
   return { rows: rows.slice(0, limit).map(read), more: rows.length > limit };
 }

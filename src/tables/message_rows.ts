@@ -4,6 +4,7 @@ import {
   parseMessage,
   parsePlainReading,
   type PlainReading,
+  readFinding,
   readGap,
   readLate,
   readMetric,
@@ -15,6 +16,7 @@ import {
   COLUMNS,
   dayReadingOf,
   lateRow,
+  LatestFindings,
   LatestGaps,
   meterDayRows,
   metricRow,
@@ -26,7 +28,7 @@ import {
 import { CopyWriter } from "./copy.ts";
 
 /** The kinds of messages that become rows. */
-export type MessageKind = "validated" | "gap" | "late" | "rejected" | "metric";
+export type MessageKind = "validated" | "gap" | "late" | "rejected" | "finding" | "metric";
 
 /** Where a message stands, and what it came from. */
 export type MessageSource = {
@@ -43,6 +45,7 @@ export class MessageRows {
   readonly #writer: CopyWriter;
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
+  readonly #findings = new LatestFindings();
   readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
   #firstMs = Infinity;
   #lastMs = -Infinity;
@@ -85,6 +88,8 @@ export class MessageRows {
         return withRows([tableRows("late_events", this.#writer)]);
       case "rejected":
         return withRows([tableRows("rejected_readings", this.#writer)]);
+      case "finding":
+        return withRows([tableRows("validation_records", this.#findings.rows(partition))]);
       case "metric":
         return withRows([tableRows("metrics", this.#writer)]);
       default:
@@ -115,6 +120,11 @@ export class MessageRows {
         const rejected = readRejected(fields, offset, timeMs);
         rejectedRow(this.#writer, rejected, partition);
         return this.#touch(rejected.atMs);
+      }
+      case "finding": {
+        const finding = readFinding(fields, offset);
+        this.#findings.add(finding);
+        return this.#touch(finding.fromMs);
       }
       case "metric": {
         const metric = readMetric(fields, offset);

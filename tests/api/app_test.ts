@@ -9,6 +9,7 @@ const LIST_PATHS = [
   "/api/silences",
   "/api/meters",
   "/api/gaps",
+  "/api/validation",
   "/api/late",
   "/api/late?status=LATE",
   "/api/rejected",

@@ -304,7 +304,8 @@ serverTest("verify --database ends with 3 and names the table and the day", asyn
 /** As a database of the version before is. */
 const VERSION_BEFORE = `DROP VIEW dropped; DROP VIEW dropped_days;
   DROP TABLE undigested; DROP TABLE digests;
-  DELETE FROM schema_migrations WHERE name = '004_digests'`;
+  DROP TABLE validation_records;
+  DELETE FROM schema_migrations WHERE name IN ('004_digests', '009_validation')`;
 
 serverTest("rows from before the digests are told of, and neither wrong nor proven", async () => {
   const url = await ofSink();

@@ -210,6 +210,7 @@ export class PostgresStore implements InputStore {
       metric: outputs.metrics.map(({ timestampMs }) => timestampMs),
       validated: outputs.validated.map(({ timestampMs }) => timestampMs),
       rejected: [],
+      finding: [],
     };
     for (const aggregate of AGGREGATES) {
       const span = spanOf(timesMs[aggregate.kind]);

@@ -13,6 +13,7 @@ import {
 } from "./list_panels.js";
 import { noteStatus } from "./parts.js";
 import { showFigures, showProgress, showState } from "./status_panels.js";
+import { createValidationPanel } from "./validation_panel.js";
 
 const LISTS_PAUSE_MS = 2000;
 const RETRY_MS = 5000;
@@ -27,6 +28,7 @@ const lists = [
   createOpenPanel(),
   gapsPanel,
   createRejectedPanel(),
+  createValidationPanel(),
   createLatePanel(),
   fleetPanel,
 ];

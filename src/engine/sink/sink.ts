@@ -115,6 +115,7 @@ export class Sink {
       [topics.gapAlerts, "gap"],
       [topics.lateEvents, "late"],
       [topics.rejected, "rejected"],
+      [topics.validation, "finding"],
       [topics.metrics, "metric"],
       [topics.changelog, null],
     ]);
