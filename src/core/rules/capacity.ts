@@ -2,7 +2,7 @@ import { mwhOf, mwhOfPower } from "./energy.ts";
 import type { Rule } from "./rule.ts";
 
 /** 2²⁴ − 1 Wh: what a register of 24 bits says when it has no value. */
-const SENTINEL_MWH = 16_777_215_000;
+export const SENTINEL_MWH = 16_777_215_000;
 
 /** The most that a household's connection carries, kW. */
 export const DOMESTIC_MAX_KW = 48;
