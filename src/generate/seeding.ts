@@ -33,6 +33,7 @@ export const SEED_KINDS: readonly SeedKind[] = [
   { name: "a slot + 5 kWh", rules: ["SPIKE"], seed: oneSlot((kwh) => kwh + 5) },
   { name: "a slot + 10 kWh", rules: ["SPIKE"], seed: oneSlot((kwh) => kwh + 10) },
   { name: "a day × 4", rules: ["HIGH_DAY"], seed: wholeDay((kwh) => kwh * 4) },
+  { name: "a day × 5", rules: ["HIGH_DAY"], seed: wholeDay((kwh) => kwh * 5) },
   { name: "a day × 10", rules: ["HIGH_DAY"], seed: wholeDay((kwh) => kwh * 10) },
   { name: "a day ÷ 10", rules: ["LOW_DAY"], seed: wholeDay((kwh) => kwh / 10) },
   { name: "a day × 1000", rules: ["UNIT_SCALE"], seed: wholeDay((kwh) => kwh * 1000) },
