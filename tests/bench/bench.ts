@@ -8,6 +8,7 @@ import { benchDashboards } from "./dashboard_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
 import { benchCompression, benchPartitions } from "./kafka_load_bench.ts";
+import { benchRules } from "./rules_bench.ts";
 import { benchSink } from "./sink_bench.ts";
 import { benchSizes } from "./size_bench.ts";
 
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => void | Promise<void>> = {
   kafka: benchKafka,
   compression: benchCompression,
   partitions: benchPartitions,
+  rules: benchRules,
   sink: benchSink,
   dashboards: benchDashboards,
   sizes: benchSizes,
