@@ -102,7 +102,7 @@ function notFound(c: Context): Response {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
   const hint =
-    "There are /api/status, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
+    "There are /api/status, ledger, meters, meters/:id, gaps, incidents, silences, late, rejected, delays, " +
     "timeline and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

@@ -281,12 +281,15 @@ export class Sink {
     }
     const committed = this.#store.commit(commit).finally(() => this.#commits--);
     this.#commits++;
-    this.#holdings.follow(held, committed, ({ rows, refused }) => {
+    this.#holdings.follow(held, committed, ({ rows, refused, incidents }) => {
       held.account = commit.account ?? held.account;
       held.rowsWritten += rows;
       held.rowsRefused += refused;
       this.#settleDueAtMs = clock.nowMs() + SETTLE_MS_MIN;
       if (refused > 0) this.#say("error", "rows_refused", { partition, refused });
+      for (const { change, ...incident } of incidents) {
+        this.#say("info", `incident_${change}`, incident);
+      }
       this.#hear(null);
     });
   }

@@ -1,0 +1,83 @@
+/** The rules and incidents on 81 real meters, as counted when they were defined. */
+import assert from "node:assert/strict";
+import { findIncidents, type MeterGaps } from "./incidents.ts";
+import { DAY_MS, judgeSeries, type Slots, toMwh } from "./rules.ts";
+
+const LONDON = new URL("../../../../shared/data/london/", import.meta.url);
+const ARCHIVE = new URL("london_2013_81meters.tar.xz", LONDON);
+const INTERVAL_MS = 1_800_000;
+
+function isPresent(): boolean {
+  try {
+    return Deno.statSync(ARCHIVE).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** The slots of every meter, as labelled. */
+async function readLondon(): Promise<Map<string, Slots>> {
+  const folder = await Deno.makeTempDir({ prefix: "gridwatch-" });
+  const meters = new Map<string, Slots>();
+  try {
+    const { code } = await new Deno.Command("tar", { args: ["xf", ARCHIVE.pathname, "-C", folder] })
+      .output();
+    assert.equal(code, 0);
+    for (const { name } of Deno.readDirSync(`${folder}/london_2013`)) {
+      const readings = new Map<number, number>();
+      const text = await Deno.readTextFile(`${folder}/london_2013/${name}`);
+      for (const line of text.trim().split("\n").slice(1)) {
+        const [, time, kwh] = line.split(",");
+        readings.set(Date.parse(`${time.trim().replace(" ", "T")}Z`), toMwh(Number(kwh)));
+      }
+      const startMs = Math.min(...readings.keys());
+      const count = (Math.max(...readings.keys()) - startMs) / INTERVAL_MS + 1;
+      const mwh = Array.from(
+        { length: count },
+        (_, i) => readings.get(startMs + i * INTERVAL_MS) ?? null,
+      );
+      meters.set(name.replace(".csv", ""), { startMs, intervalMs: INTERVAL_MS, mwh });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  return meters;
+}
+
+Deno.test({
+  name: "The rules say of 81 London meters what was counted (../shared)",
+  ignore: !isPresent(),
+  async fn() {
+    const counts: Record<string, number> = {};
+    for (const slots of (await readLondon()).values()) {
+      for (const { rule } of judgeSeries(slots)) counts[rule] = (counts[rule] ?? 0) + 1;
+    }
+    assert.deepEqual(counts, { SPIKE: 12, HIGH_DAY: 9, LOW_DAY: 33, ZERO_RUN: 6, STUCK: 8 });
+  },
+});
+
+Deno.test({
+  name: "Of 81 London meters gaps start together 15 times (../shared)",
+  ignore: !isPresent(),
+  async fn() {
+    const london = await readLondon();
+    const endMs = Math.max(...[...london.values()].map(lastMs));
+    const fleet = [...london].map(([meterId, slots]): MeterGaps => {
+      const starts = slots.mwh.flatMap((mwh, i) =>
+        mwh === null && slots.mwh[i - 1] !== null ? [slots.startMs + i * INTERVAL_MS] : []
+      );
+      const stoppedMs = lastMs(slots);
+      if (stoppedMs < endMs) starts.push(stoppedMs + INTERVAL_MS);
+      const silentMs = endMs - stoppedMs > 7 * DAY_MS ? stoppedMs + 7 * DAY_MS : null;
+      return { meterId, fromMs: slots.startMs, silentMs, starts };
+    });
+    const incidents = findIncidents(fleet, INTERVAL_MS);
+    assert.equal(incidents.length, 15);
+    assert.equal(incidents[0].incidentId, "fleet@2013-02-10T22:00:00Z");
+  },
+});
+
+function lastMs({ startMs, mwh }: Slots): number {
+  return startMs + (mwh.length - 1) * INTERVAL_MS;
+}
