@@ -109,7 +109,8 @@ function notFound(c: Context): Response {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
   const hint =
-    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
+    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, incidents, validation, silences, " +
+    "late, rejected, delays, " +
     "timeline and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

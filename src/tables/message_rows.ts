@@ -11,6 +11,7 @@ import {
   readRejected,
   readValidated,
 } from "../core/wire/output_message.ts";
+import { endingOf, type Told } from "./incident_stage.ts";
 import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,
@@ -46,6 +47,7 @@ export class MessageRows {
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
   readonly #findings = new LatestFindings();
+  readonly #ended: Told["ended"][number][] = [];
   readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
   #firstMs = Infinity;
   #lastMs = -Infinity;
@@ -71,6 +73,12 @@ export class MessageRows {
   /** Event times of the first and the last row, by the column `time`; null without rows. */
   get spanMs(): { readonly first: number; readonly last: number } | null {
     return this.#firstMs > this.#lastMs ? null : { first: this.#firstMs, last: this.#lastMs };
+  }
+
+  /** What the second stage is told of these messages, see `followGaps`. */
+  get told(): Told {
+    const isTimed = this.#kind === "validated" || this.#kind === "metric";
+    return { gaps: this.#gaps.all, ended: this.#ended, span: isTimed ? this.spanMs : null };
   }
 
   /** The rows taken, tables without rows left out; this object is of no use afterwards. */
@@ -129,6 +137,7 @@ export class MessageRows {
       case "metric": {
         const metric = readMetric(fields, offset);
         metricRow(this.#writer, metric, partition);
+        this.#ended.push(...endingOf(metric));
         return this.#touch(metric.timestampMs);
       }
       default:

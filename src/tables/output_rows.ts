@@ -170,6 +170,11 @@ export class LatestGaps {
     this.#latest.set(gapId(gap), gap);
   }
 
+  /** Each as it was told of last. */
+  get all(): GapAlert[] {
+    return [...this.#latest.values()];
+  }
+
   rows(partition: number): CopyWriter {
     const writer = new CopyWriter(this.#latest.size * 192 + 64);
     for (const [id, gap] of this.#latest) {

@@ -7,6 +7,7 @@ const empty = await openEmpty();
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
   "/api/silences",
+  "/api/incidents",
   "/api/meters",
   "/api/gaps",
   "/api/validation",
@@ -35,6 +36,60 @@ Deno.test("/healthz fails with the message of a failed run", async () => {
   const { status, body } = await bench.get("/healthz");
   assert.equal(status, 503);
   assert.equal(body.error, "the disk is full");
+});
+
+Deno.test("/api/incidents gives shared outages, the latest first, and those that are asked for", async () => {
+  const db = await openEmpty();
+  try {
+    const slot = (hour: number) => Date.UTC(2013, 0, 3, hour);
+    const row = (hour: number, group: string, more: string) =>
+      `('${group}@2013-01-03T0${hour}:00:00Z', '${group}', '2013-01-03T0${hour}:00Z', ${more},
+        ${slot(hour)}, ${slot(hour) + (group === "fleet" ? 0 : 1_800_000)})`;
+    await db.exec(`INSERT INTO incidents VALUES ${
+      [
+        row(1, "A", "'2013-01-03T02:00Z', 'CLOSED', 5, 50, 3, NULL"),
+        row(3, "A", "NULL, 'OPEN', 26, 50, 3, 'fleet@2013-01-03T03:00:00Z'"),
+        row(3, "fleet", "NULL, 'OPEN', 60, 100, 50, NULL"),
+        row(5, "B", "'2013-01-03T05:00Z', 'WITHDRAWN', 4, 50, 3, NULL"),
+      ].join(", ")
+    }`);
+    const { get } = createBench(db);
+    const { body } = await get("/api/incidents");
+    const idsOf = (list: { incident_id: string }[]) => list.map(({ incident_id }) => incident_id);
+    assert.deepEqual(idsOf(body.incidents), [
+      "B@2013-01-03T05:00:00Z",
+      "fleet@2013-01-03T03:00:00Z",
+      "A@2013-01-03T03:00:00Z",
+      "A@2013-01-03T01:00:00Z",
+    ]);
+    assert.deepEqual(body.states, { OPEN: 2, CLOSED: 1, WITHDRAWN: 1 });
+    assert.deepEqual(body.incidents[2], {
+      incident_id: "A@2013-01-03T03:00:00Z",
+      group_id: "A",
+      from: "2013-01-03T03:00:00Z",
+      to: null,
+      state: "OPEN",
+      meters: 26,
+      expected: 50,
+      needed: 3,
+      part_of: "fleet@2013-01-03T03:00:00Z",
+    });
+    for (
+      const [question, found] of [
+        ["state=open&group=A", 1],
+        ["group=A", 2],
+        ["from=2013-01-03T02:00:00Z", 3],
+        ["to=2013-01-03T03:00:00Z", 1],
+        ["limit=1&offset=3", 1],
+      ] as const
+    ) {
+      const { body: { incidents } } = await get(`/api/incidents?${question}`);
+      assert.equal(incidents.length, found, question);
+    }
+    assert.equal((await get("/api/incidents?state=FILLED")).status, 400);
+  } finally {
+    await db.close();
+  }
 });
 
 Deno.test("/readyz waits for the start, then for the store", async () => {

@@ -38,6 +38,7 @@ async function addViews(db: PGlite): Promise<void> {
   await runSql(db, "003_summaries.sql");
   await runSql(db, "004_digests.sql");
   await runSql(db, "005_completeness.sql");
+  await runSql(db, "010_incidents.sql");
 }
 
 async function runSql(db: PGlite, file: string): Promise<void> {

@@ -222,7 +222,11 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
     Number((await rowsOf(url, "SELECT * FROM readings_daily"))[0].readings);
   assert.equal(await readings(), 1, "it is behind what is materialised");
   const database = openForSchema(url);
-  const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
+  const sink = new PostgresSink(database, {
+    answerMsMax: 30_000,
+    gapGraceMs: 900_000,
+    stateTtlMs: 604_800_000,
+  });
   try {
     await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);

@@ -30,7 +30,7 @@ import { readSummary } from "../../src/tables/summary.ts";
 import { readTimeline } from "../../src/tables/timeline.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
-import { TestPostgres } from "../pglite.ts";
+import { SILENT_AFTER_MS, TestPostgres } from "../pglite.ts";
 import { coreOptions, rawOf } from "../simulation/fold.ts";
 import { optionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 
@@ -104,7 +104,8 @@ const VIEWS = [
   ...["missing_daily", "completeness_daily", "completeness_fleet_daily", "gap_recovery"],
   ...["validated_readings", "gap_alerts", "late_events", "rejected_readings", "metrics"],
   ...["ledger", "positions", "meter_status", "completeness", "silences", "duplicates"],
-  ...["late_revisions", "revisions", "readings_current"],
+  ...["late_revisions", "revisions", "readings_current", "gap_starts", "incidents"],
+  ...["incident_meters", "meters_failing_together"],
 ];
 
 /** A cell as both write it: numbers to a millionth, times as text, lists and objects as JSON. */
@@ -138,7 +139,7 @@ async function playLives(writer: SessionStore): Promise<void> {
       task.fold(rawOf(own, task.nextOffset));
     }
     const commit = task.takeCommit();
-    if (commit !== null) await writer.commit(commit);
+    if (commit !== null) await writer.commit({ ...commit, stateTtlMs: SILENT_AFTER_MS });
   }
 }
 

@@ -5,6 +5,7 @@ import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
 import { MessageRows } from "../../tables/message_rows.ts";
 import type { CopyWriter } from "../../tables/copy.ts";
 import { COLUMNS, type TableRows, UPSERTS } from "../../tables/output_rows.ts";
+import { joinTold, type Told } from "../../tables/incident_stage.ts";
 import { type DigestedTable, LAYOUTS } from "../../tables/table_digests.ts";
 import { toMsOrNull } from "../../tables/values.ts";
 import type { Transaction } from "./database.ts";
@@ -26,10 +27,11 @@ export type EncodedRows = {
   readonly refused: readonly Refused[];
   /** Event times of the rows. */
   readonly span: { readonly first: number; readonly last: number } | null;
+  readonly told: Told;
 };
 
-/** How much was written. */
-export type Written = { readonly rows: number; readonly refused: number };
+/** How much was written, and what it tells of incidents. */
+export type Written = { readonly rows: number; readonly refused: number; readonly told: Told };
 
 const NO_ORIGIN = "the message does not say which raw record it came from";
 
@@ -55,7 +57,7 @@ function encodeKind(runs: readonly SinkRun[], partition: number): EncodedRows {
       if (error !== null) refused.push({ run, place, error, sqlstate: null });
     }
   }
-  return { kind, tables: rows.tables(), refused, span: rows.spanMs };
+  return { kind, tables: rows.tables(), refused, span: rows.spanMs, told: rows.told };
 }
 
 /**
@@ -119,7 +121,7 @@ export async function writeRows(
     written.rows += rowsOf(tables);
     written.refused += refused.length;
   }
-  return written;
+  return { ...written, told: joinTold(encoded.map(({ told }) => told)) };
 }
 
 /** Messages that are tried together once it is known that some of a commit are refused. */
@@ -132,6 +134,7 @@ export async function writeAccepted(
   book: DigestBook,
 ): Promise<Written> {
   const written = { rows: 0, refused: 0 };
+  const told: Told[] = [];
   for (const run of runs) {
     const accepted: SinkRun[] = [];
     for (let first = run.first; first < run.end; first += TRIED_MAX) {
@@ -140,11 +143,12 @@ export async function writeAccepted(
       written.refused += await trySpan(tx, { ...run, first, end }, into);
     }
     if (accepted.length === 0) continue;
-    const { tables } = encodeKind(accepted, partition);
-    written.rows += rowsOf(tables);
-    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows, book);
+    const encoded = encodeKind(accepted, partition);
+    told.push(encoded.told);
+    written.rows += rowsOf(encoded.tables);
+    for (const rows of encoded.tables) if (isSum(rows)) await writeTable(tx, rows, book);
   }
-  return written;
+  return { ...written, told: joinTold(told) };
 }
 
 /** Writes what the server accepts of a span; gives how many messages became no row. */

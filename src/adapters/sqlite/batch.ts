@@ -15,6 +15,7 @@ import { withoutNul } from "../../core/text.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import type { Commit } from "../../engine/ports.ts";
 import type { HashedValue } from "../../tables/digest.ts";
+import { type StageInput, stageInput } from "../../tables/incident_stage.ts";
 
 /** Accepted readings in columns, which go to another thread without being copied. */
 export type ReadingColumns = {
@@ -80,6 +81,7 @@ export type CommitBatch = {
   readonly watermark: string | null;
   readonly judgedTo: string | null;
   readonly ledger: Readonly<Ledger>;
+  readonly stage: StageInput;
 };
 
 const NO_CHANNEL = "";
@@ -102,6 +104,7 @@ export function batchOf(
     watermark: timestampOrNull(commit.watermarkMs),
     judgedTo: timestampOrNull(commit.judgedToMs),
     ledger: commit.ledger,
+    stage: stageInput(outputs, { partition, silentAfterMs: commit.stateTtlMs }),
   };
   const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
   const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh];
