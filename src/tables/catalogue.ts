@@ -19,6 +19,8 @@ export const CATALOGUE: readonly Listed[] = [
   { name: "readings_current", about: "accepted readings, of a slot the newest" },
   { name: "validation_records", about: "what rules have found, a run or episode each" },
   { name: "gap_alerts", about: "gaps as they were last announced" },
+  { name: "estimated_readings", about: "estimates of missing readings" },
+  { name: "estimate_refusals", about: "gaps that are not estimated, and why" },
   { name: "missing_daily", about: "missing slots of a meter by day" },
   { name: "readings_daily", about: "accepted readings of a meter by day" },
   { name: "readings_fleet_daily", about: "the same of the fleet, by day and partition" },
