@@ -442,6 +442,8 @@ serverTest(
       assert.deepEqual(applied, [
         ...["001_init", "003_summaries", "004_digests", "005_completeness"],
         "006_identity",
+        "009_validation",
+        "010_estimates",
       ]);
       assert.equal((await status()).code, 0);
       await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
