@@ -36,6 +36,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "make a believable fleet's readings, with known defects",
     load: async () => (await import("./src/commands/generate.ts")).generate,
   },
+  estimate: {
+    about: "estimate missing readings, beside the measured ones",
+    load: async () => (await import("./src/commands/estimate.ts")).estimate,
+  },
+  export: {
+    about: "write readings and estimates to a file, each with its quality code",
+    load: async () => (await import("./src/commands/export.ts")).exportReadings,
+  },
   retire: {
     about: "say of meters that they have left",
     load: async () => (await import("./src/commands/retire.ts")).retire,

@@ -1,3 +1,5 @@
+import type { OwnRule } from "./core/rules/own_rule.ts";
+
 /** One setting: what it may be, what it is by default, and what for. */
 export type Setting = {
   readonly type:
@@ -399,4 +401,7 @@ export type Config =
   & {
     readonly meters: ReadonlyMap<string, number>;
     readonly given: ReadonlySet<Key>;
+    /** Files of the user's own rules, and the rules once they are loaded. */
+    readonly ruleFiles: readonly string[];
+    readonly ownRules: readonly OwnRule[];
   };

@@ -32,6 +32,16 @@ export { judgeOptions } from "./toolkit/options.ts";
 export { CodecError };
 export type { JudgeOptions, Threshold } from "./toolkit/options.ts";
 export type { JudgeReading, TickOptions } from "./toolkit/raw_text.ts";
+export type {
+  Finding,
+  JudgedDay,
+  JudgedSlot,
+  RuleNumbers,
+  Say,
+  Severity,
+  SlotRule,
+} from "./core/rules/slot_rule.ts";
+export type { Rule, RuleMemory } from "./core/rules/rule.ts";
 export type { Ledger } from "./core/ledger.ts";
 export type { ProcessorOptions } from "./core/options.ts";
 export type { GapState, RejectReason } from "./core/outputs.ts";

@@ -25,7 +25,7 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
     packages: null,
   },
   api: { from: ["core", "tables", "engine", "api"], packages: /^hono(\/|$)/ },
-  "settings.ts": { from: [], packages: /^$/ },
+  "settings.ts": { from: ["core"], packages: /^$/ },
   "check_setting.ts": { from: ["core", "settings.ts"], packages: /^$/ },
   "config.ts": { from: ["core", "check_setting.ts", "settings.ts"], packages: /^yaml$/ },
   "judging.ts": { from: ["core", "settings.ts"], packages: /^$/ },

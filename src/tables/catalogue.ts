@@ -23,6 +23,8 @@ export const CATALOGUE: readonly Listed[] = [
   { name: "incident_meters", about: "whose gaps an incident is made of" },
   { name: "meters_failing_together", about: "pairs whose gaps start together" },
   { name: "meters", about: "the registry: who is expected, by version" },
+  { name: "estimated_readings", about: "estimates of missing readings" },
+  { name: "estimate_refusals", about: "gaps that are not estimated, and why" },
   { name: "missing_daily", about: "missing slots of a meter by day" },
   { name: "readings_daily", about: "accepted readings of a meter by day" },
   { name: "readings_fleet_daily", about: "the same of the fleet, by day and partition" },

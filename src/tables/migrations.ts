@@ -7,6 +7,7 @@ import identity from "../../sql/006_identity.sql" with { type: "text" };
 import health from "../../sql/007_health.sql" with { type: "text" };
 import validation from "../../sql/009_validation.sql" with { type: "text" };
 import incidents from "../../sql/010_incidents.sql" with { type: "text" };
+import estimates from "../../sql/011_estimates.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "007_health", sql: health, embedded: false },
   { name: "009_validation", sql: validation, embedded: false },
   { name: "010_incidents", sql: incidents, embedded: false },
+  { name: "011_estimates", sql: estimates, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

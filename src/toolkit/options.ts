@@ -174,7 +174,10 @@ function configOf(options: JudgeOptions): Config {
     const setting: Setting = SETTINGS[key];
     config[key] = checkSetting(setting, value, (must) => unusable(name, value, must));
   }
-  const settings = { ...config, meters: metersOf(options.meters), given: new Set() };
+  const settings = {
+    ...{ ...config, meters: metersOf(options.meters), given: new Set() },
+    ...{ ruleFiles: [], ownRules: [] },
+  };
   const checked = settings as unknown as Config;
   const contradiction = findContradiction(checked, optionOf);
   if (contradiction !== null) {
