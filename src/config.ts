@@ -1,7 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
 import { checkSetting, findContradiction } from "./check_setting.ts";
 import { nearest } from "./core/nearest.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */
 

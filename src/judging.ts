@@ -1,4 +1,5 @@
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { RULES, slotRulesOf } from "./core/rules/rules.ts";
 import type { SlotRule } from "./core/rules/slot_rule.ts";
