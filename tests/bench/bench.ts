@@ -5,6 +5,7 @@
 import { benchAudit } from "./audit_bench.ts";
 import { benchCore } from "./core_bench.ts";
 import { benchDashboards } from "./dashboard_bench.ts";
+import { benchEstimates } from "./estimates_bench.ts";
 import { benchEmbedded } from "./embedded_bench.ts";
 import { benchKafka } from "./kafka_bench.ts";
 import { benchCompression, benchPartitions } from "./kafka_load_bench.ts";
@@ -20,6 +21,7 @@ const BENCHES: Record<string, () => void | Promise<void>> = {
   compression: benchCompression,
   partitions: benchPartitions,
   rules: benchRules,
+  estimates: benchEstimates,
   sink: benchSink,
   dashboards: benchDashboards,
   sizes: benchSizes,
