@@ -8,7 +8,7 @@ import { formatCount } from "../console/progress.ts";
 import { quoteWord } from "../console/quote.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "../setup/play.ts";
-import type { Expected } from "../generate/truth.ts";
+import type { EpisodeTruth, Expected } from "../generate/truth.ts";
 import type { Reader } from "../tables/query.ts";
 
 export const usage = `Usage: gridwatch demo [options]
@@ -86,7 +86,11 @@ export async function demo(args: string[]): Promise<number> {
     port: port ?? (values.exit ? null : 8000),
     staysUp: !values.exit,
     isJson: values.json,
-    next: async (store) => [await compareTruth(store, truth), ...nextSteps(directory)],
+    next: async (store) => [
+      await compareTruth(store, truth),
+      await compareEpisodes(store, truth),
+      ...nextSteps(directory),
+    ],
   });
 }
 
@@ -116,6 +120,29 @@ async function compareTruth(store: Reader, truthPath: string): Promise<string> {
   return `the made fleet, beside what was planted in it: ${parts.join(", ")}: ${
     isSame ? "all is found" : "it differs; do the settings?"
   }`;
+}
+
+/** How many of the days that were planted for the rules they have found. */
+async function compareEpisodes(store: Reader, truthPath: string): Promise<string> {
+  const { episodes }: { episodes: readonly EpisodeTruth[] } = JSON.parse(
+    await Deno.readTextFile(truthPath),
+  );
+  const { rows } = await store.query('SELECT meter_id, rule, "from", "to" FROM validation_records');
+  const found = Map.groupBy(rows, (row) => String(row.meter_id));
+  const counts = new Map<string, { planted: number; found: number }>();
+  for (const { kind, meter_id, from, to, found_by: rules } of episodes) {
+    const isFound = found.get(meter_id)?.some((row) =>
+      rules.includes(String(row.rule)) && String(row.from) < to && String(row.to) > from
+    );
+    const count = counts.get(kind) ?? { planted: 0, found: 0 };
+    count.planted++;
+    if (isFound) count.found++;
+    counts.set(kind, count);
+  }
+  const parts = [...counts].map(([kind, { planted, found }]) =>
+    `${found} of ${planted} ${kind.replaceAll("_", " ")}`
+  );
+  return `the rules found of the days that were planted for them: ${parts.join(", ")}`;
 }
 
 /** What to do after the demo, ready to paste: a look into its store, and one's own files. */
@@ -155,7 +182,15 @@ async function prepareFolder(
     await attempt(what, () => Deno.writeTextFile(samplePath, sample));
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
-    const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
+    const fleet = [
+      "--meters",
+      "200",
+      "--days",
+      "28",
+      "--start",
+      "2013-12-29T00:00:00Z",
+      "--episodes",
+    ];
     const truth = `${played}/fleet_truth.json`;
     const outputs = ["--output", fleetPath, "--defects", truth, "--force", "--quiet"];
     const code = await generate([...fleet, ...outputs]);

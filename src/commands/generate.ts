@@ -34,6 +34,8 @@ Options:
   --seed N         another number, another fleet (default 1)
   --defects FILE   write every injected defect and the expected totals to FILE, as JSON
   --clean          inject no defects
+  --episodes       also days whose values the validation rules look for, in a fleet of 12 days or
+                   more: zeros, another unit, a straight line, a copied day, too much, too little
   --json           print one JSON object on stdout when done
   --quiet          no progress, no summary
   --help           print this text
@@ -88,13 +90,17 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
   if (!options.quiet) {
-    summary(options, { readings: expected.raw, counts, seconds }).forEach((line) =>
+    const { episodes: { length: episodes } } = plan;
+    summary(options, { readings: expected.raw, counts, episodes, seconds }).forEach((line) =>
       ports.say(line)
     );
   }
   if (options.json) {
     const { output, meters } = options;
-    const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
+    const answer = {
+      ...{ output, meters, readings: expected.raw, defects: counts, seconds },
+      ...(options.hasEpisodes ? { episodes: plan.episodes.length } : {}),
+    };
     await ports.stdout(new TextEncoder().encode(JSON.stringify(answer) + "\n"));
   }
   return 0;
@@ -140,7 +146,15 @@ function parseOptions(args: string[]): Options | "help" {
       `Cannot generate with --defects="${defects}": must be a file of its own`,
     );
   }
-  const fleet = { seed, meters, days, intervalMinutes, startMs, clean };
+  const fleet = {
+    seed,
+    meters,
+    days,
+    intervalMinutes,
+    startMs,
+    clean,
+    hasEpisodes: values.episodes,
+  };
   return { ...fleet, output, defects, replaces, json, quiet };
 }
 
@@ -154,6 +168,7 @@ const OPTIONS = {
   defects: { type: "string" },
   force: { type: "boolean", default: false },
   clean: { type: "boolean", default: false },
+  episodes: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
   help: { type: "boolean", default: false, short: "h" },
@@ -229,10 +244,11 @@ function processPorts(): GeneratePorts {
 type Written = {
   readonly readings: number;
   readonly counts: Readonly<Record<DefectKind, number>>;
+  readonly episodes: number;
   readonly seconds: number;
 };
 
-function summary(options: Options, { readings, counts, seconds }: Written): string[] {
+function summary(options: Options, { readings, counts, episodes, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
   const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
   const lines = [
@@ -245,6 +261,9 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
       ? "without defects"
       : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
   ];
+  if (episodes > 0) {
+    lines.push(`and ${formatCount(episodes)} days for the validation rules to find`);
+  }
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
   return lines;
 }

@@ -1,4 +1,5 @@
 import { formatTimestamp } from "../core/time.ts";
+import { type Episode, type EpisodeKind, FOUND_BY } from "./episodes.ts";
 import {
   DEFECT_KINDS,
   type DefectKind,
@@ -69,6 +70,7 @@ export function* truthJson(plan: FleetPlan, expected: Expected): Generator<strin
     counts: countDefects(plan),
     expected,
     expected_without_ticks: expectLedger(plan, false),
+    ...(plan.episodes.length === 0 ? {} : { episodes: plan.episodes.map(episodeTruth(plan)) }),
     defects: [],
   };
   const text = JSON.stringify(head, null, 2);
@@ -80,6 +82,25 @@ export function* truthJson(plan: FleetPlan, expected: Expected): Generator<strin
     if (lines.length > 0) separator = ",\n    ";
   }
   yield "\n  ]\n}\n";
+}
+
+/** What a day of an episode is, and which rules find it. */
+export type EpisodeTruth = {
+  readonly kind: EpisodeKind;
+  readonly meter_id: string;
+  readonly from: string;
+  /** The first slot after it. */
+  readonly to: string;
+  readonly intervals: number;
+  readonly found_by: readonly string[];
+};
+
+function episodeTruth({ options, intervalMs }: FleetPlan) {
+  const timeOf = (slot: number) => formatTimestamp(options.startMs + slot * intervalMs);
+  return ({ kind, meter, from, to }: Episode): EpisodeTruth => ({
+    ...{ kind, meter_id: meterId(meter), from: timeOf(from), to: timeOf(to), intervals: to - from },
+    found_by: FOUND_BY[kind],
+  });
 }
 
 function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
