@@ -26,7 +26,12 @@ export function newAuditLog(onBlock: RowWatch["onBlock"] = () => {}): AuditLog {
     log: newTimeLog(),
     values: newValueLog(),
     rejects,
-    onFault: (place, rows, row) => countReject(rejects, place.series, reasonOf(place, rows, row)),
+    onFault: ({ series, file, fault }, rows, row) =>
+      countReject(rejects, reasonOf({ series, fault }, rows, row), {
+        series,
+        file,
+        line: rows.lines[row],
+      }),
     onBlock,
   };
 }

@@ -4,6 +4,7 @@ import { inspectFiles, type InspectOptions, type RowWatch } from "../replay/insp
 import type { Inspection } from "../replay/records.ts";
 import type { Decided } from "../formats/decided.ts";
 import type { AuditAnswer } from "./answer.ts";
+import type { RejectCounts } from "./faults.ts";
 import { auditSeries, newAuditLog, type SeriesVisitor } from "./audit.ts";
 import { addSeries, answerOf, type AuditSum, newAuditSum } from "./sum.ts";
 import { suspicionsOf } from "./suspicions.ts";
@@ -25,6 +26,7 @@ export type Audited = {
   readonly answer: AuditAnswer;
   readonly sum: AuditSum;
   readonly inspection: Inspection;
+  readonly rejectLines: RejectCounts["lines"];
   /** Of the days. */
   readonly zone: Zone;
 };
@@ -60,5 +62,5 @@ export async function auditFiles(
   const rejected = watch.rejects.total;
   const warnings = suspicionsOf(sum, inspection);
   const answer = answerOf(sum, { judging, inspection, rejected, decided, target, warnings });
-  return { answer, sum, inspection, zone };
+  return { answer, sum, inspection, rejectLines: watch.rejects.lines, zone };
 }

@@ -23,7 +23,7 @@ const VALUE_END = 5;
 
 /** Why the core rejects a row. */
 export function reasonOf(
-  { fault, series }: RowPlace,
+  { fault, series }: Pick<RowPlace, "fault" | "series">,
   { cells }: CsvRows,
   row: number,
 ): RejectReason {
@@ -38,16 +38,29 @@ export function reasonOf(
 export type RejectCounts = {
   readonly total: Map<string, number>;
   readonly bySeries: Map<number, Map<string, number>>;
+  /** Of each reason the first rows. */
+  readonly lines: Map<string, RejectLine[]>;
 };
+
+/** Where a rejected row stands. */
+export type RejectLine = { readonly file: number; readonly line: number };
+const LINES_MAX = 20;
 
 /** No row yet. */
 export function newRejectCounts(): RejectCounts {
-  return { total: new Map(), bySeries: new Map() };
+  return { total: new Map(), bySeries: new Map(), lines: new Map() };
 }
 
 /** Counts a rejected row; `series` below 0: it names none. */
-export function countReject(counts: RejectCounts, series: number, reason: string): void {
+export function countReject(
+  counts: RejectCounts,
+  reason: string,
+  { series, file, line }: RejectLine & { readonly series: number },
+): void {
   addTo(counts.total, reason, 1);
+  const lines = counts.lines.get(reason);
+  if (lines === undefined) counts.lines.set(reason, [{ file, line }]);
+  else if (lines.length < LINES_MAX) lines.push({ file, line });
   if (series < 0) return;
   let ofSeries = counts.bySeries.get(series);
   if (ofSeries === undefined) counts.bySeries.set(series, ofSeries = new Map());

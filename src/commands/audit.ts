@@ -2,6 +2,7 @@ import type { AuditAnswer } from "../audit/answer.ts";
 import { type Audited, auditFiles } from "../audit/audit_files.ts";
 import { byDay } from "../audit/by_day.ts";
 import { DAY_COLUMNS, describeAudit, gapsCsv, SERIES_COLUMNS } from "../audit/text.ts";
+import { newReportNotes, noteSeries, type ReportNotes } from "../audit/report_notes.ts";
 import { readArguments, readNumber } from "../console/arguments.ts";
 import { UsageError } from "../console/errors.ts";
 import { openOutputFile } from "../console/output_file.ts";
@@ -15,6 +16,7 @@ import {
   stopSignal,
 } from "../console/shell.ts";
 import { formatTable } from "../console/table.ts";
+import { VERSION } from "../console/version.ts";
 import { parseTimestamp } from "../core/time.ts";
 import { decide } from "../formats/decided.ts";
 import { UTC_ZONE } from "../core/zone.ts";
@@ -40,6 +42,7 @@ gaps are those that \`gridwatch run\` finds.
   --target P            percent of the intervals that must be there (default: 100); given, and
                         missed: exit code 4
   --json                the whole answer as one JSON object on stdout
+  --html FILE.html      the report: one page with pictures, that needs nothing else
   --gaps FILE.csv       every gap, a line each
   --by series|day       a table of the series, or of the days, on stdout
   --force               replace files that are there already
@@ -59,6 +62,7 @@ Examples:
 const OPTIONS = {
   target: { type: "string" },
   json: { type: "boolean", default: false },
+  html: { type: "string" },
   gaps: { type: "string" },
   by: { type: "string" },
   force: { type: "boolean", default: false },
@@ -88,7 +92,19 @@ export async function audit(args: string[]): Promise<number> {
     : readNumber("audit", "target", values.target, { min: 0, max: 100 });
   const stop = stopSignal(() => say("stopping: nothing is written"));
   try {
-    const audited = await readFiles(positionals, values, { target, signal: stop.signal });
+    const notes = values.html === undefined ? null : newReportNotes();
+    const audited = await readFiles(positionals, values, { target, signal: stop.signal, notes });
+    if (notes !== null) {
+      const facts = {
+        ...audited,
+        files: positionals,
+        notes,
+        target,
+        maker: `Gridwatch ${VERSION}`,
+      };
+      const { reportOf } = await import("../audit/html/report_html.ts");
+      await writeText(values.html!, [reportOf(facts)], { replaces: values.force });
+    }
     await report(audited, values, target);
     const { pass } = audited.answer.verdict;
     const isBroken = audited.inspection.files.some(({ faults }) => faults.length > 0);
@@ -102,7 +118,7 @@ export async function audit(args: string[]): Promise<number> {
   }
 }
 
-function checkValues({ by, gaps }: Values, paths: readonly string[]): void {
+function checkValues({ by, gaps, html }: Values, paths: readonly string[]): void {
   if (paths.length === 0) {
     throw new UsageError(
       "Cannot audit: no file named",
@@ -113,6 +129,7 @@ function checkValues({ by, gaps }: Values, paths: readonly string[]): void {
     throw new UsageError(`Cannot audit with --by="${by}": must be series or day`);
   }
   if (gaps === "") throw new UsageError('Cannot audit with --gaps="": must be a file');
+  if (html === "") throw new UsageError('Cannot audit with --html="": must be a file');
   const [twice] = paths.filter((path, p) => paths.indexOf(path) < p);
   if (twice !== undefined) {
     throw new UsageError(`Cannot audit "${twice}" twice in one command`, "name it once");
@@ -129,7 +146,11 @@ function checkValues({ by, gaps }: Values, paths: readonly string[]): void {
 async function readFiles(
   paths: readonly string[],
   values: Values,
-  { target, signal }: { readonly target: number; readonly signal: AbortSignal },
+  { target, signal, notes }: {
+    readonly target: number;
+    readonly signal: AbortSignal;
+    readonly notes: ReportNotes | null;
+  },
 ): Promise<Audited> {
   const config = await loadConfig(values.config);
   const nowMs = values.now === undefined ? Date.now() : parseTimestamp(values.now, UTC_ZONE);
@@ -165,6 +186,9 @@ async function readFiles(
       decided,
       target,
       onBlock: (_, rows) => progress.update(rows),
+      visit: notes === null
+        ? undefined
+        : (audited, readings) => noteSeries(notes, audited, readings, judging.zone),
     });
   } finally {
     progress.clear();

@@ -47,7 +47,16 @@ const KINDS: readonly Kind[] = [
   { what: "an Avro file", start: "Obj\x01", way: () => ELSEWHERE },
   { what: "an HDF5 file", start: "\x89HDF", way: () => ELSEWHERE },
   { what: "an SQLite database", start: "SQLite format 3\0", way: () => ELSEWHERE },
-  { what: "an old Excel workbook (.xls)", start: "\xd0\xcf\x11\xe0", way: asCsv },
+  {
+    what: "an encrypted Excel workbook",
+    start: /^\xd0\xcf\x11\xe0[^]*E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e/,
+    way: () => "open it with its password, and save it without one, or as CSV",
+  },
+  {
+    what: "an old Excel workbook (.xls), or one with a password",
+    start: "\xd0\xcf\x11\xe0",
+    way: asCsv,
+  },
   { what: "a PDF document", start: "%PDF" },
   { what: "a picture", start: /^(\x89PNG|\xff\xd8\xff|GIF8|II\*\0|MM\0\*)/ },
   { what: "a rich text document (RTF)", start: "{\\rtf" },

@@ -1,13 +1,12 @@
 import { Inflate } from "fflate";
 import { damaged, type MemberReader, type ReadAt, type ZipMember } from "./zip_list.ts";
-import type { ReadError } from "./read_error.ts";
+import { crc32 } from "./crc32.ts";
+import { checkRatio } from "./unpack.ts";
 
 const LOCAL_BYTES = 30;
 const DEFLATED = 8;
-const PIECE_BYTES = 1 << 16;
-/** What a member may unpack to, of each of its bytes: more is made to fill a disk. */
-const RATIO_MAX = 2000;
-const FREE_BYTES = 1 << 26;
+/** So little is unpacked at a time that the most that comes of it takes little memory. */
+const PIECE_BYTES = 1 << 14;
 
 /**
  * Unpacks a member from its beginning.
@@ -20,7 +19,7 @@ export function openMember(file: string, member: ZipMember, readAt: ReadAt): Mem
   if (method !== 0 && method !== DEFLATED) {
     throw damaged(file, `it is packed by method ${method}`, "unpack it by hand");
   }
-  if (sizeBytes > FREE_BYTES && sizeBytes > packedBytes * RATIO_MAX) throw bomb(file);
+  checkRatio(file, packedBytes, sizeBytes);
   const header = readAt(headerAt, LOCAL_BYTES);
   if (header.length < LOCAL_BYTES) throw damaged(file, "it ends too early");
   const view = new DataView(header.buffer, header.byteOffset, header.length);
@@ -28,6 +27,7 @@ export function openMember(file: string, member: ZipMember, readAt: ReadAt): Mem
   const packedEnd = at + packedBytes;
   const pieces: Uint8Array[] = [];
   let made = 0;
+  let sum = 0;
   const inflate = method === 0 ? null : new Inflate((piece) => {
     if (piece.length > 0) pieces.push(piece);
   });
@@ -41,8 +41,12 @@ export function openMember(file: string, member: ZipMember, readAt: ReadAt): Mem
     }
     const piece = pieces.shift() ?? null;
     made += piece?.length ?? 0;
+    if (piece !== null) sum = crc32(piece, sum);
     if (made > sizeBytes) throw damaged(file, "it unpacks to more than its directory says");
     if (piece === null && made < sizeBytes) throw damaged(file, "it ends too early");
+    if (piece === null && sum !== member.sum) {
+      throw damaged(file, "its data are damaged (their checksum is another)");
+    }
     return piece;
   };
 }
@@ -54,12 +58,4 @@ function inflateInto(inflate: Inflate, packed: Uint8Array, isLast: boolean, file
     if (!(cause instanceof Error)) throw cause;
     throw damaged(file, `its data are damaged (${cause.message})`);
   }
-}
-
-function bomb(file: string): ReadError {
-  return damaged(
-    file,
-    `it unpacks to more than ${RATIO_MAX} times its size`,
-    "no meter file does: unpack it by hand, if it is to be trusted",
-  );
 }

@@ -4,6 +4,8 @@ import { ReadError } from "./read_error.ts";
 export type ZipMember = {
   readonly name: string;
   readonly method: number;
+  /** CRC-32 of what is in it. */
+  readonly sum: number;
   readonly isEncrypted: boolean;
   readonly packedBytes: number;
   readonly sizeBytes: number;
@@ -53,6 +55,7 @@ export function listZip(file: string, sizeBytes: number, readAt: ReadAt): ZipMem
     const member = {
       name,
       method: view.getUint16(p + 10, true),
+      sum: view.getUint32(p + 16, true),
       isEncrypted: (view.getUint16(p + 8, true) & 1) === 1,
       packedBytes: view.getUint32(p + 20, true),
       sizeBytes: view.getUint32(p + 24, true),

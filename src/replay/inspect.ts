@@ -196,8 +196,22 @@ async function inspectFile(
   const { sizeBytes } = stamp;
   const rows = place.row + 1;
   const { faults = [], notes = [] } = csv.opened?.writer ?? {};
+  const grown = sizeBytes - csv.file.sizeBytes;
+  const changed = grown === 0 ? [] : [
+    `it ${grown > 0 ? "grew" : "was cut"} while it was read, from ${csv.file.sizeBytes} bytes ` +
+    `to ${sizeBytes}`,
+  ];
   const { isOrdered } = order;
-  return { path, sizeBytes, rows, isOrdered, repeatedHeaders, stamp, faults, notes };
+  return {
+    path,
+    sizeBytes,
+    rows,
+    isOrdered,
+    repeatedHeaders,
+    stamp,
+    faults: [...faults, ...changed],
+    notes,
+  };
 }
 
 /** In which order the rows of a file stand. */

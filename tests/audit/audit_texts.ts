@@ -1,5 +1,6 @@
 /** Files from their text to what the audit answers, by the defaults that users have. */
-import { idOf } from "../../src/audit/audit.ts";
+import type { Zone } from "../../src/core/zone.ts";
+import { idOf, type SeriesVisitor } from "../../src/audit/audit.ts";
 import { type Audited, auditFiles } from "../../src/audit/audit_files.ts";
 import { findFiles, judgedAs, meterFiles } from "../../src/setup/meter_files.ts";
 import { readConfig, variableOf } from "../../src/config.ts";
@@ -17,16 +18,19 @@ export async function auditPaths(
   paths: readonly string[],
   settings: Settings = {},
   target = 100,
+  visit?: (...seen: [...Parameters<SeriesVisitor>, Zone]) => void,
 ): Promise<Audited> {
   const byVariable = new Map(
     Object.entries(settings).map(([key, value]) => [variableOf(key), value]),
   );
   const found = await findFiles(paths, { columns: {} });
   const config = judgedAs(readConfig(null, (name) => byVariable.get(name)), found);
+  const judging = processorOptions(config, 0, NOW_MS);
   return await auditFiles(found.paths, {
     files: meterFiles,
     formats: found.formats,
-    judging: processorOptions(config, 0, NOW_MS),
+    judging,
+    visit: (audited, readings) => visit?.(audited, readings, judging.zone),
     nowMs: NOW_MS,
     decided: found.decided,
     target,
@@ -36,10 +40,9 @@ export async function auditPaths(
 /** Audits files given by their text. */
 export function auditTexts(
   texts: readonly string[],
-  settings: Settings = {},
-  target = 100,
+  ...said: [settings?: Settings, target?: number, visit?: Parameters<typeof auditPaths>[3]]
 ): Promise<Audited> {
-  return inDirectory((directory) => auditPaths(writeFiles(directory, texts), settings, target));
+  return inDirectory((directory) => auditPaths(writeFiles(directory, texts), ...said));
 }
 
 /** What is to be equal of an audit and of a run. */

@@ -22,6 +22,10 @@ Deno.test("gridwatch audit says what the sample is, as text, JSON, gaps and tabl
     const again = await gridwatch("audit", SAMPLE, "--gaps", gaps);
     assert.equal(again.code, 1);
     assert.match(again.stderr, /it is there already\nhint: --force/);
+    const html = `${folder}/report.html`;
+    assert.equal((await gridwatch("audit", SAMPLE, "--html", html)).code, 0);
+    assert.match(await Deno.readTextFile(html), /<h1>Audit of london_MAC000002\.csv<\/h1>/);
+    assert.equal((await gridwatch("audit", SAMPLE, "--html", html)).code, 1);
     const text = await gridwatch("audit", SAMPLE, "--by", "day");
     assert.match(text.stdout, /^FAIL: gaps inside.*\n22,536 rows: 22,521 accepted, 15 identical/);
     assert.match(text.stdout, /\n2012-11-08 +1 +0 +1 +0\n/);
