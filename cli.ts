@@ -68,6 +68,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,
   },
+  repartition: {
+    about: "copy raw records on Kafka into topics of other partitions",
+    load: async () => (await import("./src/commands/repartition.ts")).repartitionRaw,
+  },
   process: {
     about: "the long-running processor on Kafka",
     load: async () => (await import("./src/commands/process.ts")).processRaw,

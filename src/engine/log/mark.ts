@@ -89,8 +89,11 @@ export function otherPartitions(
     `Cannot go on: "${topic}" has ${now} partitions, and was judged with ${before}: meters have ` +
       "moved to partitions where nobody knows them, and would have gaps that are none",
     {
-      hint: `take another kafka.topic_prefix: \`gridwatch topics --create --partitions ${now}\`, ` +
-        "play the records of before into it, and send those that come there",
+      hint: "stop the producers, `gridwatch repartition --to " +
+        `${
+          topic.replace(/raw$/, "")
+        }${now}_ --partitions ${now}\`, and let processors, producers ` +
+        "and sinks (of an empty database) go on with that as kafka.topic_prefix: all is judged anew",
     },
   );
 }

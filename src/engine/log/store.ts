@@ -223,8 +223,8 @@ export class LogStore implements CommitStore {
           before[name],
         {
           hint:
-            `set ${name} to ${before[name]}; or take topics of another kafka.topic_prefix and ` +
-            "an empty database, and play the raw records into them",
+            `set ${name} to ${before[name]}; or \`gridwatch repartition --to PREFIX\`: all is ` +
+            "judged anew in topics of that kafka.topic_prefix, for an empty database",
         },
       );
     }

@@ -46,6 +46,7 @@ function fakeKafka(
     identify: () => Promise.resolve([]),
     createTopics: () => Promise.resolve([]),
     deleteTopics: () => Promise.resolve(),
+    setTopic: () => Promise.resolve(),
     listOffsets: (refs, at) =>
       Promise.resolve(refs.map((ref) => ({ ...ref, offset: at === "start" ? 0 : end }))),
     groupOffsets: (_, refs) =>
