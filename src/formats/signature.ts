@@ -49,6 +49,7 @@ const KINDS: readonly Kind[] = [
   { what: "an SQLite database", start: "SQLite format 3\0", way: () => ELSEWHERE },
   {
     what: "an encrypted Excel workbook",
+    // deno-lint-ignore no-control-regex -- bytes, of a name in UTF-16
     start: /^\xd0\xcf\x11\xe0[^]*E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e/,
     way: () => "open it with its password, and save it without one, or as CSV",
   },
