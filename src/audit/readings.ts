@@ -1,3 +1,4 @@
+import { atPlaces, placesInOrder } from "../replay/time_order.ts";
 import { loggedTimes, type TimeLog } from "../replay/time_log.ts";
 import { loggedValues, type ValueLog } from "../replay/value_log.ts";
 import { type Waiting, waitsUntilMs } from "../replay/rivals.ts";
@@ -10,9 +11,6 @@ export type SeriesReadings = {
   readonly fromMs: number;
   readonly toMs: number;
 };
-
-/** Doubles are exact up to this. */
-const EXACT_MAX = 2 ** 53;
 
 /**
  * The usable readings of a series in time order, and of one time in the order they came; one that
@@ -56,28 +54,6 @@ function playedMs(waiting: readonly Waiting[]): (atMs: number) => number {
 /** Sorts readings by keys; of equal ones the first stays the first. */
 function inOrder(readings: SeriesReadings, keysMs: Float64Array): SeriesReadings {
   const { timesMs, kwhs } = readings;
-  const order = orderOf(keysMs);
-  return {
-    ...readings,
-    timesMs: timesMs.map((_, n) => timesMs[order[n]]),
-    kwhs: kwhs.map((_, n) => kwhs[order[n]]),
-  };
-}
-
-/** The places of the keys, which are whole numbers, as they ascend. */
-function orderOf(keysMs: Float64Array): ArrayLike<number> {
-  const { length } = keysMs;
-  let leastMs = Infinity;
-  let mostMs = -Infinity;
-  for (let n = 0; n < length; n++) {
-    leastMs = Math.min(leastMs, keysMs[n]);
-    mostMs = Math.max(mostMs, keysMs[n]);
-  }
-  const unitMs = keysMs.every((ms) => (ms - leastMs) % 1000 === 0) ? 1000 : 1;
-  // Key and place as one number: a sort of numbers is many times faster than one that calls back.
-  if (((mostMs - leastMs) / unitMs + 1) * length >= EXACT_MAX) {
-    return Array.from(keysMs, (_, n) => n).sort((a, b) => keysMs[a] - keysMs[b] || a - b);
-  }
-  const both = keysMs.map((ms, n) => (ms - leastMs) / unitMs * length + n).sort();
-  return both.map((key) => key % length);
+  const places = placesInOrder(keysMs);
+  return { ...readings, timesMs: atPlaces(timesMs, places), kwhs: atPlaces(kwhs, places) };
 }

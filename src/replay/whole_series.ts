@@ -7,6 +7,7 @@ import { contradiction, findIntervals, type IntervalPiece } from "./intervals.ts
 import type { ReplayJudging } from "./records.ts";
 import { findWaiting, type Waiting } from "./rivals.ts";
 import { seriesId, type SeriesTable } from "./series_table.ts";
+import { atPlaces, placesInOrder } from "./time_order.ts";
 import { loggedTimes, type TimeLog } from "./time_log.ts";
 
 const MINUTE_MS = 60_000;
@@ -72,7 +73,7 @@ export function learnWhole(
   const skipped = Map.groupBy(hours.skipped, ({ series }) => series);
   for (let series = 0; series < table.count; series++) {
     const { times: asCame, isSorted } = loggedTimes(log, series);
-    const times = isSorted ? asCame : asCame.toSorted();
+    const times = isSorted ? asCame : atPlaces(asCame, placesInOrder(asCame));
     const usableMs = distinctTimes(times, false);
     if (usableMs.length === 0) continue;
     noteOddities(series, { times, inOrder: isSorted ? null : asCame, usableMs }, {
