@@ -6,6 +6,7 @@ CREATE TABLE raw_ends (
   stable_offset bigint      NOT NULL,
   waiting       bigint      NOT NULL CHECK (waiting >= 0),
   next_offset   bigint      NOT NULL,
+  unwritten     bigint      NOT NULL CHECK (unwritten >= 0),
   moved_at      timestamptz NOT NULL,
   seen_at       timestamptz NOT NULL
 );
@@ -15,13 +16,14 @@ COMMENT ON COLUMN raw_ends.end_offset IS 'The log end offset: the next record ge
 COMMENT ON COLUMN raw_ends.stable_offset IS 'The last stable offset: records from here on stand behind an open transaction.';
 COMMENT ON COLUMN raw_ends.waiting IS 'Raw records that are not in the tables yet.';
 COMMENT ON COLUMN raw_ends.next_offset IS 'The position in the table positions when this was seen.';
+COMMENT ON COLUMN raw_ends.unwritten IS 'The sink''s lag: messages of the output topics that are not written yet.';
 COMMENT ON COLUMN raw_ends.moved_at IS 'When that position last moved, or nothing waited.';
 COMMENT ON COLUMN raw_ends.seen_at IS 'When a sink last asked Kafka and could write the answer here.';
 
 -- Each partition's health in seconds: still_seconds without progress though records wait,
 -- unseen_seconds since a sink looked. Empty where no sink has ever written.
 CREATE VIEW pipeline_health AS
-SELECT partition, end_offset, stable_offset, waiting, next_offset,
+SELECT partition, end_offset, stable_offset, waiting, next_offset, unwritten,
        CASE WHEN waiting = 0 THEN 0
             ELSE extract(epoch FROM now() - moved_at) END::double precision AS still_seconds,
        extract(epoch FROM now() - seen_at)::double precision AS unseen_seconds,

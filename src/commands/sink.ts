@@ -155,7 +155,7 @@ async function runSink(
   const ended = new AbortController();
   const watching = watchRawEnds({
     ...{ log, topic: topics.raw, url, clock: systemClock },
-    partitions: () => sink.status().map(({ partition }) => partition),
+    partitions: () => sink.status(),
     everyMs: Math.min(LOOK_MS, config["health.stalled_seconds"] * 250),
     signal: AbortSignal.any([signal, ended.signal]),
   });

@@ -2,6 +2,7 @@ import type { KafkaLog } from "../adapters/kafka/log.ts";
 import { PostgresDatabase } from "../adapters/postgres/database.ts";
 import type { LogAdmin, ReadFrom } from "../engine/log/ports.ts";
 import type { Clock } from "../engine/ports.ts";
+import type { SinkStatus } from "../engine/sink/sink.ts";
 
 /** What is looked at, and where it is noted. */
 export type RawEndsOptions = {
@@ -10,8 +11,8 @@ export type RawEndsOptions = {
   readonly topic: string;
   /** Of the database. */
   readonly url: string;
-  /** Those that this sink holds now. */
-  readonly partitions: () => readonly number[];
+  /** The partitions that this sink holds now, each with its messages that are not written yet. */
+  readonly partitions: () => readonly Pick<SinkStatus, "partition" | "lagRecords">[];
   readonly everyMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -50,6 +51,7 @@ type End = {
   readonly end: number;
   readonly stable: number;
   readonly waiting: number;
+  readonly unwritten: number;
 };
 
 async function look(
@@ -58,7 +60,8 @@ async function look(
   database: PostgresDatabase,
 ): Promise<void> {
   const { topic, partitions } = options;
-  const refs = partitions().map((partition) => ({ topic, partition }));
+  const held = new Map(partitions().map((one) => [one.partition, one.lagRecords]));
+  const refs = [...held.keys()].map((partition) => ({ topic, partition }));
   if (refs.length === 0) return;
   const [ends, stable] = await Promise.all([
     admin.listOffsets(refs, "end"),
@@ -74,17 +77,19 @@ async function look(
     const waiting = behind === 0 || behind > MARKERS_MAX
       ? behind
       : await countRecords(options, { topic, partition, offset }, end);
-    seen.push({ partition, end, stable: stable[i].offset, waiting });
+    const unwritten = held.get(partition) ?? 0;
+    seen.push({ partition, end, stable: stable[i].offset, waiting, unwritten });
   }
   await database.query(
     `INSERT INTO raw_ends AS r
-     SELECT s.partition, s."end", s.stable, s.waiting, coalesce(p.next_offset, 0), now(), now()
+     SELECT s.partition, s."end", s.stable, s.waiting, coalesce(p.next_offset, 0), s.unwritten,
+            now(), now()
      FROM jsonb_to_recordset($1::text::jsonb)
-       AS s (partition integer, "end" bigint, stable bigint, waiting bigint)
+       AS s (partition integer, "end" bigint, stable bigint, waiting bigint, unwritten bigint)
      LEFT JOIN positions p USING (partition)
      ON CONFLICT (partition) DO UPDATE SET end_offset = excluded.end_offset,
        stable_offset = excluded.stable_offset, waiting = excluded.waiting,
-       next_offset = excluded.next_offset, seen_at = excluded.seen_at,
+       next_offset = excluded.next_offset, unwritten = excluded.unwritten, seen_at = excluded.seen_at,
        moved_at = CASE WHEN excluded.waiting = 0 OR excluded.next_offset <> r.next_offset
                        THEN excluded.moved_at ELSE r.moved_at END`,
     [JSON.stringify(seen)],

@@ -33,7 +33,16 @@ Deno.test.afterAll(async () => {
 });
 
 /** Who is asked. */
-type Teller = "page" | "api" | "metrics" | "processor" | "sink" | "alert" | "doctor";
+type Teller =
+  | "page"
+  | "api"
+  | "metrics"
+  | "alert"
+  | "doctor"
+  | "processor"
+  | "sink" // at /readyz
+  | "processorMetrics"
+  | "sinkMetrics";
 type Colour = "green" | "red";
 type Told = Readonly<Record<Teller, { readonly colour: Colour; readonly said: string }>>;
 
@@ -119,7 +128,8 @@ function healthTest(
 }
 
 const TELLERS: readonly Exclude<Teller, "doctor">[] = [
-  ...["page", "api", "metrics", "processor", "sink", "alert"] as const,
+  ...["page", "api", "metrics", "processor", "processorMetrics"] as const,
+  ...["sink", "sinkMetrics", "alert"] as const,
 ];
 const ALL_GREEN = TELLERS.map((teller) => `${teller} green`).join(", ");
 const colours = (told: Told) =>
@@ -139,12 +149,14 @@ async function tell(
       return { isGood: false, text: String(error) };
     }
   };
-  const [status, api, metrics, processor, sink] = await Promise.all([
+  const [status, api, metrics, processor, processorMetrics, sink, sinkMetrics] = await Promise.all([
     get(ports.page, "/api/status"),
     get(ports.page, "/readyz"),
     get(ports.page, "/metrics"),
     get(ports.processor, "/readyz"),
+    get(ports.processor, "/metrics"),
     get(ports.sink, "/readyz"),
+    get(ports.sink, "/metrics"),
   ]);
   const colour = (isGreen: boolean, said: string) =>
     ({ colour: isGreen ? "green" : "red", said }) as const;
@@ -157,10 +169,23 @@ async function tell(
     api: colour(api.isGood, api.text),
     metrics: colour(isCounted, metrics.text),
     processor: colour(processor.isGood, processor.text),
+    processorMetrics: colour(areWell(processorMetrics), processorMetrics.text),
     sink: colour(sink.isGood, sink.text),
+    sinkMetrics: colour(areWell(sinkMetrics), sinkMetrics.text),
     alert: colour(alert.length === 0, alert.join(", ")),
     doctor: colour(doctor === null || doctor.code === 0, doctor?.stdout ?? ""),
   };
+}
+
+/** Whether the figures of a processor or a sink are those of one that works, as an alert asks them. */
+function areWell({ isGood, text }: { readonly isGood: boolean; readonly text: string }): boolean {
+  const valuesOf = (name: string) =>
+    [...text.matchAll(new RegExp(`^gridwatch_${name}(?:{.*})? (.*)$`, "gm"))]
+      .map(([, value]) => Number(value));
+  const areAll = (name: string, wanted: number) =>
+    valuesOf(name).every((value) => value === wanted);
+  return isGood && valuesOf("started").length === 1 && areAll("started", 1) &&
+    areAll("kafka_up", 1) && areAll("database_up", 1) && areAll("running", 1) && areAll("stuck", 0);
 }
 
 /** Which rules fire, as Grafana would find: by query and condition, with our limit for its 45 s. */
@@ -204,10 +229,16 @@ async function untilRed(
   if (produce) await site.produce();
   const { doctor } = await site.tell({ doctor: true });
   assert.equal(doctor.colour, "red", doctor.said);
+  // The rule of what stands is among those that fire, and where the tables answer it is alone.
+  const rules = alertRules().map(({ uid }) => uid);
+  assert.ok([STALLED, rules.join(", ")].includes(told.alert.said), told.alert.said);
   return { ...told, doctor };
 }
 
+const STALLED = "gridwatch-stalled";
 const ALL_BUT_OWNERS: readonly Teller[] = ["page", "api", "metrics", "alert"];
+const OF_PROCESSOR: readonly Teller[] = ["processor", "processorMetrics"];
+const OF_SINK: readonly Teller[] = ["sink", "sinkMetrics"];
 
 healthTest("Health is green in quiet, all the time", async (site) => {
   const giveUpAt = performance.now() + 5 * STALLED_SECONDS * 1000;
@@ -229,7 +260,7 @@ healthTest("Health is red when the processor was killed", async (site) => {
     }, WITHIN_MS);
   await isShown("running");
   site.processor.kill("SIGKILL");
-  const told = await untilRed(site, [...ALL_BUT_OWNERS, "processor"]);
+  const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_PROCESSOR]);
   await isShown("stalled");
   if (page !== null) assert.match(await page.textOf("#notices"), /The pipeline stands: partition/);
   assert.match(told.api.said, /partition \d: \d+ records wait, and none has come into the tables/);
@@ -251,7 +282,7 @@ healthTest("Health is red when the sink is stuck", async (site) => {
     await release.promise;
   });
   try {
-    const told = await untilRed(site, [...ALL_BUT_OWNERS, "sink"]);
+    const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_SINK]);
     assert.equal(told.processor.colour, "green", "it does its work");
     assert.match(told.sink.said, /records wait, and nothing has moved/);
   } finally {
@@ -268,13 +299,13 @@ healthTest("Health is red when the sink is stuck", async (site) => {
 
 healthTest("Health is red behind a foreign transaction that hangs", async (site) => {
   await using foreign = new StepTransaction(site.kafka.brokers, `foreign-${site.pipeline.group}`);
-  await foreign.open();
+  await foreign.open(10 * WITHIN_MS);
   const values = encoder.encode("{}");
   await foreign.write({
     ...{ topic: site.pipeline.topics.raw, partition: 0, count: 1, values, origins: null },
     ...{ valueEnds: [values.length], keys: null, keyEnds: null, timesMs: Date.now() },
   });
-  const told = await untilRed(site, [...ALL_BUT_OWNERS, "processor"]);
+  const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_PROCESSOR]);
   assert.match(told.processor.said, /a transaction is open at offset \d+/);
   assert.match(told.api.said, /partition 0: .*: a transaction is open at offset \d+/);
   await foreign.end("abort");
@@ -290,7 +321,7 @@ healthTest("Health is red when a record of the changelog is damaged", async (sit
   assert.equal((await terminate(processor)).code, 0);
   await damage(`${pipeline.topics.changelog}-0`);
   site.startProcessor();
-  const told = await untilRed(site, [...ALL_BUT_OWNERS, "processor"]);
+  const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_PROCESSOR]);
   const place = `${pipeline.topics.changelog}.* partition 0 from offset \\d+ on`;
   assert.match(told.processor.said, new RegExp(`partition 0 is .*${place}.*CRC`));
 });
@@ -299,7 +330,7 @@ healthTest("Health is red when the database is away", async (site) => {
   const { server } = site;
   await server.kill();
   try {
-    const told = await untilRed(site, [...ALL_BUT_OWNERS, "sink"]);
+    const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_SINK]);
     assert.match(told.sink.said, /database: /);
     assert.match(told.api.said, /the database does not answer/);
   } finally {
@@ -316,7 +347,9 @@ healthTest("Health is red when the broker is dead", async (site) => {
   const { kafka } = site;
   await kafka.kill();
   try {
-    const told = await untilRed(site, [...ALL_BUT_OWNERS, "processor", "sink"], { produce: false });
+    const told = await untilRed(site, [...ALL_BUT_OWNERS, ...OF_PROCESSOR, ...OF_SINK], {
+      produce: false,
+    });
     assert.match(told.processor.said, /Kafka: /);
     assert.match(told.api.said, /no sink has seen the raw topic/);
   } finally {

@@ -14,8 +14,8 @@ Deno.test("pipelineProblems() tells who waits and who looks, and is silent in qu
       client.query(`UPDATE raw_ends SET ${assignments} WHERE partition = ${partition}`);
     assert.deepEqual(await problems(), [], "no sink has ever looked");
     await client.script(`INSERT INTO raw_ends VALUES
-      (0, 100, 100, 0, 100, now() - interval '1 hour', now()),
-      (1, 100, 100, 5, 95, now() - interval '44 seconds', now() - interval '44 seconds')`);
+      (0, 100, 100, 0, 100, 0, now() - interval '1 hour', now()),
+      (1, 100, 100, 5, 95, 0, now() - interval '44 seconds', now() - interval '44 seconds')`);
     assert.deepEqual(await problems(), [], "nothing waits for long, and somebody looks");
     await set("moved_at = now() - interval '46 seconds'", 1);
     const [waits, ...none] = await problems();

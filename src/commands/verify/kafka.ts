@@ -1,5 +1,5 @@
 import type { Config } from "../../settings.ts";
-import { processorOptions } from "../../judging.ts";
+import { judgingFingerprint, processorOptions } from "../../judging.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
 import type { LogAdmin } from "../../engine/log/ports.ts";
 import type { LogDifference } from "../../engine/verify/output_cursor.ts";
@@ -51,6 +51,7 @@ export async function verifyKafka(
       rowsTotal: null,
       isSilent: isJson,
     });
+    const judging = await judgingFingerprint(config);
     const results: PartitionVerified[] = [];
     let done = 0;
     for (let partition = 0; partition < partitions; partition++) {
@@ -58,6 +59,7 @@ export async function verifyKafka(
         partition,
         topics: setup.topics,
         processorOptions: processorOptions(config, partition, null),
+        judging,
         admin,
         openReader: () => committedReader(setup, { keys: true, origins: true }),
         accountAt: tables?.partitions.get(partition)?.nextOffset ?? null,

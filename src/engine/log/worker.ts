@@ -7,6 +7,7 @@ import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
 import { type CommitLimits, commitWaitMs } from "./commit_wait.ts";
 import { Holdings, noteRestored } from "./holdings.ts";
+import type { Judging } from "./judging.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
   type GroupHandlers,
@@ -23,7 +24,7 @@ import {
 } from "./ports.ts";
 import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
-import { type Judging, LogStore } from "./store.ts";
+import { LogStore } from "./store.ts";
 import { TopicWatch } from "./topic_watch.ts";
 import {
   beginPartition,

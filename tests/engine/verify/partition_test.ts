@@ -63,6 +63,20 @@ Deno.test("verifyPartition() of an undisturbed run finds nothing", async () => {
   }
 });
 
+Deno.test("verifyPartition() refuses other settings than those it was judged by, by name", async () => {
+  const fleet = await judgedFleet();
+  const { values } = fleet.judging;
+  fleet.judging = { hash: "1", values: { ...values, grace_period_seconds: "60" } };
+  await assert.rejects(verifyFleet(fleet), {
+    name: "LogRefusedError",
+    message: "Cannot verify partition 0 with grace_period_seconds=60: it was judged with 900",
+    hint: "set grace_period_seconds to 900, as the processors have it",
+  });
+  fleet.judging = { hash: "2", values: { ...values, new_setting: "1" } };
+  const [{ differences }] = await verifyFleet(fleet);
+  assert.deepEqual(differences, []);
+});
+
 Deno.test("verifyPartition() gives the account of any raw record on the way", async () => {
   const fleet = await judgedFleet();
   const [{ ledger, account: none }] = await verifyFleet(fleet);
