@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { ASSETS, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { addKpiRoutes } from "./kpi_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
 import { ParameterError } from "./parameters.ts";
@@ -58,6 +59,7 @@ export function createApp(ports: StatusPorts): Hono {
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
   addListRoutes(app, { query, cache, answers, nowMs });
+  addKpiRoutes(app, { query, cache, target: ports.kpiTarget ?? null });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
   app.onError((error, c) => {
@@ -103,6 +105,6 @@ function notFound(c: Context): Response {
   }
   const hint =
     "There are /api/status, ledger, meters, meters/:id, gaps, incidents, silences, late, rejected, delays, " +
-    "timeline and events";
+    "timeline, kpi and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

@@ -39,6 +39,8 @@ export type StatusPorts = {
   /** Called often: must be cheap, and must not throw. */
   readonly live: () => LiveStatus;
   readonly version: string;
+  /** The share of expected slots that should be valid; without one no error budget is told. */
+  readonly kpiTarget?: number;
   /** The wall clock; `Date.now` unless given. */
   readonly nowMs?: () => number;
   /** Told of every error behind a 500 or a 503; the answer itself carries no internals. */

@@ -1,5 +1,6 @@
 import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
 import { databaseError, databaseMeant, openDatabase } from "../setup/database.ts";
+import { kpiTarget } from "../setup/kpi.ts";
 import { LiveTracker } from "../setup/live.ts";
 import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
 import { type ApiStore, serveApi } from "../setup/serve_api.ts";
@@ -37,19 +38,23 @@ export async function serve(args: string[]): Promise<number> {
   refuseTogether("serve", values, ["data", "database"]);
   const config = await loadConfig(values.config);
   const url = databaseMeant("serve", config, values);
-  if (url !== null) return await serveDatabase(url, config["api.host"], port);
-  return await serveStore(values.data ?? config.data_directory, config["api.host"], port);
+  const at = { host: config["api.host"], port, kpiTarget: kpiTarget(config) };
+  if (url !== null) return await serveDatabase(url, at);
+  return await serveStore(values.data ?? config.data_directory, at);
 }
 
 const LOOK_MS = 2000;
 
+/** Where it is served, and what is said of it. */
+type ServeAt = Parameters<typeof serveApi>[2];
+
 /** Serves over a store, which a run beside may be writing. */
-async function serveStore(directory: string, host: string, port: number): Promise<number> {
+async function serveStore(directory: string, at: ServeAt): Promise<number> {
   const reader = await openStoreReader(directory);
   const live = new LiveTracker(Date.now);
   let before: Reach | null = null;
   try {
-    return await serveTables(reader, { live, host, port }, async () => {
+    return await serveTables(reader, { live, ...at }, async () => {
       const input = await readLastInput(reader);
       const reach = await readReach(reader);
       const isMoving = before !== null && before.rowsRead !== reach.rowsRead;
@@ -65,12 +70,12 @@ async function serveStore(directory: string, host: string, port: number): Promis
 }
 
 /** Serves over a database; how far it is comes from the positions that the sinks write. */
-async function serveDatabase(url: string, host: string, port: number): Promise<number> {
+async function serveDatabase(url: string, at: ServeAt): Promise<number> {
   const database = await openDatabase(url);
   const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
   try {
-    return await serveTables(database, { live, host, port }, async () => {
+    return await serveTables(database, { live, ...at }, async () => {
       live.progress(await readReach(database));
     });
   } finally {
@@ -81,11 +86,7 @@ async function serveDatabase(url: string, host: string, port: number): Promise<n
 /** Serves tables that others write, to Ctrl-C, and looks how far those are. */
 async function serveTables(
   tables: ApiStore,
-  { live, host, port }: {
-    readonly live: LiveTracker;
-    readonly host: string;
-    readonly port: number;
-  },
+  { live, ...at }: ServeAt & { readonly live: LiveTracker },
   look: () => Promise<void>,
 ): Promise<number> {
   const stop = stopSignal(() => {});
@@ -93,7 +94,7 @@ async function serveTables(
     await look().catch((error) => {
       throw databaseError("use", error);
     });
-    const server = serveApi(tables, () => live.status, { host, port });
+    const server = serveApi(tables, () => live.status, at);
     const timer = setInterval(watch(look), LOOK_MS);
     say(`page: ${server.url} (Ctrl-C ends)`);
     await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));

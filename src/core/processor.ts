@@ -138,6 +138,7 @@ export class Processor {
     parsed.timestampMs = timestampMs;
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
+    parsed.receivedMs = NaN;
     parsed.source = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }
@@ -264,7 +265,7 @@ export class Processor {
 
   #accept(
     i: number,
-    { timestampMs, consumptionKwh }: Reading,
+    { timestampMs, consumptionKwh, receivedMs }: Reading,
     delayMs: number,
     revisesKwh: number | null,
   ): void {
@@ -286,6 +287,7 @@ export class Processor {
       accepted.flags = [...accepted.flags, "REVISES"];
       accepted.revisesKwh = revisesKwh;
     }
+    if (!Number.isNaN(receivedMs)) accepted.receivedMs = receivedMs;
     step.outputs.validated.push(accepted);
     if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
   }

@@ -15,6 +15,7 @@ import { lookAtFiles } from "./input.ts";
 import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { refuseUnread } from "./recognize.ts";
+import { kpiTarget } from "./kpi.ts";
 import { type ApiStore, serveApi } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 import { hintsFor } from "./useless.ts";
@@ -161,7 +162,8 @@ export async function runPipeline(
   let exitCode = 0;
   try {
     const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
+    const at = { host, port: port ?? 0, kpiTarget: kpiTarget(play.config) };
+    const server = port === null ? null : serveApi(store.reader, () => live.status, at);
     try {
       if (server !== null) say(`page: ${server.url}`);
       const { directory, database } = store;

@@ -26,7 +26,12 @@ export type ApiStore = {
 export function serveApi(
   store: ApiStore,
   live: () => LiveStatus,
-  { host, port }: { host: string; port: number },
+  { host, port, kpiTarget }: {
+    readonly host: string;
+    readonly port: number;
+    /** See `StatusPorts.kpiTarget`. */
+    readonly kpiTarget: number;
+  },
 ): ApiServer {
   const closing = new AbortController();
   const { dialect } = store;
@@ -35,6 +40,7 @@ export function serveApi(
     query: Object.assign(query, { dialect }),
     live,
     version: VERSION,
+    kpiTarget,
     reportError: (error, path) =>
       say(`error: ${path}: ${error instanceof Error ? error.message : error}`),
     closing: closing.signal,

@@ -45,7 +45,9 @@ export class MessageRows {
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
   readonly #ended: Told["ended"][number][] = [];
-  readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
+  readonly #plain: PlainReading = {
+    ...{ idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN, receivedMs: NaN },
+  };
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
@@ -144,7 +146,7 @@ export class MessageRows {
   #addPlain(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
     const plain = this.#plain;
     if (!parsePlainReading(bytes, start, end, plain)) return false;
-    const { idStart, idEnd, timestampMs, consumptionKwh: kwh } = plain;
+    const { idStart, idEnd, timestampMs, consumptionKwh: kwh, receivedMs } = plain;
     const writer = this.#writer;
     writer.row(COLUMNS.validated_readings.length);
     writer.timestamp(timestampMs);
@@ -154,6 +156,8 @@ export class MessageRows {
     writer.int32(this.#partition);
     writer.int64(offset);
     writer.null();
+    if (Number.isNaN(receivedMs)) writer.null();
+    else writer.timestamp(receivedMs);
     const reading = {
       ...{ timestampMs, kwh, offset },
       revisesKwh: null,
