@@ -52,6 +52,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,
   },
+  kpi: {
+    about: "key figures: completeness, timeliness, latency, error budget",
+    load: async () => (await import("./src/commands/kpi.ts")).kpi,
+  },
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
     load: async () => (await import("./src/commands/verify/verify.ts")).verify,

@@ -105,3 +105,71 @@ BEGIN
     FROM (' || rtrim(pg_get_viewdef('gap_status'), '; ') || ') AS g';
 END
 $$;
+
+-- When a reading arrived at the head end, where its record says so: latency and timeliness are counted
+-- from it.
+ALTER TABLE validated_readings ADD COLUMN received_at timestamptz;
+
+-- The newest value of each slot.
+CREATE OR REPLACE VIEW readings_current AS
+SELECT v.* FROM validated_readings v
+WHERE NOT EXISTS (
+  SELECT 1 FROM revisions r
+  WHERE r.source_partition = v.source_partition AND r.revised_offset = v.source_offset
+);
+
+-- The registry as it is in force now.
+CREATE VIEW meters_current AS
+SELECT m.* FROM meters m
+WHERE NOT EXISTS (
+  SELECT 1 FROM meters n
+  WHERE n.meter_id = m.meter_id AND n.channel = m.channel AND n.version > m.version
+);
+
+-- What the KPIs are counted from (src/tables/kpi.ts). Parts to be added up: a meter's day is in several
+-- rows. Valid is an accepted reading without the flags NEGATIVE and CAPACITY; a reading behind where
+-- slots are judged is not expected yet.
+CREATE VIEW kpi_slots AS
+SELECT d.bucket, d.meter_id,
+       (d.readings - d.revised_readings - coalesce((d.last_at > p.judged_to)::integer, 0))::bigint AS valid,
+       (d.readings - d.revised_readings - coalesce((d.last_at > p.judged_to)::integer, 0))::bigint AS expected,
+       d.consumption_kwh AS valid_kwh
+FROM readings_meter_daily d LEFT JOIN positions p ON p.partition = d.source_partition
+UNION ALL
+SELECT bucket, meter_id, 0, missing_intervals, 0 FROM missing_daily
+UNION ALL
+SELECT d.bucket, d.meter_id, -1, 0, -v.consumption_kwh
+FROM readings_meter_daily d
+JOIN validated_readings v ON v.meter_id = d.meter_id AND v.source_partition = d.source_partition
+ AND v.time >= d.bucket AND v.time < d.bucket + interval '24 hours'
+WHERE d.flagged_readings > 0 AND v.flags && ARRAY['NEGATIVE', 'CAPACITY'];
+
+-- Gaps by the day on which they begin; minutes_to_recover of those that are over: of one that late readings
+-- filled nothing is missing, and it took no time.
+CREATE VIEW kpi_gaps AS
+SELECT date_trunc('day', missing_from, 'UTC') AS bucket, meter_id, state, silence,
+       CASE WHEN state IN ('CLOSED', 'FILLED') THEN nullif(gap_minutes, 0) END AS minutes_to_recover
+FROM gap_status;
+
+-- How long the interval of each meter is: by the registry, by its gaps, or by its fullest day.
+CREATE VIEW meter_intervals AS
+SELECT d.meter_id,
+       coalesce(60 * min(r.interval_minutes), min(s.step_ms) / 1000.0,
+                86400.0 / nullif(max(d.readings - d.revised_readings), 0))::double precision AS interval_seconds
+FROM readings_meter_daily d
+LEFT JOIN meters_current r ON r.meter_id = d.meter_id
+LEFT JOIN (
+  SELECT meter_id, min(step_ms) AS step_ms FROM gap_starts WHERE step_ms > 0 GROUP BY meter_id
+) AS s ON s.meter_id = d.meter_id
+GROUP BY d.meter_id;
+
+-- When readings arrived whose arrival is known: that they were late tells it, too. Since the end of their
+-- interval, where their record says when; and since the end of their day (UTC), to which it is negative.
+CREATE VIEW kpi_arrivals AS
+SELECT v.time, date_trunc('day', v.time, 'UTC') AS bucket, v.meter_id,
+       (extract(epoch FROM v.received_at - v.time) - i.interval_seconds)::double precision AS latency_seconds,
+       extract(epoch FROM coalesce(v.received_at, v.time + v.delay_seconds * interval '1 second')
+         - date_trunc('day', v.time, 'UTC') - interval '24 hours')::double precision AS seconds_after_day
+FROM validated_readings v LEFT JOIN meter_intervals i ON i.meter_id = v.meter_id
+WHERE (v.received_at IS NOT NULL OR v.delay_seconds IS NOT NULL)
+  AND NOT v.flags && ARRAY['NEGATIVE', 'CAPACITY'];

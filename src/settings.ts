@@ -315,6 +315,13 @@ export const SETTINGS = {
     max: 36_500,
     doc: "Readings older than this are dropped; 0: never.",
   },
+  "kpi.completeness_target_percent": {
+    type: "number",
+    default: 99.5,
+    min: 0,
+    max: 99.9999,
+    doc: "Expected slots that should be valid; what is left to 100 is the error budget.",
+  },
   "grafana.url": {
     type: "text",
     default: "",

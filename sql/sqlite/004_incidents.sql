@@ -130,3 +130,87 @@ FROM (
     )
   )
 ) AS g;
+
+-- Accepted readings, with when each arrived at the head end, where its record says so: the seventh value
+-- of a slot, in seconds since the day began. Else as in 002_views.sql.
+DROP VIEW validated_readings;
+DROP VIEW readings_by_day;
+CREATE VIEW readings_by_day AS
+SELECT d.day AS day,
+       CASE typeof(s.value ->> 0) WHEN 'integer'
+         THEN strftime('%Y-%m-%dT%H:%M:%SZ', d.day * 86400 + (s.value ->> 0), 'unixepoch')
+         ELSE strftime('%Y-%m-%dT%H:%M:%fZ', d.day * 86400 + (s.value ->> 0), 'unixepoch')
+       END                                                    AS time,
+       d.meter_id                                             AS meter_id,
+       CAST(s.value ->> 1 AS REAL)                            AS consumption_kwh,
+       CASE WHEN (s.value ->> 3) IS NULL THEN 'OK' ELSE 'LATE' END AS status,
+       coalesce(s.value -> 4, '[]')                           AS flags,
+       CAST(s.value ->> 3 AS REAL)                            AS delay_seconds,
+       d.source_partition                                     AS source_partition,
+       s.value ->> 2                                          AS source_offset,
+       CAST(s.value ->> 5 AS REAL)                            AS revises_kwh,
+       CASE typeof(s.value ->> 6)
+         WHEN 'integer'
+         THEN strftime('%Y-%m-%dT%H:%M:%SZ', d.day * 86400 + (s.value ->> 6), 'unixepoch')
+         WHEN 'real'
+         THEN strftime('%Y-%m-%dT%H:%M:%fZ', d.day * 86400 + (s.value ->> 6), 'unixepoch')
+       END                                                    AS received_at,
+       d.channel                                              AS channel
+FROM reading_days AS d, json_each(d.slots) AS s;
+
+CREATE VIEW validated_readings AS
+SELECT time, meter_id, consumption_kwh, status, flags, delay_seconds, source_partition,
+       source_offset, revises_kwh, received_at, channel
+FROM readings_by_day;
+
+CREATE VIEW meters_current AS
+SELECT m.* FROM meters m
+WHERE NOT EXISTS (
+  SELECT 1 FROM meters n
+  WHERE n.meter_id = m.meter_id AND n.channel = m.channel AND n.version > m.version
+);
+
+-- What the KPIs are counted from, see sql/010_incidents.sql.
+CREATE VIEW kpi_slots AS
+SELECT strftime('%Y-%m-%dT00:00:00Z', d.day * 86400, 'unixepoch') AS bucket, d.meter_id AS meter_id,
+       d.readings - d.revised_readings - coalesce(d.day * 86400000 + d.last_ms
+         > round((julianday(p.judged_to) - 2440587.5) * 86400000), 0) AS valid,
+       d.readings - d.revised_readings - coalesce(d.day * 86400000 + d.last_ms
+         > round((julianday(p.judged_to) - 2440587.5) * 86400000), 0) AS expected,
+       d.consumption_mwh / 1e6 AS valid_kwh
+FROM meter_days d LEFT JOIN positions p ON p.partition = d.source_partition
+UNION ALL
+SELECT bucket, meter_id, 0, missing_intervals, 0 FROM missing_daily
+UNION ALL
+SELECT strftime('%Y-%m-%dT00:00:00Z', d.day * 86400, 'unixepoch'), d.meter_id, -1, 0, -r.consumption_kwh
+FROM meter_days d CROSS JOIN readings_by_day r
+  ON r.day = d.day AND r.meter_id = d.meter_id AND r.channel = d.channel
+ AND r.source_partition = d.source_partition
+WHERE d.flagged_readings > 0
+  AND EXISTS (SELECT 1 FROM json_each(r.flags) WHERE value IN ('NEGATIVE', 'CAPACITY'));
+
+CREATE VIEW kpi_gaps AS
+SELECT substr(missing_from, 1, 10) || 'T00:00:00Z' AS bucket, meter_id, state, silence,
+       CASE WHEN state IN ('CLOSED', 'FILLED') THEN nullif(gap_minutes, 0) END AS minutes_to_recover
+FROM gap_status;
+
+CREATE VIEW meter_intervals AS
+SELECT d.meter_id AS meter_id,
+       coalesce(60 * min(r.interval_minutes), min(s.step_ms) / 1000.0,
+                86400.0 / nullif(max(d.readings - d.revised_readings), 0)) AS interval_seconds
+FROM meter_days d
+LEFT JOIN meters_current r ON r.meter_id = d.meter_id
+LEFT JOIN (
+  SELECT meter_id, min(step_ms) AS step_ms FROM gap_starts WHERE step_ms > 0 GROUP BY meter_id
+) AS s ON s.meter_id = d.meter_id
+GROUP BY d.meter_id;
+
+CREATE VIEW kpi_arrivals AS
+SELECT v.time AS time, strftime('%Y-%m-%dT00:00:00Z', v.day * 86400, 'unixepoch') AS bucket, v.meter_id AS meter_id,
+       round((julianday(v.received_at) - julianday(v.time)) * 86400, 3) - i.interval_seconds AS latency_seconds,
+       round(coalesce((julianday(v.received_at) - 2440587.5) * 86400,
+                      (julianday(v.time) - 2440587.5) * 86400 + v.delay_seconds)
+             - (v.day + 1) * 86400, 3) AS seconds_after_day
+FROM readings_by_day v LEFT JOIN meter_intervals i ON i.meter_id = v.meter_id
+WHERE (v.received_at IS NOT NULL OR v.delay_seconds IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM json_each(v.flags) WHERE value IN ('NEGATIVE', 'CAPACITY'));

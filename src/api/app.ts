@@ -3,6 +3,7 @@ import { ASSETS, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
 import { isHostKnown, misdirected } from "./host.ts";
+import { addKpiRoutes } from "./kpi_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
 import { addPipelineRoutes } from "./pipeline_routes.ts";
@@ -65,6 +66,7 @@ export function createApp(ports: StatusPorts): Hono {
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
   addPipelineRoutes(app, { ports, answers });
   addListRoutes(app, { query, cache, answers, nowMs });
+  addKpiRoutes(app, { query, cache, target: ports.kpiTarget ?? null });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
   app.onError((error, c) => {
@@ -110,7 +112,6 @@ function notFound(c: Context): Response {
   }
   const hint =
     "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, incidents, validation, silences, " +
-    "late, rejected, delays, " +
-    "timeline and events";
+    "late, rejected, delays, timeline, kpi and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

@@ -5,6 +5,7 @@ import favicon from "./page/favicon.svg" with { type: "text" };
 import fleetPanelJs from "./page/fleet_panel.js" with { type: "text" };
 import formatJs from "./page/format.js" with { type: "text" };
 import incidentsPanelJs from "./page/incidents_panel.js" with { type: "text" };
+import kpiPanelJs from "./page/kpi_panel.js" with { type: "text" };
 import listPanelsJs from "./page/list_panels.js" with { type: "text" };
 import meterJs from "./page/meter.js" with { type: "text" };
 import notFoundHtml from "./page/not_found.html" with { type: "text" };
@@ -34,6 +35,7 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/fleet_panel.js": javascript(fleetPanelJs),
   "/format.js": javascript(formatJs),
   "/incidents_panel.js": javascript(incidentsPanelJs),
+  "/kpi_panel.js": javascript(kpiPanelJs),
   "/list_panels.js": javascript(listPanelsJs),
   "/meter.js": javascript(meterJs),
   "/parts.js": javascript(partsJs),

@@ -143,6 +143,7 @@ export class Processor {
     parsed.timestampMs = timestampMs;
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
+    parsed.receivedMs = NaN;
     parsed.source = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }

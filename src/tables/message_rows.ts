@@ -48,7 +48,9 @@ export class MessageRows {
   readonly #gaps = new LatestGaps();
   readonly #findings = new LatestFindings();
   readonly #ended: Told["ended"][number][] = [];
-  readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
+  readonly #plain: PlainReading = {
+    ...{ idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN, receivedMs: NaN },
+  };
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
@@ -154,7 +156,7 @@ export class MessageRows {
   #addPlain(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
     const plain = this.#plain;
     if (!parsePlainReading(bytes, start, end, plain)) return false;
-    const { idStart, idEnd, timestampMs, consumptionKwh: kwh } = plain;
+    const { idStart, idEnd, timestampMs, consumptionKwh: kwh, receivedMs } = plain;
     const writer = this.#writer;
     writer.row(COLUMNS.validated_readings.length);
     writer.timestamp(timestampMs);
@@ -164,6 +166,8 @@ export class MessageRows {
     writer.int32(this.#partition);
     writer.int64(offset);
     writer.null();
+    if (Number.isNaN(receivedMs)) writer.null();
+    else writer.timestamp(receivedMs);
     const reading = {
       ...{ timestampMs, kwh, offset },
       revisesKwh: null,

@@ -15,7 +15,7 @@ const LIST_PATHS = [
   "/api/late?status=LATE",
   "/api/rejected",
 ];
-const OTHER_PATHS = ["/api/delays", "/api/timeline", "/api/meters/MAC1"];
+const OTHER_PATHS = ["/api/kpi", "/api/delays", "/api/timeline", "/api/meters/MAC1"];
 
 Deno.test("/healthz is alive while a running pipeline gets on, and fails after a minute without", async () => {
   const bench = createBench(filled, { state: "running" });
@@ -36,6 +36,29 @@ Deno.test("/healthz fails with the message of a failed run", async () => {
   const { status, body } = await bench.get("/healthz");
   assert.equal(status, 503);
   assert.equal(body.error, "the disk is full");
+});
+
+Deno.test("/api/kpi gives the key figures of all, of days, and of a span", async () => {
+  const { get } = createBench(filled, {}, { kpiTarget: 0.9 });
+  const { body } = await get("/api/kpi");
+  assert.equal(body.expected, body.valid + body.not_estimated);
+  assert.equal(body.completeness, Math.round(body.valid / body.expected * 1e6) / 1e6);
+  assert.equal(
+    body.error_budget_used,
+    Math.round((body.expected - body.valid) / (0.1 * body.expected) * 1e6) / 1e6,
+  );
+  assert.deepEqual([body.gaps, body.open_gaps, body.mean_minutes_to_recover], [2, 1, 60]);
+  const { body: { kpis } } = await get("/api/kpi?by=day");
+  assert.deepEqual(kpis.map(({ day }: { day: string }) => day), [
+    ...["2013-01-01", "2013-01-02", "2013-01-03"],
+  ]);
+  const sum = kpis.reduce((sum: number, { valid }: { valid: number }) => sum + valid, 0);
+  assert.equal(sum, body.valid);
+  const { body: first } = await get("/api/kpi?to=2013-01-02");
+  assert.equal(first.valid, kpis[0].valid);
+  assert.equal((await get("/api/kpi?by=week")).status, 400);
+  const { body: without } = await createBench(filled).get("/api/kpi");
+  assert.equal(without.error_budget_used, null);
 });
 
 Deno.test("/api/incidents gives shared outages, the latest first, and those that are asked for", async () => {

@@ -32,6 +32,8 @@ export type ReadingColumns = {
   readonly delaysMs: Float64Array<ArrayBuffer>;
   /** The values that they replace; NaN: none. */
   readonly revisesKwh: Float64Array<ArrayBuffer>;
+  /** When they arrived, where they say so; NaN: they do not. */
+  readonly receivedMs: Float64Array<ArrayBuffer>;
 };
 
 /** A row of one of the plain tables, in the order of its columns. */
@@ -106,8 +108,8 @@ export function batchOf(
     ledger: commit.ledger,
     stage: stageInput(outputs, { partition, silentAfterMs: commit.stateTtlMs }),
   };
-  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
-  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh];
+  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs } = readings;
+  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs];
   return { batch, transfer: columns.map(({ buffer }) => buffer) };
 }
 
@@ -125,6 +127,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     offsets: new Float64Array(count),
     delaysMs: new Float64Array(count),
     revisesKwh: new Float64Array(count),
+    receivedMs: new Float64Array(count),
   };
   const meterIds: string[] = [];
   const places = new Map<string, number>();
@@ -143,6 +146,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     columns.offsets[r] = reading.offset;
     columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
     columns.revisesKwh[r] = reading.revisesKwh ?? NaN;
+    columns.receivedMs[r] = reading.receivedMs ?? NaN;
     if (reading.flags.length > 0) {
       const key = JSON.stringify(reading.flags);
       let set = flagPlaces.get(key);

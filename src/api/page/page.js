@@ -5,6 +5,7 @@
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
 import { createFleetPanel } from "./fleet_panel.js";
+import { createKpiPanel } from "./kpi_panel.js";
 import { createIncidentsPanel } from "./incidents_panel.js";
 import {
   createGapsPanel,
@@ -26,6 +27,7 @@ const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() })
 const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
 const lists = [
   sheet,
+  createKpiPanel(),
   createIncidentsPanel(),
   createOpenPanel(),
   gapsPanel,
