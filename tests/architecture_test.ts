@@ -25,6 +25,10 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
     packages: null,
   },
   api: { from: ["core", "tables", "engine", "api"], packages: /^hono(\/|$)/ },
+  browser: {
+    from: ["core", "formats", "replay", "audit", "judging.ts", "settings.ts", "browser"],
+    packages: /^$/,
+  },
   "settings.ts": { from: [], packages: /^$/ },
   "check_setting.ts": { from: ["core", "settings.ts"], packages: /^$/ },
   "config.ts": { from: ["core", "check_setting.ts", "settings.ts"], packages: /^yaml$/ },
@@ -229,7 +233,7 @@ for (const room of ["formats", "tables", "generate", "audit"]) {
   });
 }
 
-for (const room of ["api", "engine", "replay"]) {
+for (const room of ["api", "browser", "engine", "replay"]) {
   Deno.test(`src/${room} runs on any edge runtime: no Deno global`, () => {
     assert.ok(inFolder(room).length > 0);
     assert.deepEqual(wordsIn(inFolder(room), [/\bDeno\b/]), []);

@@ -4,7 +4,7 @@
 export function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;").replace(
-      /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g,
+      /(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu,
       "\ufffd",
     );
 }
