@@ -25,6 +25,10 @@ const ARROWS: Record<string, { from: string[]; packages: RegExp | null }> = {
     packages: null,
   },
   api: { from: ["core", "tables", "engine", "api"], packages: /^hono(\/|$)/ },
+  browser: {
+    from: ["core", "formats", "replay", "audit", "judging.ts", "settings.ts", "browser"],
+    packages: /^$/,
+  },
   "setting.ts": { from: [], packages: /^$/ },
   "settings.ts": { from: ["core", "setting.ts"], packages: /^$/ },
   "check_setting.ts": { from: ["core", "setting.ts"], packages: /^$/ },
@@ -233,7 +237,7 @@ for (const room of ["formats", "tables", "generate", "audit"]) {
   });
 }
 
-for (const room of ["api", "engine", "replay"]) {
+for (const room of ["api", "browser", "engine", "replay"]) {
   Deno.test(`src/${room} runs on any edge runtime: no Deno global`, () => {
     assert.ok(inFolder(room).length > 0);
     assert.deepEqual(wordsIn(inFolder(room), [/\bDeno\b/]), []);

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { ASSETS, NOT_FOUND } from "./assets.ts";
+import { ASSETS, AUDIT, AUDIT_POLICY, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
 import { isHostKnown, misdirected } from "./host.ts";
@@ -86,7 +86,9 @@ export function createApp(ports: StatusPorts): Hono {
 function addPage(app: Hono): void {
   app.use(async (c, next) => {
     await next();
-    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+    for (const [name, value] of Object.entries(HEADERS)) {
+      if (!c.res.headers.has(name)) c.header(name, value);
+    }
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   });
   app.use(async (c, next) => {
@@ -98,6 +100,11 @@ function addPage(app: Hono): void {
     );
   });
 
+  app.get("/audit", (c) => {
+    c.header("cache-control", "no-cache");
+    c.header("content-security-policy", AUDIT_POLICY);
+    return c.body(AUDIT.text, 200, { "content-type": AUDIT.type });
+  });
   for (const [path, asset] of Object.entries(ASSETS)) {
     app.get(path, (c) => {
       c.header("cache-control", "no-cache");

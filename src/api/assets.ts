@@ -1,4 +1,5 @@
 import durationJs from "../core/duration.js" with { type: "text" };
+import auditHtml from "./page/audit.html" with { type: "text" };
 import chartsJs from "./page/charts.js" with { type: "text" };
 import domJs from "./page/dom.js" with { type: "text" };
 import favicon from "./page/favicon.svg" with { type: "text" };
@@ -46,6 +47,17 @@ export const ASSETS: Readonly<Record<string, Asset>> = {
   "/validation_panel.js": javascript(validationPanelJs),
   "/favicon.svg": { type: "image/svg+xml; charset=utf-8", text: favicon },
 };
+
+/**
+ * The audit page: one file, with all that it runs. It may talk to nobody, so that what is given to it
+ * stays where it is.
+ */
+export const AUDIT: Asset = { type: "text/html; charset=utf-8", text: auditHtml };
+
+/** What the audit page may do. */
+export const AUDIT_POLICY = "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' " +
+  "blob:; worker-src blob:; style-src 'unsafe-inline'; img-src data:; frame-src 'self' blob:; " +
+  "connect-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** What an unknown address outside /api/ shows. */
 export const NOT_FOUND: Asset = { type: "text/html; charset=utf-8", text: notFoundHtml };

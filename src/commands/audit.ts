@@ -20,14 +20,13 @@ import { VERSION } from "../console/version.ts";
 import { parseTimestamp } from "../core/time.ts";
 import { decide } from "../formats/decided.ts";
 import { UTC_ZONE } from "../core/zone.ts";
-import { processorOptions } from "../judging.ts";
+import { judgedAs, processorOptions } from "../judging.ts";
 import { sayFaults, sayInspection } from "../setup/input_findings.ts";
 import {
   findFiles,
   FORMAT_OPTIONS,
   FORMAT_USAGE,
   foundLines,
-  judgedAs,
   meterFiles,
   readFormatOptions,
 } from "../setup/meter_files.ts";

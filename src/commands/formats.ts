@@ -1,12 +1,12 @@
 import { readArguments } from "../console/arguments.ts";
 import { print, stdoutColumns } from "../console/shell.ts";
 import { formatTable } from "../console/table.ts";
+import type { FoundFiles } from "../replay/find_files.ts";
 import { FORMATS } from "../formats/list.ts";
 import {
   findFiles,
   FORMAT_OPTIONS,
   FORMAT_USAGE,
-  type FoundFiles,
   readFormatOptions,
 } from "../setup/meter_files.ts";
 

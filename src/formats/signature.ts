@@ -21,6 +21,9 @@ const asCsv = ({ file }: FileNames) => [
 ];
 const ELSEWHERE = "write it as CSV first, with DuckDB, pandas or what made it";
 
+/** How files of old Office programs begin, and those of new ones that have a password. */
+const OLE = "\xd0\xcf\x11\xe0";
+
 /** The first that fits is it. */
 const KINDS: readonly Kind[] = [
   {
@@ -49,13 +52,12 @@ const KINDS: readonly Kind[] = [
   { what: "an SQLite database", start: "SQLite format 3\0", way: () => ELSEWHERE },
   {
     what: "an encrypted Excel workbook",
-    // deno-lint-ignore no-control-regex -- bytes, of a name in UTF-16
-    start: /^\xd0\xcf\x11\xe0[^]*E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e/,
+    start: new RegExp(`^${OLE}[^]*${[..."EncryptedPackage"].join("\0")}`),
     way: () => "open it with its password, and save it without one, or as CSV",
   },
   {
     what: "an old Excel workbook (.xls), or one with a password",
-    start: "\xd0\xcf\x11\xe0",
+    start: OLE,
     way: asCsv,
   },
   { what: "a PDF document", start: "%PDF" },

@@ -67,6 +67,9 @@ type Findings = {
   latestMs: number;
   /** Where the first time without an offset stands. */
   noOffset: string | null;
+  /** Of the files that are read already. */
+  bytesBefore: number;
+  rowsBefore: number;
   readonly problems: Map<string, Problem>;
   readonly log: TimeLog;
   readonly rising: Rising;
@@ -91,6 +94,8 @@ export async function inspectFiles(
     lastEventMs: -Infinity,
     latestMs: -Infinity,
     noOffset: null,
+    bytesBefore: 0,
+    rowsBefore: 0,
     problems: new Map(),
     log: watch?.log ?? newTimeLog(),
     rising: newRising(),
@@ -187,7 +192,10 @@ async function inspectFile(
       }
     }
     if (++blocks % BLOCKS_PER_TURN !== 0) continue;
-    findings.watch?.onBlock(csv.reading.sizeBytes, place.row + 1);
+    findings.watch?.onBlock(
+      findings.bytesBefore + csv.reading.sizeBytes,
+      findings.rowsBefore + place.row + 1,
+    );
     await nextTurn(signal);
   }
   findings.directions.push(directionOf(order));
@@ -195,6 +203,8 @@ async function inspectFile(
   const stamp = stampOf(csv.reading);
   const { sizeBytes } = stamp;
   const rows = place.row + 1;
+  findings.bytesBefore += sizeBytes;
+  findings.rowsBefore += rows;
   const { faults = [], notes = [] } = csv.opened?.writer ?? {};
   const grown = sizeBytes - csv.file.sizeBytes;
   const changed = grown === 0 ? [] : [

@@ -7,7 +7,7 @@ import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import type { FormatOptions } from "../formats/table.ts";
 import type { Inspection, Warning } from "../replay/records.ts";
-import type { FoundFiles } from "./meter_files.ts";
+import type { FoundFiles } from "../replay/find_files.ts";
 import type { Reader } from "../tables/query.ts";
 import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";

@@ -8,7 +8,8 @@ import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
 import type { Inspection, ReplayJudging, ReplayOptions } from "../replay/records.ts";
-import { type FoundFiles, meterFiles } from "./meter_files.ts";
+import type { FoundFiles } from "../replay/find_files.ts";
+import { meterFiles } from "./meter_files.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { attempt } from "../console/output_file.ts";
 

@@ -6,6 +6,7 @@ import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
+import { judgedAs } from "../judging.ts";
 import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
 import { readSummary, type Summary } from "../tables/summary.ts";
@@ -14,13 +15,7 @@ import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./
 import { lookAtFiles } from "./input.ts";
 import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
-import {
-  findFiles,
-  FORMAT_OPTIONS,
-  foundLines,
-  judgedAs,
-  readFormatOptions,
-} from "./meter_files.ts";
+import { findFiles, FORMAT_OPTIONS, foundLines, readFormatOptions } from "./meter_files.ts";
 import { type ApiStore, serveApi, servedAt } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 import { hintsFor } from "./useless.ts";

@@ -3,7 +3,7 @@ import { processorOptions } from "../judging.ts";
 import type { Warning } from "../replay/records.ts";
 import type { PlayOptions, PlayResult } from "./embedded.ts";
 import { meterFiles } from "./meter_files.ts";
-import { readHeadLines } from "./recognize.ts";
+import { readHeadLines } from "../replay/file_head.ts";
 import { type WayOut, wayOut } from "./ways_out.ts";
 
 type Given = Pick<

@@ -2,7 +2,8 @@
 import type { Zone } from "../../src/core/zone.ts";
 import { idOf, type SeriesVisitor } from "../../src/audit/audit.ts";
 import { type Audited, auditFiles } from "../../src/audit/audit_files.ts";
-import { findFiles, judgedAs, meterFiles } from "../../src/setup/meter_files.ts";
+import { judgedAs } from "../../src/judging.ts";
+import { findFiles, meterFiles } from "../../src/setup/meter_files.ts";
 import { readConfig, variableOf } from "../../src/config.ts";
 import { processorOptions } from "../../src/judging.ts";
 import type { Key } from "../../src/settings.ts";

@@ -1,12 +1,12 @@
 /* Pieces of the report's HTML. Whatever comes from a file goes through `escaped`. */
 
-// deno-lint-ignore no-control-regex -- controls, and what turns the direction of a text, are not shown
-const HIDDEN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
-
 /** A text as HTML. */
 export function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;").replace(HIDDEN, "\ufffd");
+    .replaceAll('"', "&quot;").replace(
+      /(?![\t\n])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu,
+      "\ufffd",
+    );
 }
 
 /** A value as JSON within a script element. */
