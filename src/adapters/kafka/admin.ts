@@ -92,7 +92,7 @@ export class KafkaAdmin implements LogAdmin {
         }
       });
     }
-    for (const name of created) await this.#cluster.topic(name);
+    for (const name of created) await this.#cluster.spread(LANE, name);
     return created;
   }
 
