@@ -63,6 +63,7 @@ function partitionOf({ partition, stalledSeconds, account, health, writes }: {
     log_end_offset: health?.endOffset ?? null,
     last_stable_offset: health?.stableOffset ?? null,
     waiting: health?.waitingRecords ?? null,
+    sink_lag: health?.unwrittenMessages ?? null,
     still_seconds: health?.stillSeconds ?? null,
     unseen_seconds: health?.unseenSeconds ?? null,
     watermark: account?.watermark ?? null,

@@ -9,6 +9,8 @@ export type PartitionHealth = {
   readonly nextOffset: number;
   /** Raw records that are not in the tables. */
   readonly waitingRecords: number;
+  /** The sink's lag: messages of the output topics that it has not written. */
+  readonly unwrittenMessages: number;
   /** Since when, in seconds, they wait without any progress. */
   readonly stillSeconds: number;
   /** How long ago, in seconds, a sink looked. */
@@ -24,6 +26,7 @@ export async function readPipelineHealth(query: Query): Promise<PartitionHealth[
     stableOffset: Number(row.stable_offset),
     nextOffset: Number(row.next_offset),
     waitingRecords: Number(row.waiting),
+    unwrittenMessages: Number(row.unwritten),
     stillSeconds: Number(row.still_seconds),
     unseenSeconds: Number(row.unseen_seconds),
   }));

@@ -3,7 +3,11 @@ import { byId, getJson, h, reconcile, setText } from "./dom.js";
 import { formatCount, formatInstant, formatSeconds, visibleText } from "./format.js";
 
 const LOOK_MS = 2000;
+const NUMBER = { class: "n" };
 const NONE = "–";
+/** Columns of words and times; all others are figures. */
+const WORDS = new Set([0, 1, 8]);
+const COLUMNS = 12;
 const STATES = {
   running: "running",
   waiting: "records wait",
@@ -32,14 +36,19 @@ async function look() {
 function show(answer, nowMs) {
   const rates = ratesOf(answer, nowMs);
   setText(byId("inputs"), visibleText(answer.inputs));
-  setText(byId("state"), answer.state);
+  setText(byId("state"), answer.state[0].toUpperCase() + answer.state.slice(1));
   byId("state").dataset.state = answer.state;
   setText(byId("link"), "Live");
   showNotices(answer.problems.map((problem) => `The pipeline stands: ${problem}.`));
   showFlow(answer, rates);
   reconcile(byId("partitions"), answer.partitions, {
     key: ({ partition }) => String(partition),
-    create: () => h("tr", {}, ...Array.from({ length: 11 }, () => h("td", {}))),
+    create: () =>
+      h(
+        "tr",
+        {},
+        ...Array.from({ length: COLUMNS }, (_, i) => h("td", WORDS.has(i) ? {} : NUMBER)),
+      ),
     update: (row, partition) => showPartition(row, partition, rates.get(partition.partition)),
   });
 }
@@ -107,6 +116,7 @@ function showPartition(row, partition, rate) {
     formatCount(partition.next_offset),
     formatCount(partition.log_end_offset),
     formatCount(partition.waiting),
+    formatCount(partition.sink_lag),
     seconds(partition.still_seconds),
     formatInstant(watermark),
     ageOf(watermark),
