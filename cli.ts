@@ -48,6 +48,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "say of meters that they have left",
     load: async () => (await import("./src/commands/retire.ts")).retire,
   },
+  meters: {
+    about: "the registry: which meters are expected, and in which group",
+    load: async () => (await import("./src/commands/meters.ts")).meters,
+  },
   query: {
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,

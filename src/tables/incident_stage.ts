@@ -23,6 +23,7 @@ import {
   writeIncidents,
 } from "./incident_rows.ts";
 import type { Row } from "./query.ts";
+import { keepRegistry } from "./registry.ts";
 import { toNumber, toNumberOrNull } from "./values.ts";
 
 /*
@@ -31,12 +32,21 @@ import { toNumber, toNumberOrNull } from "./values.ts";
  * It asks and writes by turns, so that one text runs on both databases, whichever way they answer.
  */
 
+/** A version of what the registry says of a meter, in force from a time on. */
+export type Registered = {
+  readonly meterId: string;
+  readonly inForceMs: number;
+  readonly tags: Readonly<Record<string, string>>;
+};
+
 /** What messages tell the stage. */
 export type Told = {
   /** As they were told of last. */
   readonly gaps: readonly GapAlert[];
   /** Meters whose silence is over though they do not report: they were retired, or forgotten. */
   readonly ended: readonly { readonly meterId: string; readonly atMs: number }[];
+  /** Versions of the registry. */
+  readonly registered: readonly Registered[];
   /** Event times of readings; null: there are none. */
   readonly span: { readonly first: number; readonly last: number } | null;
 };
@@ -65,6 +75,7 @@ export function stageInput(
     partition,
     gaps: [...new Map(gaps.map((gap) => [gapId(gap), gap])).values()],
     ended: metrics.flatMap(endingOf),
+    registered: metrics.flatMap(registeredOf),
     span: first > last ? null : { first, last },
     silentAfterMs,
   };
@@ -77,6 +88,7 @@ export function joinTold(told: readonly Told[]): Told {
   return {
     gaps: [...new Map(gaps.map((gap) => [gapId(gap), gap])).values()],
     ended: told.flatMap(({ ended }) => ended),
+    registered: told.flatMap(({ registered }) => registered),
     span: spans.length === 0 ? null : {
       first: Math.min(...spans.map(({ first }) => first)),
       last: Math.max(...spans.map(({ last }) => last)),
@@ -91,9 +103,18 @@ export function endingOf(
   return meterId === null || !ENDINGS.includes(metricType) ? [] : [{ meterId, atMs: timestampMs }];
 }
 
+/** What a metric tells of the registry. */
+export function registeredOf(
+  { metricType, meterId, timestampMs, tags }: Omit<Metric, "offset" | "value">,
+): readonly Registered[] {
+  return meterId === null || metricType !== "meter_registered"
+    ? []
+    : [{ meterId, inForceMs: timestampMs, tags }];
+}
+
 /** Whether a commit can change incidents by its gaps; by its readings alone it may end some. */
-export function changesGaps({ gaps, ended }: StageInput): boolean {
-  return gaps.length > 0 || ended.length > 0;
+export function changesGaps({ gaps, ended, registered }: StageInput): boolean {
+  return gaps.length > 0 || ended.length > 0 || registered.length > 0;
 }
 
 /** From which slot on the incidents of a group are to be looked at anew. */
@@ -102,6 +123,7 @@ type Touched = Map<string, number>;
 /** Brings the incidents to what the gaps make them once this commit is written. */
 export function* followGaps(input: StageInput, dialect: Dialect): Stage<IncidentChange[]> {
   const touched: Touched = new Map();
+  if (input.registered.length > 0) yield* keepRegistry(input.registered, dialect);
   if (input.gaps.length > 0) yield* keepStarts(input, dialect, touched);
   if (input.ended.length > 0) yield* endSilences(input, dialect, touched);
   if (input.span !== null) yield* touchExpected(input, dialect, touched);

@@ -11,7 +11,7 @@ import {
   readRejected,
   readValidated,
 } from "../core/wire/output_message.ts";
-import { endingOf, type Told } from "./incident_stage.ts";
+import { endingOf, registeredOf, type Told } from "./incident_stage.ts";
 import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,
@@ -48,6 +48,7 @@ export class MessageRows {
   readonly #gaps = new LatestGaps();
   readonly #findings = new LatestFindings();
   readonly #ended: Told["ended"][number][] = [];
+  readonly #registered: Told["registered"][number][] = [];
   readonly #plain: PlainReading = {
     ...{ idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN, receivedMs: NaN },
   };
@@ -80,7 +81,12 @@ export class MessageRows {
   /** What the second stage is told of these messages, see `followGaps`. */
   get told(): Told {
     const isTimed = this.#kind === "validated" || this.#kind === "metric";
-    return { gaps: this.#gaps.all, ended: this.#ended, span: isTimed ? this.spanMs : null };
+    return {
+      gaps: this.#gaps.all,
+      ended: this.#ended,
+      registered: this.#registered,
+      span: isTimed ? this.spanMs : null,
+    };
   }
 
   /** The rows taken, tables without rows left out; this object is of no use afterwards. */
@@ -140,6 +146,7 @@ export class MessageRows {
         const metric = readMetric(fields, offset);
         metricRow(this.#writer, metric, partition);
         this.#ended.push(...endingOf(metric));
+        this.#registered.push(...registeredOf(metric));
         return this.#touch(metric.timestampMs);
       }
       default:
