@@ -39,6 +39,7 @@ async function addViews(db: PGlite): Promise<void> {
   await runSql(db, "004_digests.sql");
   await runSql(db, "005_completeness.sql");
   await runSql(db, "010_incidents.sql");
+  await runSql(db, "011_estimates.sql");
 }
 
 async function runSql(db: PGlite, file: string): Promise<void> {
