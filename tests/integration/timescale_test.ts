@@ -105,7 +105,7 @@ timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", 
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
     ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
-    ...["007_health", "timescale_001_hypertables", "timescale_002_aggregates"],
+    ...["007_health", "008_local_days", "timescale_001_hypertables", "timescale_002_aggregates"],
     ...["timescale_003_columnstore", "timescale_004_dropped"],
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
@@ -377,6 +377,7 @@ timescaleTest(
         "005_completeness",
         "006_identity",
         "007_health",
+        "008_local_days",
         "timescale_001_hypertables",
         "timescale_004_dropped",
       ]);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import init from "../../../sql/sqlite/001_init.sql" with { type: "text" };
 import views from "../../../sql/sqlite/002_views.sql" with { type: "text" };
+import localDays from "../../../sql/sqlite/003_local_days.sql" with { type: "text" };
 import { DAMAGE_HINT, StoreError } from "./errors.ts";
 import { type Database, prepareCells } from "./library.ts";
 
@@ -8,6 +9,7 @@ import { type Database, prepareCells } from "./library.ts";
 export const SQLITE_MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [
   { name: "001_init", sql: init },
   { name: "002_views", sql: views },
+  { name: "003_local_days", sql: localDays },
 ];
 
 /** "GrdW" in ASCII, in the file's header: `file` and SQLite's tools show whose file it is. */
