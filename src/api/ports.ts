@@ -51,6 +51,8 @@ export type StatusPorts = {
   readonly hosts?: readonly string[];
   /** Records that have waited for so long without progress are stuck; nothing is unless given. */
   readonly stalledSeconds?: number;
+  /** The share of expected slots that should be valid; without one no error budget is told. */
+  readonly kpiTarget?: number;
   /** The wall clock; `Date.now` unless given. */
   readonly nowMs?: () => number;
   /** Told of every error behind a 500 or a 503; the answer itself carries no internals. */

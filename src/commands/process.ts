@@ -142,7 +142,8 @@ function runThread(
           return data satisfies never;
       }
     };
-    const start: ThreadStart = { config };
+    const { ownRules: _, ...told } = config;
+    const start: ThreadStart = { config: told };
     thread.postMessage(start);
     if (signal.aborted) stop();
   }).finally(() => {

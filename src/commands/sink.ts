@@ -138,6 +138,7 @@ async function runSink(
     new PostgresSink(database, {
       answerMsMax: ANSWER_MS_MAX,
       gapGraceMs: config.grace_period_seconds * 1000,
+      stateTtlMs: config.state_ttl_days * 86_400_000,
     }),
     {
       topics,

@@ -5,6 +5,7 @@ import { say } from "../console/shell.ts";
 import { VERSION } from "../console/version.ts";
 import type { Config } from "../settings.ts";
 import type { Dialect } from "../tables/dialect.ts";
+import { kpiTarget } from "./kpi.ts";
 
 /** The status API, being served. */
 export type ApiServer = { readonly url: string; close(): Promise<void> };
@@ -15,6 +16,8 @@ export type ServedAt = {
   readonly port: number;
   readonly hosts: readonly string[];
   readonly stalledSeconds?: number;
+  /** See `StatusPorts.kpiTarget`. */
+  readonly kpiTarget?: number;
 };
 
 /** A port on the address of the settings. */
@@ -22,7 +25,10 @@ export function servedAt(config: Config, port: number): ServedAt {
   const host = config["api.host"];
   const names = config["api.hosts"].split(",").map((name) => name.trim());
   const stalledSeconds = config["health.stalled_seconds"];
-  return { host, port, stalledSeconds, hosts: [host, ...names.filter((name) => name !== "")] };
+  return {
+    ...{ host, port, stalledSeconds, kpiTarget: kpiTarget(config) },
+    hosts: [host, ...names.filter((name) => name !== "")],
+  };
 }
 
 /** The part of a store that the API reads by: statements that cannot change anything. */
@@ -43,7 +49,7 @@ export type ApiStore = {
 export function serveApi(
   store: ApiStore,
   live: () => LiveStatus,
-  { host, port, hosts, stalledSeconds }: ServedAt,
+  { host, port, hosts, stalledSeconds, kpiTarget }: ServedAt,
 ): ApiServer {
   const closing = new AbortController();
   const { dialect } = store;
@@ -54,6 +60,7 @@ export function serveApi(
     hosts,
     stalledSeconds,
     version: VERSION,
+    kpiTarget,
     reportError: (error, path) =>
       say(`error: ${path}: ${error instanceof Error ? error.message : error}`),
     closing: closing.signal,

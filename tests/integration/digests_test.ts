@@ -223,6 +223,9 @@ serverTest("every table of rows is digested, or made of one that is", async () =
     ...["schema_migrations", "digests", "undigested", "readings_meter_daily", "database_identity"],
     "raw_ends", // what a sink sees now and then, by the server's clock
     "zone_offsets", // of the settings
+    ...["gap_starts", "incidents", "meters"], // made of gaps, and of what metrics say of meters
+    // Made of readings and gaps, and made anew at any time.
+    ...["estimated_readings", "estimate_refusals"],
   ];
   assert.deepEqual(
     rows.map(({ name }) => String(name)).sort(),
@@ -305,7 +308,8 @@ serverTest("verify --database ends with 3 and names the table and the day", asyn
 /** As a database of the version before is. */
 const VERSION_BEFORE = `DROP VIEW dropped; DROP VIEW dropped_days;
   DROP TABLE undigested; DROP TABLE digests;
-  DELETE FROM schema_migrations WHERE name = '004_digests'`;
+  DROP TABLE validation_records;
+  DELETE FROM schema_migrations WHERE name IN ('004_digests', '009_validation')`;
 
 serverTest("rows from before the digests are told of, and neither wrong nor proven", async () => {
   const url = await ofSink();

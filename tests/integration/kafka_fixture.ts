@@ -88,6 +88,7 @@ export const READER_OPTIONS: LogReaderOptions = {
   isolation: "committed",
   keys: true,
   origins: true,
+  replays: true,
   bufferBytesMax: 4 << 20,
   partitionBytesMax: 1 << 20,
   pollMs: 100,

@@ -111,7 +111,11 @@ serverTest(
       ...{ connections: 3, name: "gridwatch sink", statementMsMax: 5000 },
     });
     try {
-      const sink = new PostgresSink(database, { answerMsMax: 10_000, gapGraceMs: 900_000 });
+      const sink = new PostgresSink(database, {
+        answerMsMax: 10_000,
+        gapGraceMs: 900_000,
+        stateTtlMs: 7 * 86_400_000,
+      });
       const topics = ["gaps", "log"];
       const topicId = crypto.randomUUID();
       await sink.load(topics.map((topic) => ({ topic, topicId, partition: 0, offset: 0 })));

@@ -235,7 +235,13 @@ databaseTest("a database is written by runs or by sinks, and not by both", async
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
+      await work(
+        new PostgresSink(database, {
+          answerMsMax: 60_000,
+          gapGraceMs: 900_000,
+          stateTtlMs: 604_800_000,
+        }),
+      );
     } finally {
       await database.close();
     }
@@ -297,6 +303,7 @@ databaseTest(
           watermarkMs: 0,
           judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
+          stateTtlMs: 604_800_000,
         };
         await assert.rejects(store.commit(commit), FencedError);
       }
@@ -336,6 +343,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       watermarkMs: null,
       judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
+      stateTtlMs: 604_800_000,
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [
       { detail: "of a\ufffdb", meter_id: "a\ufffdb", raw: "YQBi" },

@@ -105,8 +105,9 @@ timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", 
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
     ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
-    ...["007_health", "008_local_days", "timescale_001_hypertables", "timescale_002_aggregates"],
-    ...["timescale_003_columnstore", "timescale_004_dropped"],
+    ...["007_health", "009_validation", "010_incidents", "011_estimates", "012_local_days"],
+    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
+    "timescale_004_dropped",
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -222,7 +223,11 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
     Number((await rowsOf(url, "SELECT * FROM readings_daily"))[0].readings);
   assert.equal(await readings(), 1, "it is behind what is materialised");
   const database = openForSchema(url);
-  const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
+  const sink = new PostgresSink(database, {
+    answerMsMax: 30_000,
+    gapGraceMs: 900_000,
+    stateTtlMs: 604_800_000,
+  });
   try {
     await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);
@@ -377,7 +382,10 @@ timescaleTest(
         "005_completeness",
         "006_identity",
         "007_health",
-        "008_local_days",
+        "009_validation",
+        "010_incidents",
+        "011_estimates",
+        "012_local_days",
         "timescale_001_hypertables",
         "timescale_004_dropped",
       ]);

@@ -5,7 +5,7 @@ import { gridwatch, inFolder } from "../commands/command_line.ts";
 /** What the pipeline keeps for itself: nothing to be asked. */
 const INNER = [
   ...["task_state", "state_changelog", "inputs", "settings", "sink_positions"],
-  ...["database_identity", "digests", "undigested", "dropped", "dropped_days"],
+  ...["database_identity", "digests", "undigested", "dropped", "dropped_days", "gap_starts"],
   "zone_offsets",
 ];
 /** Only the sink writes it, never the embedded store. */

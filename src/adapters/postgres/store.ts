@@ -9,6 +9,7 @@ import {
 } from "../../engine/ports.ts";
 import { StoreAwayError } from "../../engine/sink/ports.ts";
 import type { CopyWriter } from "../../tables/copy.ts";
+import { stageInput } from "../../tables/incident_stage.ts";
 import { outputRows } from "../../tables/output_rows.ts";
 import type { DigestedFrom } from "../../tables/table_digests.ts";
 import { answered, type Answering, transacted } from "./answered.ts";
@@ -16,6 +17,7 @@ import type { Answer, PostgresDatabase, Transaction } from "./database.ts";
 import { awayOf } from "./errors.ts";
 import { DigestBook, readDigestedFrom } from "./digest_book.ts";
 import { holdLock } from "./lock.ts";
+import { writeIncidentsOf } from "./incidents.ts";
 import { bookPosition, writeLedger, writeTable } from "./rows.ts";
 import {
   AGGREGATES,
@@ -90,13 +92,14 @@ export class PostgresStore implements InputStore {
    * @throws {StoreAwayError} when the database is away, full, or refuses a row
    */
   async commit(commit: Commit): Promise<void> {
-    const { partition, outputs } = commit;
+    const { partition, outputs, stateTtlMs } = commit;
     const tables = outputRows(outputs, partition);
     await this.#write(async (tx, book) => {
       await movePosition(tx, commit, book);
       for (const rows of tables) await writeTable(tx, rows, book);
       await writeLedger(tx, { partition, ledger: commit.ledger }, book);
       await writeState(tx, commit, book);
+      await writeIncidentsOf(tx, stageInput(outputs, { partition, silentAfterMs: stateTtlMs }));
     });
     this.#touch(outputs);
   }
@@ -210,6 +213,7 @@ export class PostgresStore implements InputStore {
       metric: outputs.metrics.map(({ timestampMs }) => timestampMs),
       validated: outputs.validated.map(({ timestampMs }) => timestampMs),
       rejected: [],
+      finding: [],
     };
     for (const aggregate of AGGREGATES) {
       const span = spanOf(timesMs[aggregate.kind]);

@@ -1,5 +1,6 @@
 import type { Zone } from "../../core/zone.ts";
 import { zoneRows } from "../../tables/local_days.ts";
+import type { Estimates } from "../../tables/estimate_gaps.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import {
   type Commit,
@@ -187,6 +188,11 @@ export class SqliteStore implements InputStore {
 
   async saveSettings(settings: Readonly<Record<string, string>>): Promise<void> {
     await this.#ask({ kind: "saveSettings", settings });
+  }
+
+  /** Puts estimates in the place of those of before; how many of these are withdrawn. */
+  async saveEstimates(estimates: Estimates): Promise<number> {
+    return Number(await this.#ask({ kind: "saveEstimates", estimates }));
   }
 
   /** Gives the disk some of the free pages, in one transaction; how many are left. */

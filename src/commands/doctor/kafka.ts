@@ -6,6 +6,7 @@ import type {
   PartitionRef,
   ReadFrom,
 } from "../../engine/log/ports.ts";
+import { repartitionHint } from "../../engine/log/mark.ts";
 import type { Topics } from "../../engine/log/records.ts";
 import { losingTopics, producersClock } from "../../engine/log/topic_settings.ts";
 import type { Clock } from "../../engine/ports.ts";
@@ -91,7 +92,8 @@ async function checkTopicSet({ admin, topics }: KafkaPorts): Promise<Finding> {
     const said = others.map((topic) => `${topic.name} ${topic.partitions}`).join(", ");
     return failed(
       `${topics.raw} has ${counted(partitions, "partition")}, but ${said}`,
-      `kafka-topics --alter --partitions ${partitions}: all topics of a pipeline need as many`,
+      `were partitions added? ${repartitionHint(topics.raw, partitions)}. If nothing is judged ` +
+        `yet: kafka-topics --alter --partitions ${partitions} for the others`,
     );
   }
   const [loses] = losingTopics(found, topics);

@@ -97,6 +97,7 @@ export function compareTables(
     for (const state of GAP_STATES) {
       compare(`${state} gaps`, account.gaps[state], tables.gaps[state]);
     }
+    compare("findings of rules", account.findings, tables.findings);
   }
   return differences;
 }
@@ -180,6 +181,9 @@ async function readPartitions(reader: Reader): Promise<Map<number, TablePartitio
   const { rows: gaps } = await reader.query(
     `SELECT source_partition AS partition, state, count(*) AS gaps FROM gap_alerts GROUP BY 1, 2`,
   );
+  const { rows: found } = await reader.query(
+    `SELECT source_partition AS partition, count(*) AS findings FROM validation_records GROUP BY 1`,
+  );
   return new Map(rows.map((row) => {
     const partition = Number(row.partition);
     const ledger = ledgerFromRow(row);
@@ -187,6 +191,12 @@ async function readPartitions(reader: Reader): Promise<Map<number, TablePartitio
     for (const gap of gaps) {
       if (Number(gap.partition) === partition) counts[gap.state as GapState] = Number(gap.gaps);
     }
-    return [partition, { nextOffset: Number(row.next_offset), ledger, gaps: counts }];
+    const findings = found.find((one) => Number(one.partition) === partition)?.findings ?? 0;
+    return [partition, {
+      nextOffset: Number(row.next_offset),
+      ledger,
+      gaps: counts,
+      findings: Number(findings),
+    }];
   }));
 }

@@ -216,8 +216,8 @@ export class LogStore implements CommitStore {
     throw new LogRefusedError(
       `Cannot judge partition ${partition} on with ${name}=${value}: it was judged with ${was}`,
       {
-        hint: `set ${name} to ${was}; or take topics of another kafka.topic_prefix and ` +
-          "an empty database, and play the raw records into them",
+        hint: `set ${name} to ${was}; or \`gridwatch repartition --to PREFIX\`: all is ` +
+          "judged anew in topics of that kafka.topic_prefix, for an empty database",
       },
     );
   }

@@ -49,6 +49,7 @@ function countOf(kind: SinkKind | null, { ledger }: TaskAccount): number | null 
     case "rejected":
       return ledger.duplicate + ledger.rejected;
     case "gap":
+    case "finding":
     case "metric":
     case null:
       return null;

@@ -115,6 +115,7 @@ export class Sink {
       [topics.gapAlerts, "gap"],
       [topics.lateEvents, "late"],
       [topics.rejected, "rejected"],
+      [topics.validation, "finding"],
       [topics.metrics, "metric"],
       [topics.changelog, null],
     ]);
@@ -291,7 +292,7 @@ export class Sink {
     const startedAtMs = clock.nowMs();
     const committed = this.#store.commit(commit).finally(() => this.#commits--);
     this.#commits++;
-    this.#holdings.follow(held, committed, ({ rows, refused }) => {
+    this.#holdings.follow(held, committed, ({ rows, refused, incidents }) => {
       queue.confirm(commit);
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
       held.account = commit.account ?? held.account;
@@ -299,6 +300,9 @@ export class Sink {
       held.rowsRefused += refused;
       this.#settleDueAtMs = clock.nowMs() + SETTLE_MS_MIN;
       if (refused > 0) this.#say("error", "rows_refused", { partition, refused });
+      for (const { change, ...incident } of incidents) {
+        this.#say("info", `incident_${change}`, incident);
+      }
       this.#hear(null);
     });
   }

@@ -1,5 +1,5 @@
 import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
-import type { GapState, Metric, Outputs } from "../../core/outputs.ts";
+import { findingKey, type GapState, type Metric, type Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { decodeAccount } from "../../core/codec.ts";
@@ -19,10 +19,11 @@ import {
   type VerifyOptions,
 } from "./output_cursor.ts";
 
-/** What a partition comes to: its ledger, and its gaps by the state that each is in. */
+/** What a partition comes to: its ledger, its gaps by the state that each is in, what rules found. */
 export type PartitionAccount = {
   readonly ledger: Ledger;
   readonly gaps: Readonly<Record<GapState, number>>;
+  readonly findings: number;
 };
 
 export type PartitionVerified = {
@@ -64,10 +65,12 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
     return { ...none, ledger: committed.ledger, deletedBefore: start, ...differences.all() };
   }
   const processor = new Processor(options.processorOptions);
-  const compared = [topics.validated, topics.gapAlerts, topics.lateEvents, topics.rejected];
+  const { validated, gapAlerts, lateEvents, rejected, validation } = topics;
+  const compared = [validated, gapAlerts, lateEvents, rejected, validation];
   const cursors = new Map<string, OutputCursor>();
   const sums = new MetricSums();
   const gapStates = new Map<string, GapState>();
+  const found = new Set<string>();
   let account: PartitionAccount | null = null;
   try {
     for (const topic of compared) {
@@ -78,7 +81,8 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
       for (const { meterId } of outputs.validated) meterIds.add(meterId);
       if (account === null && accountAt !== null) {
         for (const gap of outputs.gaps) gapStates.set(gapId(gap), gap.state);
-        if (nextOffset >= accountAt) account = accountOf(processor.state.ledger, gapStates);
+        for (const finding of outputs.findings) found.add(findingKey(finding));
+        if (nextOffset >= accountAt) account = accountOf(processor.state.ledger, gapStates, found);
       }
       const expected = outputRecords({ ...outputs, metrics: [] }, { topics, partition, nowMs: 0 });
       for (const records of expected) {
@@ -106,10 +110,14 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   };
 }
 
-function accountOf(ledger: Ledger, states: ReadonlyMap<string, GapState>): PartitionAccount {
+function accountOf(
+  ledger: Ledger,
+  states: ReadonlyMap<string, GapState>,
+  { size: findings }: ReadonlySet<string>,
+): PartitionAccount {
   const gaps = { OPEN: 0, CLOSED: 0, FILLED: 0, EXPIRED: 0 };
   for (const state of states.values()) gaps[state]++;
-  return { ledger: { ...ledger }, gaps };
+  return { ledger: { ...ledger }, gaps, findings };
 }
 
 /**

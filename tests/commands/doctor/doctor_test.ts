@@ -46,6 +46,7 @@ function fakeKafka(
     identify: () => Promise.resolve([]),
     createTopics: () => Promise.resolve([]),
     deleteTopics: () => Promise.resolve(),
+    setTopic: () => Promise.resolve(),
     listOffsets: (refs, at) =>
       Promise.resolve(refs.map((ref) => ({ ...ref, offset: at === "start" ? 0 : end }))),
     groupOffsets: (_, refs) =>
@@ -128,7 +129,7 @@ Deno.test("runChecks() makes one line of an error and takes its hint for the fix
 Deno.test("kafkaChecks() finds a healthy pipeline healthy", async () => {
   const results = await runChecks([kafkaChecks(fakeKafka({ committed: () => 1000 }))]);
   assert.deepEqual(results.map(({ state }) => state), ["ok", "ok", "ok", "ok"]);
-  assert.equal(stateOf(results, "topics and partitions")?.found.startsWith("7 topics of 2"), true);
+  assert.equal(stateOf(results, "topics and partitions")?.found.startsWith("8 topics of 2"), true);
 });
 
 Deno.test("kafkaChecks() names missing topics and unequal partitions", async () => {

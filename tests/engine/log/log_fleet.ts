@@ -209,7 +209,9 @@ function stateOf(partition: number, processor: Processor): string[] {
   return [`${partition} ${state}`, ...stateLines(processor)];
 }
 
-const COMPARED = [TOPICS.validated, TOPICS.gapAlerts, TOPICS.lateEvents, TOPICS.rejected];
+const COMPARED = [
+  ...[TOPICS.validated, TOPICS.gapAlerts, TOPICS.lateEvents, TOPICS.rejected, TOPICS.validation],
+];
 
 /** What the raw topic says that must be. */
 export function expectedLines(fleet: Fleet): string[] {

@@ -1,4 +1,4 @@
--- What follows has its like in sql/008_local_days.sql, where it is told what each is for.
+-- What follows has its like in sql/012_local_days.sql, where it is told what each is for.
 CREATE TABLE zone_offsets (
   starts_at      TEXT    PRIMARY KEY,
   offset_seconds INTEGER NOT NULL,
