@@ -4,6 +4,7 @@ import views from "../../../sql/sqlite/002_views.sql" with { type: "text" };
 import validation from "../../../sql/sqlite/003_validation.sql" with { type: "text" };
 import incidents from "../../../sql/sqlite/004_incidents.sql" with { type: "text" };
 import estimates from "../../../sql/sqlite/005_estimates.sql" with { type: "text" };
+import localDays from "../../../sql/sqlite/006_local_days.sql" with { type: "text" };
 import { DAMAGE_HINT, StoreError } from "./errors.ts";
 import { type Database, prepareCells } from "./library.ts";
 
@@ -14,6 +15,7 @@ export const SQLITE_MIGRATIONS: readonly { readonly name: string; readonly sql: 
   { name: "003_validation", sql: validation },
   { name: "004_incidents", sql: incidents },
   { name: "005_estimates", sql: estimates },
+  { name: "006_local_days", sql: localDays },
 ];
 
 /** "GrdW" in ASCII, in the file's header: `file` and SQLite's tools show whose file it is. */
