@@ -20,6 +20,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "play meter files through the pipeline into the embedded store",
     load: async () => (await import("./src/commands/run.ts")).run,
   },
+  audit: {
+    about: "say whether meter files are any good, before any server",
+    load: async () => (await import("./src/commands/audit.ts")).audit,
+  },
+  formats: {
+    about: "list the formats of meter files that are read, or say what a file is",
+    load: async () => (await import("./src/commands/formats.ts")).formats,
+  },
   replay: {
     about: "play meter files with gaps, delays and duplicates put in",
     load: async () => (await import("./src/commands/replay.ts")).replay,
@@ -27,6 +35,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   generate: {
     about: "make a believable fleet's readings, with known defects",
     load: async () => (await import("./src/commands/generate.ts")).generate,
+  },
+  estimate: {
+    about: "estimate missing readings, beside the measured ones",
+    load: async () => (await import("./src/commands/estimate.ts")).estimate,
+  },
+  export: {
+    about: "write readings and estimates to a file, each with its quality code",
+    load: async () => (await import("./src/commands/export.ts")).exportReadings,
   },
   retire: {
     about: "say of meters that they have left",
@@ -59,6 +75,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   topics: {
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,
+  },
+  repartition: {
+    about: "copy raw records on Kafka into topics of other partitions",
+    load: async () => (await import("./src/commands/repartition.ts")).repartitionRaw,
   },
   process: {
     about: "the long-running processor on Kafka",

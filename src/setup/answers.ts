@@ -71,6 +71,11 @@ export type TopicsVerified = {
   readonly more_differences: number;
   /** Partitions of which nothing is processed yet, or that have no account in the tables. */
   readonly not_compared: readonly number[];
+  /** Partitions whose older raw records are deleted: they are not compared. */
+  readonly history_deleted: readonly {
+    readonly partition: number;
+    readonly before_offset: number;
+  }[];
   readonly meters_in_several_partitions: number;
   /** Where a database is named: its tables, held against the topics. */
   readonly tables?: RowsVerified & { readonly ledger: Ledger };

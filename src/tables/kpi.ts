@@ -200,22 +200,16 @@ function ranked(
     ) AS placed GROUP BY key`;
 }
 
-/** Estimates that stand, where there is a table of them. */
+/** Estimates that stand. */
 async function readEstimates(
   query: Query,
   key: string,
   from: (table: string) => string,
   asked: (sql: string) => Promise<Map<string, Row>>,
 ): Promise<Map<string, Row>> {
-  const { name, beginning } = dialectOf(query);
-  const [{ found }] = await query(
-    name === "sqlite"
-      ? "SELECT count(*) AS found FROM sqlite_schema WHERE name = 'estimated_readings'"
-      : "SELECT count(to_regclass('estimated_readings')) AS found",
-  );
-  if (toNumber(found) === 0) return new Map();
+  const { beginning } = dialectOf(query);
   const standing = `(SELECT ${beginning("day", "time")} AS bucket, meter_id, consumption_kwh
-    FROM estimated_readings WHERE withdrawn IS NULL OR CAST(withdrawn AS text) IN ('0', 'false'))`;
+    FROM estimated_readings WHERE NOT withdrawn)`;
   return await asked(
     `SELECT ${key} AS key, count(*) AS estimated, sum(consumption_kwh) AS kwh
      ${from(standing)} GROUP BY 1`,

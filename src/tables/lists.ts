@@ -259,7 +259,7 @@ export function conditions(
   return { sql: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, params };
 }
 
-/** The rows of a list, and whether there are more than its limit. */
+/** A page of rows, and whether there are more: one more than the limit was asked for. */
 export function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
   return { rows: rows.slice(0, limit).map(read), more: rows.length > limit };
 }

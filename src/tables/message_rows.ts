@@ -4,6 +4,7 @@ import {
   parseMessage,
   parsePlainReading,
   type PlainReading,
+  readFinding,
   readGap,
   readLate,
   readMetric,
@@ -16,6 +17,7 @@ import {
   COLUMNS,
   dayReadingOf,
   lateRow,
+  LatestFindings,
   LatestGaps,
   meterDayRows,
   metricRow,
@@ -27,7 +29,7 @@ import {
 import { CopyWriter } from "./copy.ts";
 
 /** The kinds of messages that become rows. */
-export type MessageKind = "validated" | "gap" | "late" | "rejected" | "metric";
+export type MessageKind = "validated" | "gap" | "late" | "rejected" | "finding" | "metric";
 
 /** Where a message stands, and what it came from. */
 export type MessageSource = {
@@ -44,6 +46,7 @@ export class MessageRows {
   readonly #writer: CopyWriter;
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
+  readonly #findings = new LatestFindings();
   readonly #ended: Told["ended"][number][] = [];
   readonly #registered: Told["registered"][number][] = [];
   readonly #plain: PlainReading = {
@@ -101,6 +104,8 @@ export class MessageRows {
         return withRows([tableRows("late_events", this.#writer)]);
       case "rejected":
         return withRows([tableRows("rejected_readings", this.#writer)]);
+      case "finding":
+        return withRows([tableRows("validation_records", this.#findings.rows(partition))]);
       case "metric":
         return withRows([tableRows("metrics", this.#writer)]);
       default:
@@ -131,6 +136,11 @@ export class MessageRows {
         const rejected = readRejected(fields, offset, timeMs);
         rejectedRow(this.#writer, rejected, partition);
         return this.#touch(rejected.atMs);
+      }
+      case "finding": {
+        const finding = readFinding(fields, offset);
+        this.#findings.add(finding);
+        return this.#touch(finding.fromMs);
       }
       case "metric": {
         const metric = readMetric(fields, offset);

@@ -10,6 +10,7 @@ const LIST_PATHS = [
   "/api/incidents",
   "/api/meters",
   "/api/gaps",
+  "/api/validation",
   "/api/late",
   "/api/late?status=LATE",
   "/api/rejected",

@@ -101,6 +101,11 @@ Deno.test({
           );
           assert.equal(answer.completeness_percent, 96.658);
           assert.equal(answer.completeness_reporting_percent, 99.978);
+          assert.equal(answer.validation_records, 68);
+          assert.deepEqual(
+            answer.validation_by_rule,
+            { SPIKE: 12, HIGH_DAY: 9, LOW_DAY: 33, ZERO_RUN: 6, STUCK: 8 },
+          );
           assert.match(
             run.stderr,
             /^completeness: 96\.658 %, 99\.978 % of the 74 meters that report; 7 silent \(47,132 /m,

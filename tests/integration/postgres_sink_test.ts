@@ -10,7 +10,7 @@ import { rowsOf, startPostgres } from "./postgres_harness.ts";
 async function openSite() {
   const server = await startPostgres();
   const url = await server.createDatabase();
-  const database = new PostgresDatabase(url, { connections: 1, name: "test", statementMsMax: 0 });
+  const database = new PostgresDatabase(url, { connections: 2, name: "test", statementMsMax: 0 });
   await migrateDatabase(database, { chunkDays: 7, columnstoreAfterDays: 0, retentionDays: 0 });
   return {
     url,

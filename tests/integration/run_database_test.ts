@@ -165,7 +165,7 @@ class Gate implements AsyncDisposable {
   private constructor(readonly url: string, readonly database: PostgresDatabase) {}
 
   static async at(url: string, records: number): Promise<Gate> {
-    const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+    const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     await database.query(`SELECT pg_advisory_lock(${GATE})`);
     await database.script(`
       CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -279,7 +279,7 @@ databaseTest(
   async (site) => {
     const { url } = site;
     await passes(...runArgs(site, url));
-    const open = () => new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+    const open = () => new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     const [first, second] = [open(), open()];
     try {
       const store = await PostgresStore.open(first, OPTIONS);
@@ -319,7 +319,7 @@ databaseTest(
 databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of", async (site) => {
   const { url } = site;
   await migrated(url);
-  const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+  const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
   try {
     const store = await PostgresStore.open(database, OPTIONS);
     const rejected = [{

@@ -13,7 +13,7 @@ export const PARTITIONS = [0, 1];
 const HOUR_MS = 3_600_000;
 /** Raw records of one commit: 4 ok, 2 late, 1 too late, 1 duplicate, 1 rejected. */
 const RAW = 9;
-const KINDS: readonly SinkKind[] = ["validated", "gap", "late", "rejected", "metric"];
+const KINDS: readonly SinkKind[] = ["validated", "gap", "late", "rejected", "finding", "metric"];
 
 /** Writes commits `first` up to `end` of every partition; each has rows in every table. */
 export async function commitMessages(
@@ -111,6 +111,15 @@ function runOf(kind: SinkKind, { n, partition, timeMs }: Place): SinkRun {
           partition,
         );
       }
+      break;
+    case "finding":
+      // So is what a rule has found.
+      writer.finding({
+        ...{ offset: base + 3, meterId: "m3", rule: "STUCK", severity: "warn", detail: "" },
+        ...{ fromMs: timeMs - (n % 2) * HOUR_MS, toMs: timeMs + HOUR_MS, slots: 2 + n % 2 },
+        ...{ value: 250_000, limit: n % 3 === 0 ? NaN : 125_000 },
+      });
+      origins.push(base + 3);
       break;
     case "metric":
       for (const tags of TAGS) {

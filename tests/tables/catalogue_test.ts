@@ -8,7 +8,7 @@ const INNER = [
   ...["database_identity", "digests", "undigested", "dropped", "dropped_days", "gap_starts"],
 ];
 /** Only the sink writes it, never the embedded store. */
-const SINK_ONLY = ["sink_errors"];
+const SINK_ONLY = ["sink_errors", "raw_ends", "pipeline_health"];
 
 /** The tables and views that the schema makes. */
 async function readSchema(): Promise<string[]> {

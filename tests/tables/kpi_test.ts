@@ -24,9 +24,6 @@ type Sent = {
   readonly kwh?: number;
 };
 
-const ESTIMATES = `CREATE TABLE estimated_readings (meter_id text, time text, consumption_kwh real,
-  withdrawn integer)`;
-
 /** Plays readings in the order of their arrival up to a last tick; asks both databases. */
 async function figuresOf(
   sent: readonly Sent[],
@@ -50,17 +47,18 @@ async function figuresOf(
   await store.commit(task.takeCommit()!);
   store.session.close();
   const database = openFile(`${folder}/${STORE_FILE}`, { readOnly: false, busyMs: 0 });
-  const rows = estimates.map(({ meter, time }) => `('${meter}', '${time}', 0.5, 0)`);
-  const inserted = `INSERT INTO estimated_readings VALUES ${rows.join(", ")}`;
-  if (rows.length > 0) database.exec(`${ESTIMATES}; ${inserted}`);
+  const rows = estimates.map(({ meter, time }) =>
+    `('${meter}', '${time}', 0.5, 'LINEAR', '3.8.0', 'G', false)`
+  );
+  const inserted = `INSERT INTO estimated_readings (meter_id, time, consumption_kwh, method, code,
+    gap_id, withdrawn) VALUES ${rows.join(", ")}`;
+  if (rows.length > 0) database.exec(inserted);
   database.close();
   const reader = await openReader(folder);
   const postgres = await TestPostgres.open();
   try {
     await postgres.copyFrom(reader);
-    if (rows.length > 0) {
-      await postgres.script(`${ESTIMATES.replace("time text", "time timestamptz")}; ${inserted}`);
-    }
+    if (rows.length > 0) await postgres.script(inserted);
     const [embedded, other] = [await ask(queryOf(reader)), await ask(queryOf(postgres))];
     assert.deepEqual(embedded, other, "another answer on PostgreSQL");
     return embedded;

@@ -197,7 +197,7 @@ async function trySpan(
 function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
   const where = String((error as { where?: unknown }).where ?? "");
   const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
-  if (line === undefined || table.endsWith("_stage")) return null;
+  if (line === undefined || /_stage_\d+$/.test(table)) return null;
   const isUnread = new Set(unread.map(({ place }) => place));
   for (let place = run.first, rows = 0; place < run.end; place++) {
     if (!isUnread.has(place) && ++rows === Number(line)) return place;
@@ -289,37 +289,52 @@ export async function writeTable(
     if (table in LAYOUTS) book.added.addCopy(table as DigestedTable, bytes);
     return;
   }
-  const stage = `${table}_stage`;
+  // A pooler keeps the table for other clients, of other versions too: their columns may be fewer.
+  const stage = `${table}_stage_${columns.length}`;
   await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
   await tx.copy({ table: stage, columns }, bytes);
-  if (table === "gap_alerts") await takeReplacedGaps(tx, book);
-  const { touched } = await tx.query(upsert);
-  if (table === "gap_alerts") {
-    if (touched === rows) book.added.addCopy(table, bytes);
-    else await addNewGaps(tx, book);
+  const replaced = table === "gap_alerts" || table === "validation_records" ? table : null;
+  if (replaced !== null) await takeReplaced(tx, { table: replaced, stage }, book);
+  const { touched } = await tx.query(upsert.replaceAll(`${table}_stage`, stage));
+  if (replaced !== null) {
+    if (touched === rows) book.added.addCopy(replaced, bytes);
+    else await addReplacing(tx, { table: replaced, stage }, book);
   }
   await tx.query(`DELETE FROM ${stage}`);
 }
 
-const GAP_COLUMNS = COLUMNS.gap_alerts.map((name) => `g.${name}`).join(", ");
-const STAGED_GAPS = `SELECT ${GAP_COLUMNS} FROM gap_alerts_stage s JOIN gap_alerts g
-  ON g.meter_id = s.meter_id AND g.time = s.time AND g.source_partition = s.source_partition`;
+/** Tables whose rows are replaced by later ones of the same key. */
+type Replaced = "gap_alerts" | "validation_records";
+/** One of them, and the table where its new rows wait. */
+type Staged = { readonly table: Replaced; readonly stage: string };
 
-/** Takes the gaps as they stand, which those of the stage are to replace, out of their digest. */
-async function takeReplacedGaps(tx: Transaction, book: DigestBook): Promise<void> {
+const KEYS: Readonly<Record<Replaced, readonly string[]>> = {
+  gap_alerts: ["meter_id", "time", "source_partition"],
+  validation_records: ["meter_id", "channel", "rule", '"from"', "source_partition"],
+};
+
+/** The rows that stand where those of the stage belong. */
+function staged({ table, stage }: Staged): string {
+  const columns = COLUMNS[table].map((name) => `g.${name}`).join(", ");
+  const on = KEYS[table].map((name) => `g.${name} = s.${name}`).join(" AND ");
+  return `SELECT ${columns} FROM ${stage} s JOIN ${table} g ON ${on}`;
+}
+
+/** Takes the rows as they stand, which those of the stage are to replace, out of their digest. */
+async function takeReplaced(tx: Transaction, of: Staged, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${STAGED_GAPS} AND g.source_offset <= s.source_offset`,
-    (rows) => book.added.addRows("gap_alerts", rows, -1),
+    `${staged(of)} AND g.source_offset <= s.source_offset`,
+    (rows) => book.added.addRows(of.table, rows, -1),
   );
 }
 
 /** Adds those of the stage that are there now: some were told of later before. */
-async function addNewGaps(tx: Transaction, book: DigestBook): Promise<void> {
+async function addReplacing(tx: Transaction, of: Staged, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${STAGED_GAPS} AND g.source_offset = s.source_offset`,
-    (rows) => book.added.addRows("gap_alerts", rows),
+    `${staged(of)} AND g.source_offset = s.source_offset`,
+    (rows) => book.added.addRows(of.table, rows),
   );
 }
 

@@ -1,13 +1,16 @@
 import { gapId, rawText } from "../../core/wire/output_json.ts";
 import type { Ledger } from "../../core/ledger.ts";
-import type {
-  GapAlert,
-  LateEvent,
-  Metric,
-  Outputs,
-  RejectedReading,
-  ValidatedReading,
+import {
+  findingKey,
+  type GapAlert,
+  type LateEvent,
+  type Metric,
+  type Outputs,
+  type RejectedReading,
+  type ValidatedReading,
+  type ValidationFinding,
 } from "../../core/outputs.ts";
+import { kwhOf } from "../../core/rules/energy.ts";
 import { withoutNul } from "../../core/text.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import type { Commit } from "../../engine/ports.ts";
@@ -55,6 +58,10 @@ export const PLAIN_COLUMNS = {
     ...["time", "reason", "detail", "raw", "raw_encoding", "meter_id", "event_timestamp"],
     ...["consumption_kwh", "source_partition", "source_offset", "source", "slot", "held_kwh"],
     "channel",
+  ],
+  validation_records: [
+    ...["meter_id", "channel", "rule", "severity", '"from"', '"to"', "slots", "value", '"limit"'],
+    ...["detail", "source_partition", "source_offset"],
   ],
   metrics: [
     ...["time", "metric_type", "meter_id", "value", "tags", "source_partition", "source_offset"],
@@ -154,14 +161,16 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
 }
 
 function plainRows(outputs: Outputs, partition: number): CommitBatch["rows"] {
-  // A gap that a commit tells of several times stands as it was told last.
+  // A gap, or a finding, that a commit tells of several times stands as it was told last.
   const gaps = new Map(outputs.gaps.map((gap) => [gapId(gap), gap]));
+  const findings = new Map(outputs.findings.map((finding) => [findingKey(finding), finding]));
   const late = outputs.validated.filter(({ status }) => status === "LATE");
   return {
     late_readings: late.map((reading) => lateReadingRow(reading, partition)),
     gap_alerts: [...gaps.values()].map((gap) => gapRow(gap, partition)),
     late_events: outputs.late.map((late) => lateRow(late, partition)),
     rejected_readings: outputs.rejected.map((rejected) => rejectedRow(rejected, partition)),
+    validation_records: [...findings.values()].map((finding) => findingRow(finding, partition)),
     metrics: outputs.metrics.map((metric) => metricRow(metric, partition)),
   };
 }
@@ -222,6 +231,16 @@ function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
     timestampOrNull(slotMs),
     heldKwh ?? null,
     NO_CHANNEL,
+  ];
+}
+
+function findingRow(finding: ValidationFinding, partition: number): PlainRow {
+  const { meterId, rule, severity, fromMs, toMs, slots, value, limit, detail, offset } = finding;
+  return [
+    ...[meterId, NO_CHANNEL, rule, severity, formatTimestamp(fromMs), formatTimestamp(toMs), slots],
+    kwhOf(value),
+    Number.isNaN(limit) ? null : kwhOf(limit),
+    ...[withoutNul(detail), partition, offset],
   ];
 }
 

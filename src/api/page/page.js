@@ -15,6 +15,7 @@ import {
 } from "./list_panels.js";
 import { noteStatus } from "./parts.js";
 import { showFigures, showProgress, showState } from "./status_panels.js";
+import { createValidationPanel } from "./validation_panel.js";
 
 const LISTS_PAUSE_MS = 2000;
 const RETRY_MS = 5000;
@@ -31,6 +32,7 @@ const lists = [
   createOpenPanel(),
   gapsPanel,
   createRejectedPanel(),
+  createValidationPanel(),
   createLatePanel(),
   fleetPanel,
 ];
@@ -167,6 +169,9 @@ function showNotices() {
     );
   } else if (listsError !== null) {
     notices.push(`A list could not be read: ${listsError}.`);
+  }
+  for (const problem of lastStatus?.problems ?? []) {
+    notices.push(`The pipeline stands: ${problem}.`);
   }
   if (lastStatus?.state === "failed") {
     notices.push(

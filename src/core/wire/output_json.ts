@@ -1,4 +1,12 @@
-import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "../outputs.ts";
+import type {
+  GapAlert,
+  LateEvent,
+  Metric,
+  RejectedReading,
+  ValidatedReading,
+  ValidationFinding,
+} from "../outputs.ts";
+import { kwhOf } from "../rules/energy.ts";
 import { utf8Text } from "../text.ts";
 import { formatTimestamp, writeTimestamp } from "../time.ts";
 import { writeDecimal } from "./decimal.ts";
@@ -111,6 +119,21 @@ export class JsonWriter {
       timestamp: formatTimestamp(metric.timestampMs),
       value: metric.value,
       tags: metric.tags,
+    });
+  }
+
+  finding(finding: ValidationFinding): void {
+    const { meterId, rule, severity, fromMs, toMs, slots, value, limit, detail } = finding;
+    this.#json({
+      meter_id: meterId,
+      rule,
+      severity,
+      from: formatTimestamp(fromMs),
+      to: formatTimestamp(toMs),
+      slots,
+      value: kwhOf(value),
+      ...(Number.isNaN(limit) ? {} : { limit: kwhOf(limit) }),
+      detail,
     });
   }
 

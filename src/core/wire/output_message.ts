@@ -1,4 +1,12 @@
-import type { GapAlert, LateEvent, Metric, RejectReason, ValidatedReading } from "../outputs.ts";
+import type {
+  GapAlert,
+  LateEvent,
+  Metric,
+  RejectReason,
+  ValidatedReading,
+  ValidationFinding,
+} from "../outputs.ts";
+import { mwhOf } from "../rules/energy.ts";
 import { asciiBytes } from "../text.ts";
 import { parseTimestamp, parseTimestampBytes } from "../time.ts";
 import { UTC_ZONE } from "../zone.ts";
@@ -226,6 +234,26 @@ export function readRejected(fields: MessageFields, offset: number, timeMs: numb
     ...(fields.has("held_kwh") ? { heldKwh: fields.number("held_kwh") } : {}),
     atMs,
   } as const;
+}
+
+/** Reads what a rule has found. Throws `MessageError`. */
+export function readFinding(fields: MessageFields, offset: number): ValidationFinding {
+  const severity = fields.text("severity");
+  if (severity !== "warn" && severity !== "error") {
+    throw new MessageError("severity is not warn or error");
+  }
+  return {
+    offset,
+    meterId: fields.text("meter_id"),
+    rule: fields.text("rule"),
+    severity,
+    fromMs: fields.timeMs("from"),
+    toMs: fields.timeMs("to"),
+    slots: fields.count("slots"),
+    value: mwhOf(fields.number("value")),
+    limit: fields.has("limit") ? mwhOf(fields.number("limit")) : NaN,
+    detail: fields.text("detail"),
+  };
 }
 
 /** Reads a figure. Throws `MessageError`. */

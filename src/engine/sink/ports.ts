@@ -2,7 +2,7 @@ import type { TaskAccount } from "../../core/task_state.ts";
 import type { LogBatch, PartitionOffset, PartitionRef } from "../log/ports.ts";
 
 /** The kinds of messages that the tables are written from. */
-export type SinkKind = "validated" | "gap" | "late" | "rejected" | "metric";
+export type SinkKind = "validated" | "gap" | "late" | "rejected" | "finding" | "metric";
 
 /** Messages `first` up to `end` of a batch, in order. */
 export type SinkRun = {

@@ -1,49 +1,8 @@
 /** The rules and incidents on 81 real meters, as counted when they were defined. */
 import assert from "node:assert/strict";
 import { findIncidents, type MeterGaps } from "./incidents.ts";
-import { DAY_MS, judgeSeries, type Slots, toMwh } from "./rules.ts";
-
-const LONDON = new URL("../../../../shared/data/london/", import.meta.url);
-const ARCHIVE = new URL("london_2013_81meters.tar.xz", LONDON);
-const INTERVAL_MS = 1_800_000;
-
-function isPresent(): boolean {
-  try {
-    return Deno.statSync(ARCHIVE).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** The slots of every meter, as labelled. */
-async function readLondon(): Promise<Map<string, Slots>> {
-  const folder = await Deno.makeTempDir({ prefix: "gridwatch-" });
-  const meters = new Map<string, Slots>();
-  try {
-    const { code } = await new Deno.Command("tar", { args: ["xf", ARCHIVE.pathname, "-C", folder] })
-      .output();
-    assert.equal(code, 0);
-    for (const { name } of Deno.readDirSync(`${folder}/london_2013`)) {
-      const readings = new Map<number, number>();
-      const text = await Deno.readTextFile(`${folder}/london_2013/${name}`);
-      for (const line of text.trim().split("\n").slice(1)) {
-        const [, time, kwh] = line.split(",");
-        readings.set(Date.parse(`${time.trim().replace(" ", "T")}Z`), toMwh(Number(kwh)));
-      }
-      const startMs = Math.min(...readings.keys());
-      const count = (Math.max(...readings.keys()) - startMs) / INTERVAL_MS + 1;
-      const mwh = Array.from(
-        { length: count },
-        (_, i) => readings.get(startMs + i * INTERVAL_MS) ?? null,
-      );
-      meters.set(name.replace(".csv", ""), { startMs, intervalMs: INTERVAL_MS, mwh });
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-  return meters;
-}
+import { INTERVAL_MS, isPresent, readLondon } from "./london.ts";
+import { DAY_MS, judgeSeries, type Slots } from "./rules.ts";
 
 Deno.test({
   name: "The rules say of 81 London meters what was counted (../shared)",
