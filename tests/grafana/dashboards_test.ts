@@ -22,7 +22,12 @@ function* objectsIn(value: unknown): Generator<Record<string, unknown>> {
 Deno.test("Every dashboard is a bare object under an identity and title of its own", () => {
   assert.equal(new Set(uids).size, DASHBOARDS.size);
   const titles = [...DASHBOARDS.values()].map(({ title }) => title);
-  assert.deepEqual(titles, ["Data Quality Overview", "Meter Drill-Down", "System Health"]);
+  assert.deepEqual(titles, [
+    "Data Quality Overview",
+    "Meter Drill-Down",
+    "System Health",
+    "Validation and Incidents",
+  ]);
 });
 
 Deno.test("Every panel has an id of its own and a place that no other has", () => {
