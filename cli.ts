@@ -36,13 +36,29 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "make a believable fleet's readings, with known defects",
     load: async () => (await import("./src/commands/generate.ts")).generate,
   },
+  estimate: {
+    about: "estimate missing readings, beside the measured ones",
+    load: async () => (await import("./src/commands/estimate.ts")).estimate,
+  },
+  export: {
+    about: "write readings and estimates to a file, each with its quality code",
+    load: async () => (await import("./src/commands/export.ts")).exportReadings,
+  },
   retire: {
     about: "say of meters that they have left",
     load: async () => (await import("./src/commands/retire.ts")).retire,
   },
+  meters: {
+    about: "the registry: which meters are expected, and in which group",
+    load: async () => (await import("./src/commands/meters.ts")).meters,
+  },
   query: {
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,
+  },
+  kpi: {
+    about: "key figures: completeness, timeliness, latency, error budget",
+    load: async () => (await import("./src/commands/kpi.ts")).kpi,
   },
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
@@ -59,6 +75,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   topics: {
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,
+  },
+  repartition: {
+    about: "copy raw records on Kafka into topics of other partitions",
+    load: async () => (await import("./src/commands/repartition.ts")).repartitionRaw,
   },
   process: {
     about: "the long-running processor on Kafka",

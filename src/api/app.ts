@@ -2,8 +2,11 @@ import { type Context, Hono } from "hono";
 import { ASSETS, AUDIT, AUDIT_POLICY, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { isHostKnown, misdirected } from "./host.ts";
+import { addKpiRoutes } from "./kpi_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
+import { addPipelineRoutes } from "./pipeline_routes.ts";
 import { ParameterError } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
@@ -54,10 +57,16 @@ export function createApp(ports: StatusPorts): Hono {
   const answers = createAnswers({ query, cache, nowMs, live });
 
   const app = new Hono();
+  app.use(async (c, next) => {
+    if (ports.hosts !== undefined && !isHostKnown(c.req.url, ports.hosts)) return misdirected();
+    await next();
+  });
   addPage(app);
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
+  addPipelineRoutes(app, { ports, answers });
   addListRoutes(app, { query, cache, answers, nowMs });
+  addKpiRoutes(app, { query, cache, target: ports.kpiTarget ?? null });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
   app.onError((error, c) => {
@@ -109,7 +118,7 @@ function notFound(c: Context): Response {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
   const hint =
-    "There are /api/status, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
-    "timeline and events";
+    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, incidents, validation, silences, " +
+    "late, rejected, delays, timeline, kpi and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

@@ -23,6 +23,7 @@ import {
 import type { Query } from "../tables/query.ts";
 import { readTimeline } from "../tables/timeline.ts";
 import { listGaps } from "../tables/lists.ts";
+import { listFindings } from "../tables/validation.ts";
 import { latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "../tables/values.ts";
 
@@ -126,9 +127,11 @@ async function readDetail(
   const meter = await readMeter(query, meterId);
   if (meter === null) return null;
   const gapFilter = { state: null, meterId, fromMs: null, toMs: null, sort: "recent" } as const;
-  const [gaps, readings] = await Promise.all([
+  const found = { rule: null, meterId, fromMs: null, toMs: null, limit: METER_GAPS_MAX, offset: 0 };
+  const [gaps, readings, findings] = await Promise.all([
     listGaps(query, { ...gapFilter, limit: METER_GAPS_MAX, offset: 0 }),
     listReadings(query, options),
+    listFindings(query, found),
   ]);
   const stepMs = step === "hour" ? HOUR_MS : DAY_MS;
   const toMs = seriesEndMs(meter, gaps.rows, stepMs);
@@ -136,7 +139,10 @@ async function readDetail(
   const fromMs = Math.max(toMs - days * DAY_MS, Math.floor(firstMs / DAY_MS) * DAY_MS);
   const points = await readSeries(query, { meterId, step, fromMs, toMs });
   const series = { step, from: isoFromMs(fromMs), to: isoFromMs(toMs), points };
-  return { meter, gaps: gaps.rows, gaps_more: gaps.more, readings, series };
+  return {
+    ...{ meter, gaps: gaps.rows, gaps_more: gaps.more, readings, series },
+    ...{ validation: findings.rows, validation_more: findings.more },
+  };
 }
 
 /** `/api/timeline`: what went wrong on each day. */

@@ -16,7 +16,7 @@ import { lookAtFiles } from "./input.ts";
 import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
 import { findFiles, FORMAT_OPTIONS, foundLines, readFormatOptions } from "./meter_files.ts";
-import { type ApiStore, serveApi } from "./serve_api.ts";
+import { type ApiStore, serveApi, servedAt } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 import { hintsFor } from "./useless.ts";
 
@@ -173,8 +173,9 @@ export async function runPipeline(
   });
   let exitCode = 0;
   try {
-    const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
+    const server = port === null
+      ? null
+      : serveApi(store.reader, () => live.status, servedAt(play.config, port));
     try {
       if (server !== null) say(`page: ${server.url}`);
       const { directory, database } = store;
@@ -252,6 +253,18 @@ export function describe(summary: Summary): string[] {
     ...(identical + conflicting > 0 ? [repeats] : []),
     `${formatCount(meters)} ${meters === 1 ? "meter" : "meters"}, gaps: ${describeGaps(summary)}`,
     ...describeCompleteness(summary),
+    ...describeFindings(summary),
+  ];
+}
+
+/** How many runs and episodes rules have found, the commonest rule first. */
+function describeFindings({ validation_records: records, validation_by_rule }: Summary): string[] {
+  if (records === 0) return [];
+  const rules = Object.entries(validation_by_rule).map(([rule, n]) => `${formatCount(n)} ${rule}`);
+  return [
+    `validation: ${formatCount(records)} ${records === 1 ? "record" : "records"}: ${
+      rules.join(", ")
+    }`,
   ];
 }
 
