@@ -1,6 +1,6 @@
 import { parseTimestamp } from "./core/time.ts";
 import { buildZone, UTC_ZONE } from "./core/zone.ts";
-import type { Setting } from "./settings.ts";
+import type { Setting } from "./setting.ts";
 
 /**
  * A value as its setting takes it, wherever it was written: in YAML, the environment or a program.
@@ -36,6 +36,10 @@ export function checkSetting(
     case "tolerance":
       if (value === "auto") return value;
       return checkNumber(setting, value, refuse, ", or auto");
+    case "threshold":
+      // YAML reads an unquoted `off` as a word, and `false` is what others write.
+      if (value === "off" || value === false) return "off";
+      return checkNumber(setting, value, refuse, ", or off");
     case "number":
     case "integer":
       return checkNumber(setting, value, refuse, "");

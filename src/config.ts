@@ -1,7 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
 import { checkSetting, findContradiction } from "./check_setting.ts";
 import { nearest } from "./core/nearest.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */
 
@@ -31,7 +32,8 @@ export function readConfig(
 ): Config {
   const values = new Map<string, unknown>();
   const meters = new Map<string, number>();
-  if (yaml !== null) readYaml(yaml, values, meters);
+  const ruleFiles: string[] = [];
+  if (yaml !== null) readYaml(yaml, values, { meters, ruleFiles });
   for (const [key, setting] of Object.entries(SETTINGS)) {
     const text = environment(variableOf(key));
     // Empty is unset: what `VARIABLE=` and a compose file's `${VARIABLE:-}` give.
@@ -39,7 +41,8 @@ export function readConfig(
   }
   const defaults = Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]);
   const settings = { ...Object.fromEntries(defaults), ...Object.fromEntries(values) };
-  const config = { ...settings, meters, given: new Set(values.keys()) } as unknown as Config;
+  const given = new Set(values.keys());
+  const config = { ...settings, meters, given, ruleFiles, ownRules: [] } as unknown as Config;
   const contradiction = findContradiction(config);
   if (contradiction !== null) {
     const { key, must } = contradiction;
@@ -76,19 +79,32 @@ function environmentNames(): string[] {
   }
 }
 
+/** A file of YAML, checked. */
+function documentOf({ path, text }: { path: string; text: string }, lineCounter: LineCounter) {
+  const document = parseDocument(text, { lineCounter, prettyErrors: true });
+  const fault = document.errors[0];
+  if (fault === undefined) return document;
+  // Its other lines show the text there, which may be a secret.
+  const reason = fault.message.split("\n")[0].replace(/:$/, "");
+  throw new ConfigError(`Cannot read ${path}: ${reason}`);
+}
+
+/**
+ * What a file of YAML says, whatever it is about.
+ *
+ * @throws {ConfigError} where it is none
+ */
+export function parseYaml(file: { readonly path: string; readonly text: string }): unknown {
+  return documentOf(file, new LineCounter()).toJS();
+}
+
 function readYaml(
   { path, text }: { path: string; text: string },
   values: Map<string, unknown>,
-  meters: Map<string, number>,
+  lists: { readonly meters: Map<string, number>; readonly ruleFiles: string[] },
 ): void {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  const fault = document.errors[0];
-  if (fault !== undefined) {
-    // Its other lines show the text there, which may be a secret.
-    const reason = fault.message.split("\n")[0].replace(/:$/, "");
-    throw new ConfigError(`Cannot read ${path}: ${reason}`);
-  }
+  const document = documentOf({ path, text }, lines);
   const root: unknown = document.toJS() ?? {};
   if (typeof root !== "object" || root === null || Array.isArray(root)) {
     throw new ConfigError(`Cannot read ${path}: must be a mapping of settings`);
@@ -102,7 +118,8 @@ function readYaml(
     for (const [name, value] of Object.entries(mapping)) {
       const keys = [...prefix, name];
       const key = keys.join(".");
-      if (key === "meters") readMeters(value, meters, placeOf(keys));
+      if (key === "meters") readMeters(value, lists.meters, placeOf(keys));
+      else if (key === "rules") lists.ruleFiles.push(...readRules(value, path, placeOf(keys)));
       else if (Object.hasOwn(SETTINGS, key)) {
         const setting: Setting = SETTINGS[key as Key];
         values.set(key, check(setting, value, `${key} (${placeOf(keys)})`));
@@ -118,6 +135,14 @@ function readYaml(
     }
   };
   visit(root as Record<string, unknown>, []);
+}
+
+/** `rules: [./my_rule.ts]`: modules, looked for beside the file that names them. */
+function readRules(value: unknown, path: string, place: string): string[] {
+  const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
+  if (!isList) throw new ConfigError(`Cannot use rules (${place}): must be a list of files`);
+  const folder = path.slice(0, path.search(/[^/\\]*$/));
+  return value.map((file) => /^([/\\]|[A-Za-z]:)/.test(file) ? file : `${folder}${file}`);
 }
 
 /** `meters: {MAC000002: 30}`: the registry of intervals in minutes. */
@@ -136,7 +161,9 @@ function readMeters(value: unknown, meters: Map<string, number>, place: string):
   }
 }
 
-const NUMBERS: readonly Setting["type"][] = ["number", "integer", "interval", "tolerance"];
+const NUMBERS: readonly Setting["type"][] = [
+  ...["number", "integer", "interval", "tolerance", "threshold"] as const,
+];
 
 /** The value of a setting as it was written: in quotes and in the environment a number is text. */
 function check(setting: Setting, value: unknown, name: string): number | string {

@@ -1,6 +1,8 @@
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
-import { RULES } from "./core/rules/rules.ts";
+import { RULES, slotRulesOf } from "./core/rules/rules.ts";
+import type { SlotRule } from "./core/rules/slot_rule.ts";
 import { parseTimestamp } from "./core/time.ts";
 import { buildZone, UTC_ZONE } from "./core/zone.ts";
 
@@ -33,11 +35,35 @@ export function processorOptions(
     minTimestampMs: parseTimestamp(config["validation.min_timestamp"], UTC_ZONE),
     maxKwh: config["validation.max_kwh"],
     maxFutureMs: config["validation.max_future_seconds"] * 1000,
-    rules: RULES,
+    rules: [...RULES, ...config.ownRules.flatMap(({ rule }) => "fails" in rule ? [rule] : [])],
+    slotRules: slotRulesWith(config),
+    maxKw: thresholdOf(config["validation.max_kw"]) ?? Infinity,
     negative: config["validation.negative"],
     nowMs,
     rejectedRawBytesMax: config["validation.raw_bytes_max"],
   };
+}
+
+/** The rules that follow slots: ours by their thresholds, and the user's own. */
+function slotRulesWith(config: Config): SlotRule[] {
+  return [
+    ...slotRulesOf({
+      spikeTimes: thresholdOf(config["validation.spike_times"]),
+      highDayTimes: thresholdOf(config["validation.high_day_times"]),
+      lowDayTimes: thresholdOf(config["validation.low_day_times"]),
+      unitScaleTimes: thresholdOf(config["validation.unit_scale_times"]),
+      zeroRunHours: thresholdOf(config["validation.zero_run_hours"]),
+      stuckHours: thresholdOf(config["validation.stuck_hours"]),
+      straightLineReadings: thresholdOf(config["validation.straight_line_readings"]),
+      repeatedDayChanges: thresholdOf(config["validation.repeated_day_changes"]),
+    }),
+    ...config.ownRules.flatMap(({ rule }) => "fails" in rule ? [] : [rule]),
+  ];
+}
+
+/** A rule's threshold; null: the rule is off. */
+function thresholdOf(value: number | "off"): number | null {
+  return value === "off" ? null : value;
 }
 
 /** What readings are judged by. */
@@ -60,16 +86,18 @@ export function judgingValues(config: Config): Readonly<Record<string, string>> 
 }
 
 /**
- * The settings marked `judges`, and `meters`. Two configurations that judge alike have the same
+ * The settings marked `judges`, `meters`, and the user's own rules by the text of their modules. Two configurations that judge alike have the same
  * fingerprint, in whatever order their meters are written.
  */
 export async function judgingFingerprint(config: Config): Promise<JudgingFingerprint> {
   const values = judgingValues(config);
   const meters = metersText(config.meters);
-  const hash = await hashOf(JSON.stringify([...Object.entries(values).sort(), meters]));
+  const rules = config.ownRules.map(({ rule, hash }) => `${rule.name} ${hash}`).join(", ");
+  const judging = [...Object.entries(values).sort(), meters, ...(rules === "" ? [] : [rules])];
+  const hash = await hashOf(JSON.stringify(judging));
   const isLong = meters.length > METERS_TEXT_MAX;
   const shown = isLong ? `${config.meters.size} meters, ${await hashOf(meters)}` : meters;
-  return { hash, values: { ...values, meters: shown } };
+  return { hash, values: { ...values, meters: shown, rules: rules === "" ? "none" : rules } };
 }
 
 /** `A: 30, B: 15`: minutes by meter, in the order of the ids. An id of other signs is in quotes. */
@@ -85,3 +113,22 @@ async function hashOf(text: string): Promise<string> {
   return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 }
+
+/**
+ * The settings with what the files' format says, where they stand as they do by default: the zone;
+ * and of formats whose times no meter's clock writes, that they may be old.
+ */
+export function judgedAs(
+  config: Config,
+  { timezone, isSettled }: { readonly timezone: string | null; readonly isSettled: boolean },
+): Config {
+  const oldest = "validation.min_timestamp";
+  return {
+    ...config,
+    ...timezone !== null && config.timezone === SETTINGS.timezone.default ? { timezone } : {},
+    ...isSettled && config[oldest] === SETTINGS[oldest].default ? { [oldest]: OLDEST } : {},
+  };
+}
+
+/** Before this no interval was metered. */
+const OLDEST = "1990-01-01";

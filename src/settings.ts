@@ -1,23 +1,5 @@
-/** One setting: what it may be, what it is by default, and what for. */
-export type Setting = {
-  readonly type:
-    | "number"
-    | "integer"
-    | "interval"
-    | "tolerance"
-    | "choice"
-    | "text"
-    | "secret"
-    | "time"
-    | "timezone";
-  readonly default: number | string;
-  readonly min?: number;
-  readonly max?: number;
-  readonly choices?: readonly string[];
-  /** It shapes what a state remembers or judges: readings of one state are judged by one value. */
-  readonly judges?: true;
-  readonly doc: string;
-};
+import type { OwnRule } from "./core/rules/own_rule.ts";
+import { type Setting, threshold } from "./setting.ts";
 
 /**
  * Every setting: declared once, here, and from this table read from YAML and the environment,
@@ -137,6 +119,18 @@ export const SETTINGS = {
     judges: true,
     doc: "What becomes of a negative value; flag: accepted as NEGATIVE (export meters).",
   },
+  "validation.max_kw": threshold(48, "CAPACITY: more power than this no connection carries, kW."),
+  "validation.spike_times": threshold(1.5, "SPIKE: so many times the highest of 28 days."),
+  "validation.high_day_times": threshold(5, "HIGH_DAY: a day of more than so many times the mean."),
+  "validation.low_day_times": threshold(5, "LOW_DAY: a day of less than the mean divided by this."),
+  "validation.unit_scale_times": threshold(
+    100,
+    "UNIT_SCALE: a day so far from the mean either way.",
+  ),
+  "validation.zero_run_hours": threshold(12, "ZERO_RUN: hours of zeros where they are rare."),
+  "validation.stuck_hours": threshold(8, "STUCK: one value, which is not 0, for so many hours."),
+  "validation.straight_line_readings": threshold(6, "STRAIGHT_LINE: readings in equal steps."),
+  "validation.repeated_day_changes": threshold(12, "REPEATED_DAY: changes of value in such a day."),
   "validation.raw_bytes_max": {
     type: "integer",
     default: 65_536,
@@ -293,6 +287,13 @@ export const SETTINGS = {
     max: 600_000,
     doc: "Time between two transactions of a sink while messages come slowly, at most.",
   },
+  "health.stalled_seconds": {
+    type: "number",
+    default: 45,
+    min: 1,
+    max: 86_400,
+    doc: "A partition that has work, and whose figures have not moved for so long, is stuck.",
+  },
   "timescale.chunk_days": {
     type: "number",
     default: 7,
@@ -314,6 +315,13 @@ export const SETTINGS = {
     max: 36_500,
     doc: "Readings older than this are dropped; 0: never.",
   },
+  "kpi.completeness_target_percent": {
+    type: "number",
+    default: 99.5,
+    min: 0,
+    max: 99.9999,
+    doc: "Expected slots that should be valid; what is left to 100 is the error budget.",
+  },
   "grafana.url": {
     type: "text",
     default: "",
@@ -330,6 +338,11 @@ export const SETTINGS = {
     type: "text",
     default: "127.0.0.1",
     doc: "Address that the status page listens on.",
+  },
+  "api.hosts": {
+    type: "text",
+    default: "",
+    doc: "Names that the status page is asked by, with commas between; localhost always is one.",
   },
   data_directory: {
     type: "text",
@@ -349,6 +362,7 @@ export const SETTINGS = {
 export type Key = keyof typeof SETTINGS;
 type ValueOf<S extends Setting> = S extends { type: "number" | "integer" } ? number
   : S extends { type: "interval" | "tolerance" } ? number | "auto"
+  : S extends { type: "threshold" } ? number | "off"
   : S extends { choices: readonly (infer C)[] } ? C
   : string;
 
@@ -361,4 +375,7 @@ export type Config =
   & {
     readonly meters: ReadonlyMap<string, number>;
     readonly given: ReadonlySet<Key>;
+    /** Files of the user's own rules, and the rules once they are loaded. */
+    readonly ruleFiles: readonly string[];
+    readonly ownRules: readonly OwnRule[];
   };

@@ -15,6 +15,7 @@ import type {
   MetricMessage,
   RejectedMessage,
   ValidatedMessage,
+  ValidationMessage,
 } from "./core/wire/messages.ts";
 import { JsonWriter } from "./core/wire/output_json.ts";
 import { type JudgeOptions, type Judging, readOptions } from "./toolkit/options.ts";
@@ -29,8 +30,18 @@ import { packParts, unpackParts } from "./toolkit/saved.ts";
 
 export { judgeOptions } from "./toolkit/options.ts";
 export { CodecError };
-export type { JudgeOptions } from "./toolkit/options.ts";
+export type { JudgeOptions, Threshold } from "./toolkit/options.ts";
 export type { JudgeReading, TickOptions } from "./toolkit/raw_text.ts";
+export type {
+  Finding,
+  JudgedDay,
+  JudgedSlot,
+  RuleNumbers,
+  Say,
+  Severity,
+  SlotRule,
+} from "./core/rules/slot_rule.ts";
+export type { Rule, RuleMemory } from "./core/rules/rule.ts";
 export type { Ledger } from "./core/ledger.ts";
 export type { ProcessorOptions } from "./core/options.ts";
 export type { GapState, RejectReason } from "./core/outputs.ts";
@@ -40,6 +51,7 @@ export type {
   MetricMessage,
   RejectedMessage,
   ValidatedMessage,
+  ValidationMessage,
 } from "./core/wire/messages.ts";
 
 /**
@@ -53,6 +65,8 @@ export type Taken = {
   readonly tooLate: LateMessage[];
   readonly rejected: RejectedMessage[];
   readonly metrics: MetricMessage[];
+  /** What rules have found: of the same rule, meter and `from` the last is how it stands. */
+  readonly findings: ValidationMessage[];
 };
 
 /**
@@ -144,7 +158,8 @@ export function restoreJudge(
   for (const payload of changelog) applyChanges(payload, processor);
   refuseOtherIntervals(processor, new Map(before.meters));
   finishRestore(processor);
-  return judgeOf(processor, judging, JSON.parse(decoder.decode(said)));
+  // Of a version before rules, it says nothing of findings.
+  return judgeOf(processor, judging, { ...emptyTaken(), ...JSON.parse(decoder.decode(said)) });
 }
 
 /** What a state was judged by. */
@@ -202,12 +217,13 @@ function judgeOf(processor: Processor, judging: Judging, untaken: Taken): Judge 
   function collect(): void {
     if (processor.state.nextOffset === saidOffset) return;
     saidOffset = processor.state.nextOffset;
-    const { validated, gaps, late, rejected, metrics } = processor.takeOutputs();
+    const { validated, gaps, late, rejected, metrics, findings } = processor.takeOutputs();
     processor.meters.takeChanges(); // a state holds every meter: which have changed is of no use
     append(said.accepted, validated, (writer, each) => writer.validated(each));
     append(said.gaps, gaps, (writer, each) => writer.gap(each));
     append(said.tooLate, late, (writer, each) => writer.late(each));
     append(said.rejected, rejected, (writer, each) => writer.rejected(each, partition));
+    append(said.findings, findings, (writer, each) => writer.finding(each));
     append(said.metrics, metrics, (writer, each) => writer.metric(each));
   }
 
@@ -247,7 +263,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 function emptyTaken(): Taken {
-  return { accepted: [], gaps: [], tooLate: [], rejected: [], metrics: [] };
+  return { accepted: [], gaps: [], tooLate: [], rejected: [], metrics: [], findings: [] };
 }
 
 /** Adds outputs as the messages that they become. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../src/config.ts";
 import { judgingFingerprint, processorOptions } from "../src/judging.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "../src/settings.ts";
+import type { Setting } from "../src/setting.ts";
+import { type Config, type Key, SETTINGS } from "../src/settings.ts";
 
 const read = (text = "") => readConfig({ path: "c.yaml", text }, () => undefined);
 const PLAIN = read();
@@ -18,6 +19,8 @@ function otherValue({ type, default: value, choices, min = 0 }: Setting): number
     case "interval":
     case "tolerance":
       return value === 60 ? 15 : 60;
+    case "threshold":
+      return "off";
     case "number":
     case "integer":
       return value === min + 1 ? min + 2 : min + 1;

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CodecError } from "../src/core/bytes.ts";
 import { ledgerDifference } from "../src/core/ledger.ts";
-import { type Key, type Setting, SETTINGS } from "../src/settings.ts";
+import type { Setting } from "../src/setting.ts";
+import { type Key, SETTINGS } from "../src/settings.ts";
 import {
   createJudge,
   type JudgeOptions,
@@ -75,6 +76,11 @@ Deno.test("createJudge() rejects a reading ahead of the clock, unless there is n
   assert.deepEqual(reasons(undefined, { ...ahead, at: "2300-01-01" }), ["FUTURE"]);
 });
 
+const RULE_OPTIONS = [
+  ...["maxKw", "spikeTimes", "highDayTimes", "lowDayTimes", "unitScaleTimes", "zeroRunHours"],
+  ...["stuckHours", "straightLineReadings", "repeatedDayChanges"],
+];
+
 Deno.test("createJudge() throws a TypeError that names the option which cannot be used", () => {
   const wrong: Record<string, readonly unknown[]> = {
     intervalMinutes: [0, -30, NaN, Infinity, 1441, "30", "weekly", null, {}],
@@ -92,6 +98,7 @@ Deno.test("createJudge() throws a TypeError that names the option which cannot b
     maxKwh: [NaN, -1],
     maxFutureSeconds: [NaN, -1],
     negative: ["ignore"],
+    ...Object.fromEntries(RULE_OPTIONS.map((name) => [name, [0, NaN, "on", null, "8", -1]])),
     rawBytesMax: [0, 1e9, NaN],
     partition: [-1, 0.5, "0", NaN],
     nowMs: [0, "now"],

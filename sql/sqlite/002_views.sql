@@ -156,21 +156,24 @@ SELECT gap_id, meter_id, silence, missing_from, known_to, known_minutes,
        known_intervals AS missing_intervals, rejected_intervals, detected_at, source_partition, channel
 FROM gap_status WHERE silence IS NOT NULL;
 
--- Each slot counts on the day in which it begins. Most gaps lie within a day; the others are spread over
--- theirs. Of those a day is the seconds before its midnight and before the next one, and how many slots
--- begin before each is a quotient rounded up.
-CREATE VIEW missing_daily AS
-WITH RECURSIVE gap AS (
-  SELECT meter_id, substr(missing_from, 1, 10) AS first_day, known_intervals,
-         gap_minutes * 60 / missing_intervals AS step_seconds,
-         round((julianday(missing_from) - julianday(substr(missing_from, 1, 10))) * 86400, 3)
-           AS first_second
-  FROM gap_status WHERE missing_intervals > 0 AND gap_minutes > 0
-), spread (meter_id, first_day, number, days, known_intervals, step_seconds, first_second) AS (
+-- Each slot counts on the day in which it begins. Most gaps are closed and end on the day on which they
+-- begin: those are as they were announced. The others are spread over their days. Of those a day is the
+-- seconds before its midnight and before the next one, and how many slots begin before each is a quotient
+-- rounded up. A meter's day is in as many rows as it has gaps.
+CREATE VIEW missing_parts AS
+WITH RECURSIVE spread (meter_id, first_day, number, days, known_intervals, step_seconds, first_second) AS (
   SELECT meter_id, first_day, 0,
          CAST((first_second + (known_intervals - 1) * step_seconds) / 86400 AS INTEGER),
          known_intervals, step_seconds, first_second
-  FROM gap WHERE first_second + (known_intervals - 1) * step_seconds >= 86400
+  FROM (
+    SELECT meter_id, substr(missing_from, 1, 10) AS first_day, known_intervals,
+           gap_minutes * 60 / missing_intervals AS step_seconds,
+           substr(missing_from, 12, 2) * 3600 + substr(missing_from, 15, 2) * 60
+             + rtrim(substr(missing_from, 18), 'Z') AS first_second
+    FROM gap_status
+    WHERE missing_intervals > 0 AND gap_minutes > 0
+      AND NOT (state = 'CLOSED' AND substr(missing_to, 1, 10) = substr(missing_from, 1, 10))
+  )
   UNION ALL
   SELECT meter_id, first_day, number + 1, days, known_intervals, step_seconds, first_second
   FROM spread WHERE number < days
@@ -180,17 +183,18 @@ WITH RECURSIVE gap AS (
          ((number + 1) * 86400 - first_second) / step_seconds    AS after
   FROM spread
 )
-SELECT bucket, meter_id, sum(n) AS missing_intervals
-FROM (
-  SELECT first_day || 'T00:00:00Z' AS bucket, meter_id, known_intervals AS n
-  FROM gap WHERE first_second + (known_intervals - 1) * step_seconds < 86400
-  UNION ALL
-  SELECT strftime('%Y-%m-%dT00:00:00Z', first_day, number || ' days'), meter_id,
-         min(known_intervals, CAST(after AS INTEGER) + (after > CAST(after AS INTEGER)))
-         - (CAST(before AS INTEGER) + (before > CAST(before AS INTEGER)))
-  FROM edges
-)
-GROUP BY 1, 2;
+SELECT substr(missing_from, 1, 10) || 'T00:00:00Z' AS bucket, meter_id, missing_intervals
+FROM gap_alerts
+WHERE missing_intervals > 0 AND gap_minutes > 0
+  AND state = 'CLOSED' AND substr(missing_to, 1, 10) = substr(missing_from, 1, 10)
+UNION ALL
+SELECT strftime('%Y-%m-%dT00:00:00Z', first_day, number || ' days'), meter_id,
+       min(known_intervals, CAST(after AS INTEGER) + (after > CAST(after AS INTEGER)))
+       - (CAST(before AS INTEGER) + (before > CAST(before AS INTEGER)))
+FROM edges;
+
+CREATE VIEW missing_daily AS
+SELECT bucket, meter_id, sum(missing_intervals) AS missing_intervals FROM missing_parts GROUP BY 1, 2;
 
 CREATE VIEW completeness_daily AS
 SELECT bucket, meter_id,
@@ -205,7 +209,7 @@ FROM (
          0 AS missing_intervals, consumption_kwh
   FROM readings_meter_daily
   UNION ALL
-  SELECT bucket, meter_id, 0, 0, 0, missing_intervals, 0 FROM missing_daily
+  SELECT bucket, meter_id, 0, 0, 0, missing_intervals, 0 FROM missing_parts
 )
 GROUP BY 1, 2;
 
@@ -223,7 +227,7 @@ FROM (
          0 AS missing_intervals, consumption_kwh
   FROM readings_fleet_daily
   UNION ALL
-  SELECT bucket, 0, 0, 0, 0, missing_intervals, 0 FROM missing_daily
+  SELECT bucket, 0, 0, 0, 0, missing_intervals, 0 FROM missing_parts
 )
 GROUP BY 1;
 

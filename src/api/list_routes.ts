@@ -12,6 +12,8 @@ import {
   listSilences,
   REJECT_REASONS,
 } from "../tables/lists.ts";
+import { countFindings, listFindings } from "../tables/validation.ts";
+import { countIncidents, INCIDENT_STATES, listIncidents } from "../tables/incident_lists.ts";
 import type { Answers } from "./status.ts";
 
 /** What a route answers from. */
@@ -22,9 +24,11 @@ export type RoutePorts = {
   readonly nowMs: () => number;
 };
 
-/** The lists: gaps, late readings and their delays, rejected records. */
+/** The lists: gaps, what rules have found, late readings and their delays, rejected records. */
 export function addListRoutes(app: Hono, ports: RoutePorts): void {
   app.get("/api/gaps", (c) => answerGaps(c, ports));
+  app.get("/api/validation", (c) => answerValidation(c, ports));
+  app.get("/api/incidents", (c) => answerIncidents(c, ports));
   app.get("/api/silences", (c) => answerSilences(c, ports));
   app.get("/api/late", (c) => answerLate(c, ports));
   app.get("/api/delays", (c) => answerDelays(c, ports));
@@ -52,6 +56,26 @@ async function answerGaps(c: Context, { query, cache, answers }: RoutePorts): Pr
   return c.json({ gaps: rows, more, limit, offset, states });
 }
 
+/** `/api/incidents`: shared outages, and how many there are in each state. */
+async function answerIncidents(c: Context, { query, cache }: RoutePorts): Promise<Response> {
+  const names = ["limit", "offset", "state", "group", "from", "to"];
+  const parameters = readParameters(c.req.url, names);
+  const filter = {
+    ...listPage(parameters),
+    state: choice(parameters, "state", INCIDENT_STATES),
+    groupId: text(parameters, "group"),
+    fromMs: instantMs(parameters, "from"),
+    toMs: instantMs(parameters, "to"),
+  };
+  const key = `incidents ${JSON.stringify(filter)}`;
+  const [{ rows, more }, states] = await Promise.all([
+    cache.get(key, LIST, () => listIncidents(query, filter)),
+    cache.get("incident states", LIST, () => countIncidents(query)),
+  ]);
+  const { limit, offset } = filter;
+  return c.json({ incidents: rows, more, limit, offset, states });
+}
+
 /** `/api/silences`: the silent meters, and how many slots are missing by now. */
 async function answerSilences(c: Context, { query, cache }: RoutePorts): Promise<Response> {
   const parameters = readParameters(c.req.url, ["limit", "offset", "meter"]);
@@ -59,6 +83,25 @@ async function answerSilences(c: Context, { query, cache }: RoutePorts): Promise
   const key = `silences ${JSON.stringify(filter)}`;
   const { rows, more } = await cache.get(key, LIST, () => listSilences(query, filter));
   return c.json({ silences: rows, more, limit: filter.limit, offset: filter.offset });
+}
+
+/** `/api/validation`: what rules have found, and how much of each. */
+async function answerValidation(c: Context, { query, cache }: RoutePorts): Promise<Response> {
+  const names = ["limit", "offset", "rule", "meter", "from", "to"];
+  const parameters = readParameters(c.req.url, names);
+  const filter = {
+    ...listPage(parameters),
+    rule: text(parameters, "rule"),
+    meterId: text(parameters, "meter"),
+    fromMs: instantMs(parameters, "from"),
+    toMs: instantMs(parameters, "to"),
+  };
+  const [{ rows, more }, rules] = await Promise.all([
+    cache.get(`validation ${JSON.stringify(filter)}`, LIST, () => listFindings(query, filter)),
+    cache.get("rules", LIST, () => countFindings(query)),
+  ]);
+  const { limit, offset } = filter;
+  return c.json({ validation: rows, more, limit, offset, rules });
 }
 
 /** `/api/late`: too-late readings, or those accepted late. */

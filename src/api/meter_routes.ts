@@ -8,8 +8,6 @@ import {
   readLastTimes,
   readMeter,
   readSeries,
-  readTimeline,
-  readTimelineCells,
 } from "../tables/meters.ts";
 import type { MeterStatus } from "../tables/meter_status.ts";
 import type { RoutePorts } from "./list_routes.ts";
@@ -23,7 +21,9 @@ import {
   wholeNumber,
 } from "./parameters.ts";
 import type { Query } from "../tables/query.ts";
+import { readTimeline } from "../tables/timeline.ts";
 import { listGaps } from "../tables/lists.ts";
+import { listFindings } from "../tables/validation.ts";
 import { latestMs, watermarksMs } from "./status.ts";
 import { isoFromMs, toMsOrNull } from "../tables/values.ts";
 
@@ -127,9 +127,11 @@ async function readDetail(
   const meter = await readMeter(query, meterId);
   if (meter === null) return null;
   const gapFilter = { state: null, meterId, fromMs: null, toMs: null, sort: "recent" } as const;
-  const [gaps, readings] = await Promise.all([
+  const found = { rule: null, meterId, fromMs: null, toMs: null, limit: METER_GAPS_MAX, offset: 0 };
+  const [gaps, readings, findings] = await Promise.all([
     listGaps(query, { ...gapFilter, limit: METER_GAPS_MAX, offset: 0 }),
     listReadings(query, options),
+    listFindings(query, found),
   ]);
   const stepMs = step === "hour" ? HOUR_MS : DAY_MS;
   const toMs = seriesEndMs(meter, gaps.rows, stepMs);
@@ -137,7 +139,10 @@ async function readDetail(
   const fromMs = Math.max(toMs - days * DAY_MS, Math.floor(firstMs / DAY_MS) * DAY_MS);
   const points = await readSeries(query, { meterId, step, fromMs, toMs });
   const series = { step, from: isoFromMs(fromMs), to: isoFromMs(toMs), points };
-  return { meter, gaps: gaps.rows, gaps_more: gaps.more, readings, series };
+  return {
+    ...{ meter, gaps: gaps.rows, gaps_more: gaps.more, readings, series },
+    ...{ validation: findings.rows, validation_more: findings.more },
+  };
 }
 
 /** `/api/timeline`: what went wrong on each day. */
@@ -156,10 +161,10 @@ async function answerTimeline(
   const toMs = (Math.floor(endMs / DAY_MS) + 1) * DAY_MS;
   const fromMs = Math.max(Math.floor(firstAtMs / DAY_MS) * DAY_MS, toMs - daysMax * DAY_MS);
   const span = { fromMs, toMs, cellDays };
-  const [days, cells] = await cache.get(
+  const { days, cells } = await cache.get(
     `timeline ${JSON.stringify(span)}`,
     LIST,
-    () => Promise.all([readTimeline(query, span), readTimelineCells(query, span)]),
+    () => readTimeline(query, span),
   );
   return c.json({ from: isoFromMs(fromMs), to: isoFromMs(toMs), days, cell_days: cellDays, cells });
 }

@@ -86,7 +86,11 @@ export async function demo(args: string[]): Promise<number> {
     port: port ?? (values.exit ? null : 8000),
     staysUp: !values.exit,
     isJson: values.json,
-    next: async (store) => [await compareTruth(store, truth), ...nextSteps(directory)],
+    next: async (store) => [
+      await compareTruth(store, truth),
+      await compareWrongs(store, truth),
+      ...nextSteps(directory),
+    ],
   });
 }
 
@@ -116,6 +120,43 @@ async function compareTruth(store: Reader, truthPath: string): Promise<string> {
   return `the made fleet, beside what was planted in it: ${parts.join(", ")}: ${
     isSame ? "all is found" : "it differs; do the settings?"
   }`;
+}
+
+/** A defect that rules should find, of the truth of a made fleet. */
+type PlantedWrong = {
+  readonly kind: string;
+  readonly meter_id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly rules?: readonly string[];
+};
+
+/** How many of the planted wrong values have a record of a rule that looks for them. */
+async function compareWrongs(store: Reader, truthPath: string): Promise<string> {
+  const { defects }: { defects: PlantedWrong[] } = JSON.parse(await Deno.readTextFile(truthPath));
+  const { rows } = await store.query(
+    `SELECT meter_id, rule, "from" AS from_at, "to" AS to_at FROM validation_records`,
+  );
+  const records = Map.groupBy(rows, ({ meter_id }) => String(meter_id));
+  const planted = defects.filter(({ rules }) => (rules ?? []).length > 0);
+  const kinds = Map.groupBy(planted, ({ kind }) => kind);
+  const isFound = ({ meter_id, rules, from, to }: PlantedWrong) =>
+    (records.get(meter_id) ?? []).some((record) =>
+      rules!.includes(String(record.rule)) &&
+      Date.parse(String(record.from_at)) < Date.parse(to) &&
+      Date.parse(String(record.to_at)) > Date.parse(from)
+    );
+  const parts = [...kinds].map(([kind, of]) =>
+    `${formatCount(of.filter(isFound).length)} of ${formatCount(of.length)} ${
+      kind.replaceAll("_", " ")
+    }`
+  );
+  const found = planted.filter(isFound).length;
+  return `wrong values planted in it, and found by rules: ${formatCount(found)} of ` +
+    `${formatCount(planted.length)}: ${
+      parts.join(", ")
+    }; swapped meters and clocks that are off no ` +
+    "rule can see";
 }
 
 /** What to do after the demo, ready to paste: a look into its store, and one's own files. */
@@ -156,6 +197,7 @@ async function prepareFolder(
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
     const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
+    fleet.push("--wrong-values");
     const truth = `${played}/fleet_truth.json`;
     const outputs = ["--output", fleetPath, "--defects", truth, "--force", "--quiet"];
     const code = await generate([...fleet, ...outputs]);

@@ -2,14 +2,7 @@ import { resolve } from "node:path";
 import { formatSeconds } from "../core/duration.js";
 import { formatTimestamp, parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
-import {
-  DEFECT_KINDS,
-  type DefectKind,
-  fleetCsv,
-  type FleetOptions,
-  type FleetPlan,
-  planFleet,
-} from "../generate/fleet.ts";
+import { fleetCsv, type FleetOptions, type FleetPlan, planFleet } from "../generate/fleet.ts";
 import { countDefects, type Expected, expectLedger, truthJson } from "../generate/truth.ts";
 import { readArguments, readNumber } from "../console/arguments.ts";
 import { RunError, UsageError } from "../console/errors.ts";
@@ -33,6 +26,8 @@ Options:
   --start TIME     the first reading, ISO 8601, UTC unless it says (default 2024-01-01T00:00:00Z)
   --seed N         another number, another fleet (default 1)
   --defects FILE   write every injected defect and the expected totals to FILE, as JSON
+  --wrong-values   inject, besides, what validation rules look for: runs of zeros, scaled, high, low
+                   and repeated days, lines filled in, clocks off, swapped meters, registers
   --clean          inject no defects
   --json           print one JSON object on stdout when done
   --quiet          no progress, no summary
@@ -140,7 +135,11 @@ function parseOptions(args: string[]): Options | "help" {
       `Cannot generate with --defects="${defects}": must be a file of its own`,
     );
   }
-  const fleet = { seed, meters, days, intervalMinutes, startMs, clean };
+  const hasWrongs = values["wrong-values"];
+  if (hasWrongs && clean) {
+    throw new UsageError("Cannot generate with --wrong-values and --clean: one says no defects");
+  }
+  const fleet = { seed, meters, days, intervalMinutes, startMs, clean, hasWrongs };
   return { ...fleet, output, defects, replaces, json, quiet };
 }
 
@@ -153,6 +152,7 @@ const OPTIONS = {
   seed: { type: "string", default: "1" },
   defects: { type: "string" },
   force: { type: "boolean", default: false },
+  "wrong-values": { type: "boolean", default: false },
   clean: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
@@ -228,13 +228,13 @@ function processPorts(): GeneratePorts {
 
 type Written = {
   readonly readings: number;
-  readonly counts: Readonly<Record<DefectKind, number>>;
+  readonly counts: ReturnType<typeof countDefects>;
   readonly seconds: number;
 };
 
 function summary(options: Options, { readings, counts, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
-  const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
+  const listed = Object.entries(counts).filter(([, count]) => count > 0);
   const lines = [
     `wrote ${output === "-" ? "stdout" : output}: ${formatCount(readings)} readings of ` +
     `${formatCount(meters)} ${
@@ -243,7 +243,9 @@ function summary(options: Options, { readings, counts, seconds }: Written): stri
     `${formatTimestamp(startMs)}, in ${formatSeconds(seconds)}`,
     listed.length === 0
       ? "without defects"
-      : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
+      : `with defects: ${
+        listed.map(([kind, count]) => `${formatCount(count)} ${kind}`).join(", ")
+      }`,
   ];
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
   return lines;

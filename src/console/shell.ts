@@ -3,6 +3,7 @@ import { readConfig, unknownVariables } from "../config.ts";
 import type { Config } from "../settings.ts";
 import type { Clock } from "../engine/ports.ts";
 import { RunError } from "./errors.ts";
+import { loadOwnRules } from "./own_rules.ts";
 import { attempt } from "./output_file.ts";
 import { createProgress, type Progress, type ProgressOptions } from "./progress.ts";
 import { redacted } from "./redact.ts";
@@ -28,7 +29,8 @@ export async function loadConfig(path: string | undefined): Promise<Config> {
     const way = meant === null ? "`gridwatch config` lists them" : `did you mean ${meant}?`;
     say(`warning: ${name} is no setting: ${way}`);
   }
-  return readConfig(yaml, (name) => Deno.env.get(name));
+  const config = readConfig(yaml, (name) => Deno.env.get(name));
+  return { ...config, ownRules: await loadOwnRules(config.ruleFiles) };
 }
 
 type Yaml = { readonly path: string; readonly text: string };

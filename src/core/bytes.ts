@@ -27,6 +27,12 @@ export class ByteWriter {
     this.length += 1;
   }
 
+  u16(value: number): void {
+    this.#reserve(2);
+    this.#view.setUint16(this.length, value, true);
+    this.length += 2;
+  }
+
   i32(value: number): void {
     this.#reserve(4);
     this.#view.setInt32(this.length, value, true);
@@ -91,6 +97,10 @@ export class ByteReader {
     return this.#view.getUint8(this.#take(1));
   }
 
+  u16(): number {
+    return this.#view.getUint16(this.#take(2), true);
+  }
+
   i32(): number {
     return this.#view.getInt32(this.#take(4), true);
   }
@@ -107,6 +117,11 @@ export class ByteReader {
   openPart(): number {
     const length = this.u32();
     return this.#at + length;
+  }
+
+  /** Leaves a part of which nothing, or not all, is wanted. */
+  skipTo(end: number): void {
+    if (end > this.#at) this.#take(end - this.#at);
   }
 
   /** Leaves a part, all of which must have been read; `what` names it. */

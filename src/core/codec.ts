@@ -3,7 +3,7 @@ import { DISPOSITIONS, emptyLedger } from "./ledger.ts";
 import { METER_SECTION_VERSION, readMeter, writeMeter } from "./meter_section.ts";
 import type { MeterTable } from "./meters.ts";
 import type { Processor } from "./processor.ts";
-import type { Rule } from "./rules/rule.ts";
+import type { SlotFollower } from "./rules/slot_follower.ts";
 import type { TaskAccount, TaskState } from "./task_state.ts";
 
 /**
@@ -21,14 +21,17 @@ import type { TaskAccount, TaskState } from "./task_state.ts";
  *
  * Version 1 had no sections: the task's, or the meter's own, bytes stood there alone. Version 2 of
  * the section `task` added the watermark at its end, version 3 the ticks of replays, version 4 how
- * many gaps the parts of a tick have said.
+ * many gaps the parts of a tick have said, version 5 how many findings.
  */
 export const CODEC_VERSION = 2;
 
 /** A part of the state that has a name, and a version of its own. */
 type Section = { readonly name: string; readonly version: number };
 
-const TASK: Section = { name: "task", version: 4 };
+const TASK: Section = { name: "task", version: 5 };
+const SLOTS: Section = { name: "slots", version: 1 };
+/** That of the numbers which a slot rule keeps. */
+const NUMBERS_VERSION = 1;
 const METER: Section = { name: "meter", version: METER_SECTION_VERSION };
 
 /** Packs the partition's own state, with the watermark that its processor stands at. */
@@ -54,6 +57,7 @@ export function encodeTask(
     writer.f64(tickMs);
   }
   writer.u32(state.partGaps);
+  writer.u32(state.partFindings);
   writer.closePart(part);
   return writer.bytes();
 }
@@ -84,6 +88,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     replaying: reader.u8() === 1,
     replayTicks: new Map(),
     partGaps: 0,
+    partFindings: 0,
     ledger: emptyLedger(),
   };
   state.ledger.raw = reader.f64();
@@ -94,6 +99,7 @@ function readTask(bytes: Uint8Array): { state: TaskState; watermarkMs: number | 
     state.replayTicks.set(reader.f64(), reader.f64());
   }
   if (version >= 4) state.partGaps = reader.u32();
+  if (version >= 5) state.partFindings = reader.u32();
   reader.closePart(end, "the state of the task");
   return { state, watermarkMs: watermarkMs === -Infinity ? null : watermarkMs };
 }
@@ -107,7 +113,7 @@ export function encodeChanges(processor: Processor): Uint8Array {
     writer.text(id);
     writer.u32(0);
   }
-  for (const i of changed) writeState(writer, processor, i);
+  for (const i of changed) writeState(writer, processor, i, { isWhole: false });
   return writer.bytes();
 }
 
@@ -117,7 +123,7 @@ export function* encodeAll(processor: Processor, partBytesMax: number): Generato
   let writer = newPayload(processor, 4096);
   const emptyLength = writer.length;
   for (const i of meters.indexes()) {
-    writeState(writer, processor, i);
+    writeState(writer, processor, i, { isWhole: true });
     if (writer.length < partBytesMax) continue;
     yield writer.bytes();
     writer = newPayload(processor, partBytesMax + 4096);
@@ -130,7 +136,13 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
   if (payload.length === 0) return;
   const reader = new ByteReader(payload);
   const { sections, isBare } = readSections(reader, METER);
-  const memories = sections.slice(1).map((section) => memoryOf(section, rules));
+  const followedFrom = slotsAt(sections);
+  const reads = sections.slice(1).map((section, s) =>
+    followedFrom >= 0 && s + 1 >= followedFrom
+      ? followedReaderOf(section, meters)
+      : readerOf(section, { meters, rules })
+  );
+  const isFollowed = meters.follower !== null && slotsAt(sections) >= 0;
   while (!reader.atEnd) {
     const id = reader.text();
     const end = reader.openPart();
@@ -138,10 +150,12 @@ export function applyChanges(payload: Uint8Array, { meters, rules }: Processor):
     if (known >= 0) meters.remove(known);
     if (reader.isAt(end)) continue;
     const i = meters.add(id);
+    if (known < 0) meters.follower?.begin(i); // else what is written adds to its days
     const ownEnd = isBare ? end : reader.openPart();
     readMeter(reader, meters, i, sections[0].version);
     reader.closePart(ownEnd, `the state of "${id}"`);
-    for (const memory of memories) readMemory(reader, meters, i, memory);
+    for (const read of reads) read(reader, i);
+    if (!isFollowed) meters.follower?.join(meters, i);
     reader.closePart(end, `the state of "${id}"`);
   }
 }
@@ -155,13 +169,20 @@ export function finishRestore(processor: Processor): void {
 }
 
 /** A payload that names its sections: the meter's own, and those of the rules that remember. */
-function newPayload({ rules }: Processor, capacity: number): ByteWriter {
+function newPayload({ rules, meters }: Processor, capacity: number): ByteWriter {
   const writer = new ByteWriter(capacity);
   const memories = rules.flatMap(({ name, memory }) =>
     memory === undefined ? [] : { name, version: memory.version }
   );
-  writeSections(writer, [METER, ...memories]);
+  const followed = meters.follower === null ? [] : [SLOTS, ...numbersOf(meters.follower)];
+  writeSections(writer, [METER, ...memories, ...followed]);
   return writer;
+}
+
+function numbersOf({ rules }: SlotFollower): Section[] {
+  return rules.flatMap(({ name, numbers }) =>
+    numbers === 0 ? [] : { name, version: NUMBERS_VERSION }
+  );
 }
 
 function writeSections(writer: ByteWriter, sections: readonly Section[]): void {
@@ -207,17 +228,69 @@ function unknownSection({ name, version }: Section): CodecError {
   );
 }
 
-/** The memory that a section holds, and the place of its rule among the rules. */
-function memoryOf(section: Section, rules: readonly Rule[]) {
-  const r = rules.findIndex(({ name }) => name === section.name);
+/** Reads a section of one meter. */
+type SectionReader = (reader: ByteReader, i: number) => void;
+
+/** Where the sections of the slot rules begin; -1: there are none. */
+function slotsAt(sections: readonly Section[]): number {
+  return sections.findIndex(({ name }) => name === SLOTS.name);
+}
+
+/**
+ * What reads the slots that are followed, or what a rule keeps of them. That of a rule which is off by
+ * now is passed over: should it be turned on, it begins anew.
+ */
+function followedReaderOf(section: Section, meters: MeterTable): SectionReader {
+  const { name } = section;
+  const { follower } = meters;
+  if (name === SLOTS.name) {
+    checkVersion(section, SLOTS.version);
+    const read: SectionReader | null = follower === null
+      ? null
+      : (reader, i) => follower.read(reader, i, meters.intervalMs[i]);
+    return partReader(name, meters, read);
+  }
+  const rule = follower?.rules.find((one) => one.name === name);
+  if (follower === null || rule === undefined) {
+    return partReader(name, meters, null);
+  }
+  checkVersion(section, NUMBERS_VERSION);
+  return partReader(name, meters, (reader, i) => follower.readNumbers(reader, i, rule));
+}
+
+/** What reads the memory of a rule that judges readings. */
+function readerOf(
+  section: Section,
+  { meters, rules }: Pick<Processor, "meters" | "rules">,
+): SectionReader {
+  const { name, version } = section;
+  const r = rules.findIndex((rule) => rule.name === name);
   const memory = rules[r]?.memory;
   if (memory === undefined) throw unknownSection(section);
   checkVersion(section, memory.version);
-  return { r, memory, section };
+  return partReader(name, meters, (reader, i) => {
+    meters.remember(i, r, memory.read(reader, version));
+  });
 }
 
-/** A meter as a record of a payload: its id, and its sections. */
-function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number): void {
+/** Reads a part of a meter's state; null: passes it over. */
+function partReader(name: string, meters: MeterTable, read: SectionReader | null): SectionReader {
+  return (reader, i) => {
+    const end = reader.openPart();
+    if (reader.isAt(end)) return; // nothing yet
+    if (read === null) return reader.skipTo(end);
+    read(reader, i);
+    reader.closePart(end, `what ${name} remembers of "${meters.idOf(i)}"`);
+  };
+}
+
+/** A meter as a record of a payload: its id, and its sections; whole, or what is new of its days. */
+function writeState(
+  writer: ByteWriter,
+  { meters, rules }: Processor,
+  i: number,
+  { isWhole }: { readonly isWhole: boolean },
+): void {
   writer.text(meters.idOf(i));
   const state = writer.openPart();
   const own = writer.openPart();
@@ -231,18 +304,24 @@ function writeState(writer: ByteWriter, { meters, rules }: Processor, i: number)
     if (remembered !== undefined) memory.write(writer, remembered);
     writer.closePart(part);
   }
+  if (meters.follower !== null) writeFollowed(writer, meters.follower, i, { isWhole });
   writer.closePart(state);
 }
 
-/** Reads what a rule remembers of a meter; no bytes: nothing yet. */
-function readMemory(
-  reader: ByteReader,
-  meters: MeterTable,
+/** How far the slots of a meter are followed, and what each rule keeps of it. */
+function writeFollowed(
+  writer: ByteWriter,
+  follower: SlotFollower,
   i: number,
-  { r, memory, section }: ReturnType<typeof memoryOf>,
+  { isWhole }: { readonly isWhole: boolean },
 ): void {
-  const end = reader.openPart();
-  if (reader.isAt(end)) return;
-  meters.remember(i, r, memory.read(reader, section.version));
-  reader.closePart(end, `what ${section.name} remembers of "${meters.idOf(i)}"`);
+  const part = writer.openPart();
+  follower.write(writer, i, { isWhole });
+  writer.closePart(part);
+  for (const rule of follower.rules) {
+    if (rule.numbers === 0) continue;
+    const numbers = writer.openPart();
+    follower.writeNumbers(writer, i, rule);
+    writer.closePart(numbers);
+  }
 }

@@ -30,7 +30,7 @@ export function ringLength(intervalMs: number, options: Reach): number {
  * meter's timer to the next moment at which anything can.
  */
 export function judgeMeter(step: Step, i: number, watermarkMs: number): void {
-  const { meters } = step;
+  const { meters, options } = step;
   const isLearning = meters.intervalMs[i] === 0;
   const hasAside = meters.hasAside[i] !== 0;
   if (meters.openSent[i] === 0 && !hasAside && !isLearning) {
@@ -47,6 +47,8 @@ export function judgeMeter(step: Step, i: number, watermarkMs: number): void {
   const missing = missingInTail(step, i, watermarkMs);
   const sent = meters.openSent[i];
   if (missing > 0 && (sent === 0 || missing >= 2 * sent)) {
+    // By its own clock a meter that does not report is never behind what it has passed itself.
+    if (options.watermarkScope === "partition") meters.follower?.passDue(step, i, watermarkMs);
     announceTail(step, i, { state: "OPEN", missing, watermarkMs });
   }
   const nextMs = tailDueMs(step, i, Math.max(1, 2 * meters.openSent[i]));

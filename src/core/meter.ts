@@ -13,6 +13,7 @@ export function beginMeter(step: Step, id: string, reading: Reading): number {
   const { timestampMs, consumptionKwh, saidIntervalMs } = reading;
   const i = meters.add(id);
   meters.markChanged(i);
+  meters.follower?.begin(i);
   const intervalMs = fixedIntervalMs(options, id) || saidIntervalMs;
   if (intervalMs === 0) beginLearning(step, i, reading);
   else startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });

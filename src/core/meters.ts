@@ -2,6 +2,7 @@ import { HASH_PRIME, HASH_SEED, hashText, mixHash, sameText } from "./hash.ts";
 import { Grids } from "./grid.ts";
 import type { Hole } from "./hole.ts";
 import { HELD_NUMBERS_MAX, NO_RING, RingPool } from "./rings.ts";
+import type { SlotFollower } from "./rules/slot_follower.ts";
 import { grown, Timers } from "./timers.ts";
 
 /** What is left of a series' slots on an older interval: holes that may still be filled. */
@@ -74,6 +75,8 @@ export class MeterTable {
   readonly clocks: Map<number, Clocks> = new Map();
   /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
   readonly rememberedFrom: Map<number, number> = new Map();
+  /** Follows the slots of each meter for the rules; null: there are none. */
+  follower: SlotFollower | null = null;
   /** What rules remember of a meter, each at its place among the rules. */
   readonly memories: Map<number, unknown[]> = new Map();
 
@@ -380,6 +383,7 @@ export class MeterTable {
   #grow(): void {
     const capacity = this.serial.length * 2;
     this.timers.grow(capacity);
+    this.follower?.grow(capacity);
     this.grids.grow(capacity);
     this.firstOrdinal = grown(this.firstOrdinal, capacity);
     this.hasAside = grown(this.hasAside, capacity);

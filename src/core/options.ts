@@ -1,4 +1,5 @@
 import type { Rule } from "./rules/rule.ts";
+import type { SlotRule } from "./rules/slot_rule.ts";
 import type { Zone } from "./zone.ts";
 
 /**
@@ -42,6 +43,10 @@ export type ProcessorOptions = {
   readonly maxFutureMs: number;
   /** What accepted readings are flagged by, in the order of their flags. */
   readonly rules: readonly Rule[];
+  /** What follows the slots of each series; their findings are said. */
+  readonly slotRules: readonly SlotRule[];
+  /** More power than this cannot have been, kW; Infinity: any may. */
+  readonly maxKw: number;
   /** Whether a negative value is rejected, or accepted with the flag NEGATIVE. */
   readonly negative: "reject" | "flag";
   /** The clock for records that carry no time of arrival at all; null: they are not checked. */

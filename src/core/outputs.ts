@@ -1,3 +1,5 @@
+import type { Finding, Severity } from "./rules/slot_rule.ts";
+
 /**
  * What the processor says. Times are epoch milliseconds here; the adapters write them as ISO 8601
  * (JSON) or timestamptz (SQL). `offset` is the raw record that caused the output.
@@ -35,6 +37,8 @@ export type ValidatedReading = {
   readonly delayMs: number;
   /** The value that it replaces, where it has the flag REVISES. */
   readonly revisesKwh?: number;
+  /** When it arrived at the head end, where it says so. */
+  readonly receivedMs?: number;
 };
 
 /** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */
@@ -92,6 +96,24 @@ export type Metric = {
   readonly tags: Readonly<Record<string, string>>;
 };
 
+/** What a rule of validation has found; one more of the same rule, meter and start: it has grown. */
+export type ValidationFinding = Finding & {
+  readonly offset: number;
+  readonly meterId: string;
+  readonly rule: string;
+  readonly severity: Severity;
+};
+
+/** Names what was found: of several messages with one key the last stands. */
+export function findingKey(
+  { meterId, rule, fromMs }: Pick<ValidationFinding, "meterId" | "rule" | "fromMs">,
+): string {
+  return `${rule} ${fromMs} ${meterId}`;
+}
+
+/** How many messages of a kind commits before this one have said of the record at an offset. */
+export type SaidBefore = { readonly offset: number; readonly count: number };
+
 /** Everything said since the last commit, each kind in the order of its cause. */
 export type Outputs = {
   readonly validated: ValidatedReading[];
@@ -99,11 +121,14 @@ export type Outputs = {
   readonly late: LateEvent[];
   readonly rejected: RejectedReading[];
   readonly metrics: Metric[];
+  readonly findings: ValidationFinding[];
   /** How many gaps commits before this one have said of the record at an offset. */
-  gapsBefore?: { readonly offset: number; readonly count: number };
+  gapsBefore?: SaidBefore;
+  /** The same of findings. */
+  findingsBefore?: SaidBefore;
 };
 
 /** An empty set of outputs. */
 export function emptyOutputs(): Outputs {
-  return { validated: [], gaps: [], late: [], rejected: [], metrics: [] };
+  return { validated: [], gaps: [], late: [], rejected: [], metrics: [], findings: [] };
 }

@@ -18,6 +18,7 @@ export function startPiece(
   meters.firstOrdinal[i] = 0;
   meters.takeRing(i);
   meters.setValueAt(i, 0, consumptionKwh);
+  meters.follower?.beginPiece(i);
   meters.markChanged(i);
 }
 
@@ -27,6 +28,7 @@ export function startPiece(
  */
 export function endPiece(step: Step, i: number): void {
   const { meters } = step;
+  meters.follower?.sayAll(step, i);
   const holes = meters.holes.get(i) ?? [];
   const { grids } = meters;
   if (holes.length > 0) {

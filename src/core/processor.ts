@@ -1,3 +1,4 @@
+import { accept } from "./accept.ts";
 import {
   type Arrival,
   findArrival,
@@ -17,17 +18,18 @@ import type { Ledger } from "./ledger.ts";
 import { beginMeter, chooseInstant, markUnusable, takeReading } from "./meter.ts";
 import { MeterTable } from "./meters.ts";
 import type { ProcessorOptions } from "./options.ts";
-import { emptyOutputs, type Outputs, type RejectReason, type ValidatedReading } from "./outputs.ts";
+import { emptyOutputs, type Outputs, type RejectReason } from "./outputs.ts";
 import { newParsedRecord, parseRecord, type RawRecord } from "./wire/raw_record.ts";
 import type { Rule } from "./rules/rule.ts";
 import { duplicateOf, type Kept, rejectedOf, timeOfRejected } from "./rejected.ts";
-import { flagReading, NO_FLAGS, rulesOf } from "./rules/rules.ts";
+import { rulesOf } from "./rules/rules.ts";
+import { SlotFollower } from "./rules/slot_follower.ts";
 import { advance, endHistory } from "./silence.ts";
 import { keepLastAlerts, type Step } from "./step.ts";
 import { isUndisturbed, takeNext } from "./take.ts";
 import type { Reading, Taking, UsableReading } from "./taking.ts";
 import { initialTaskState, type TaskState } from "./task_state.ts";
-import { announceOpenGaps, moveTick } from "./tick.ts";
+import { announceOpen, moveTick } from "./tick.ts";
 import { LATEST_MS } from "./time.ts";
 import { asciiText, keepBytes } from "./text.ts";
 import { latenessWatermarkMs, silenceWatermarkMs } from "./watermark.ts";
@@ -70,6 +72,9 @@ export class Processor {
     this.rules = rulesOf(options);
     this.state = state;
     this.meters = new MeterTable((intervalMs) => ringLength(intervalMs, options));
+    if (options.slotRules.length > 0) {
+      this.meters.follower = new SlotFollower(options.slotRules, options.maxKw);
+    }
     this.meters.nextSerial = state.nextSerial;
     this.#byMeter = options.watermarkScope === "meter";
     this.#ledgerBefore = { ...state.ledger };
@@ -98,7 +103,7 @@ export class Processor {
     clocks.loggedMs = timeMs >= 0 && timeMs <= LATEST_MS ? timeMs : NaN;
     clocks.replayStartMs = replayStartMs;
     if (parsed.kind === "tick") return this.#tick();
-    if (parsed.kind === "retire") return this.#retire();
+    if (parsed.kind === "retire" || parsed.kind === "registration") return this.#ofMeter();
     const arrival = this.#arrival;
     findArrival(arrival, parsed.receivedMs, clocks, this);
     const reason = parsed.kind === "reading"
@@ -138,6 +143,7 @@ export class Processor {
     parsed.timestampMs = timestampMs;
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
+    parsed.receivedMs = NaN;
     parsed.source = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }
@@ -201,8 +207,8 @@ export class Processor {
     }
     if (isNext && isUndisturbed(meters, known, reading)) {
       takeNext(step, known, reading.consumptionKwh);
-      this.#accept(known, reading, delayMs, null);
-      judgeMeter(step, known, silenceWatermarkMs(this, known));
+      accept(this, step, known, { reading, delayMs, revisesKwh: null });
+      this.#judge(known);
     } else {
       const taking = takeReading(step, known, reading, watermarkMs);
       this.#settle(known, reading, taking, { delayMs, beforeMs });
@@ -219,8 +225,8 @@ export class Processor {
       return this.#reject("TOO_MANY_METERS", -1);
     }
     const i = beginMeter(this.#step, id, reading);
-    this.#accept(i, reading, delayMs, null);
-    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
+    accept(this, this.#step, i, { reading, delayMs, revisesKwh: null });
+    this.#judge(i);
     if (!this.#byMeter) this.#judgeDue();
   }
 
@@ -251,43 +257,18 @@ export class Processor {
       holderKwh = taking.heldKwh;
       this.#duplicate(i, taking);
     } else if (disposition === "forgotten") this.#late(meters.idOf(i), reading, delayMs);
-    else this.#accept(i, reading, delayMs, disposition === "revised" ? taking.heldKwh : null);
-    const watermarkMs = silenceWatermarkMs(this, i);
+    else {
+      const revisesKwh = disposition === "revised" ? taking.heldKwh : null;
+      accept(this, step, i, { reading, delayMs, revisesKwh });
+    }
     // A repeat, too, may say the interval, and so lay out the slots of its meter.
-    if (isTaken || reading.saidIntervalMs !== 0) judgeMeter(step, i, watermarkMs);
+    if (isTaken || reading.saidIntervalMs !== 0) this.#judge(i);
     if (disposition === "forgotten") return;
+    const watermarkMs = silenceWatermarkMs(this, i);
     if (followRun(step, i, { timestampMs, holderKwh, watermarkMs })) {
       meters.setClocks(i, clocks);
-      judgeMeter(step, i, watermarkMs);
+      this.#judge(i);
     }
-  }
-
-  #accept(
-    i: number,
-    { timestampMs, consumptionKwh }: Reading,
-    delayMs: number,
-    revisesKwh: number | null,
-  ): void {
-    const { state } = this;
-    const step = this.#step;
-    if (delayMs === 0) state.ledger.ok++;
-    else state.ledger.late++;
-    const accepted: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] } = {
-      offset: step.offset,
-      meterId: this.meters.idOf(i),
-      timestampMs,
-      consumptionKwh,
-      status: delayMs === 0 ? "OK" : "LATE",
-      flags: NO_FLAGS,
-      delayMs,
-    };
-    accepted.flags = flagReading(this, i, accepted, step.placing);
-    if (revisesKwh !== null) {
-      accepted.flags = [...accepted.flags, "REVISES"];
-      accepted.revisesKwh = revisesKwh;
-    }
-    step.outputs.validated.push(accepted);
-    if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
   }
 
   /** Behind the allowed lateness, or its slot is older than what is remembered. */
@@ -309,21 +290,21 @@ export class Processor {
     state.replaying = !Number.isNaN(replayStartMs) && !final;
     noteReplayTick(state, replayStartMs, timestampMs);
     if (timestampMs > state.clockMs) state.clockMs = timestampMs;
-    if (final) announceOpenGaps(this.#step, (i) => silenceWatermarkMs(this, i));
+    if (final) announceOpen(this.#step, (i) => silenceWatermarkMs(this, i));
   }
 
-  /** A meter has left: its history ends at the watermark, which this record does not move. */
-  #retire(): void {
-    const { meterId, timestampMs } = this.#parsed;
-    if (this.#rejectsControl("a retirement") || meterId === null) return;
+  /** What a meter is; or it has left: its history ends at the watermark, which this does not move. */
+  #ofMeter(): void {
+    const { kind, meterId, timestampMs, tags } = this.#parsed;
+    if (this.#rejectsControl(`a ${kind === "retire" ? "retirement" : kind}`)) return;
     this.state.ledger.tick++;
-    const step = this.#step;
-    const i = this.meters.find(meterId);
+    const i = kind === "retire" ? this.meters.find(meterId ?? "") : -1;
     if (i >= 0) {
       const watermarkMs = silenceWatermarkMs(this, i);
-      endHistory(step, i, { clockMs: watermarkMs, watermarkMs });
+      endHistory(this.#step, i, { clockMs: watermarkMs, watermarkMs });
     }
-    sayOfMeter(step, { metricType: "meter_retired", meterId, timestampMs, value: 1, tags: {} });
+    const metricType = kind === "retire" ? "meter_retired" : "meter_registered";
+    sayOfMeter(this.#step, { metricType, meterId: meterId ?? "", timestampMs, value: 1, tags });
   }
 
   /** Rejects a control record whose own time cannot be; false: it can. */
@@ -355,6 +336,15 @@ export class Processor {
     }
     this.#dueAt = end < due.length ? end : 0;
     return this.#dueAt === 0;
+  }
+
+  /**
+   * Judges what a meter's watermarks have passed: its values, then its silence. Only with a reading of
+   * its own, or a gap that is announced: a timer may fire early, and after a restore does not.
+   */
+  #judge(i: number): void {
+    this.meters.follower?.passDue(this.#step, i, latenessWatermarkMs(this, i));
+    judgeMeter(this.#step, i, silenceWatermarkMs(this, i));
   }
 
   #kept(): Kept {

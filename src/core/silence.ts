@@ -70,6 +70,7 @@ function fallSilent(
   { silentMs, watermarkMs }: { readonly silentMs: number; readonly watermarkMs: number },
 ): void {
   const { meters } = step;
+  meters.follower?.sayAll(step, i);
   judgeHoles(step, i, { judgedMs: silentMs, watermarkMs });
   const missing = missingInTail(step, i, silentMs);
   announceTail(step, i, { state: "EXPIRED", missing, watermarkMs });
@@ -116,6 +117,7 @@ export function endHistory(
 ): void {
   const { meters } = step;
   if (meters.intervalMs[i] !== 0) {
+    if (!meters.isSilent(i)) meters.follower?.sayAll(step, i);
     judgeHoles(step, i, { judgedMs: clockMs, watermarkMs });
     const missing = missingInTail(step, i, clockMs);
     if (missing > 0) announceTail(step, i, { state: "EXPIRED", missing, watermarkMs });

@@ -43,10 +43,12 @@ export function isUndisturbed(
 }
 
 /** Takes such a reading: what `takeSlot` does, in few steps. */
-export function takeNext({ meters, placing }: Step, i: number, consumptionKwh: number): void {
+export function takeNext(step: Step, i: number, consumptionKwh: number): void {
+  const { meters, placing } = step;
   const { grids } = meters;
   const intervalMs = grids.intervalMs[i];
   const offMs = grids.prevMs(i);
+  meters.follower?.passForgotten(step, i, grids.ordinal[i] + 1);
   placing.offSlotMs = placing.offBeforeMs = offMs;
   placing.intervalMs = intervalMs;
   goForward(grids, i, 1, grids.slotMs[i] + intervalMs, offMs);
@@ -82,6 +84,7 @@ function takeNewSlot(
   const { meters } = step;
   const { grids } = meters;
   const offMs = timestampMs - slotMs;
+  meters.follower?.passForgotten(step, i, grids.ordinal[i] + steps);
   notePlacing(step, grids.intervalMs[i], slotMs, grids.prevMs(i), timestampMs);
   const announced = meters.openSent[i];
   if (announced === 0) {

@@ -108,6 +108,7 @@ function extendBackward(step: Step, i: number, ordinal: number): void {
   const { meters } = step;
   const firstOrdinal = meters.firstOrdinal[i];
   meters.firstOrdinal[i] = ordinal;
+  meters.follower?.beginEarlier(i, ordinal, firstOrdinal);
   const count = firstOrdinal - ordinal - 1;
   if (count === 0) return;
   const fromMs = slotAfterLatest(step, i, ordinal + 1 - meters.ordinal[i]);

@@ -15,6 +15,8 @@ export type TaskState = {
   readonly replayTicks: Map<number, number>;
   /** Gaps said by the parts of a tick that is not wholly folded: that of the next offset. */
   partGaps: number;
+  /** The same of what rules have found. */
+  partFindings: number;
   /** The latest arrival known, of whatever kind. */
   clockMs: number;
   ledger: Ledger;
@@ -39,6 +41,7 @@ export function initialTaskState(): TaskState {
     replaying: false,
     replayTicks: new Map(),
     partGaps: 0,
+    partFindings: 0,
     clockMs: -Infinity,
     ledger: emptyLedger(),
   };

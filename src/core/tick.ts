@@ -15,12 +15,16 @@ export function moveTick(
 ): boolean {
   const { meters, outputs, offset } = step;
   const { tickMaxMs, tickSerial } = state;
-  const said = outputs.gaps.length;
-  if (state.partGaps > 0) outputs.gapsBefore = { offset, count: state.partGaps };
+  const { partGaps, partFindings } = state;
+  const gaps = partGaps - outputs.gaps.length;
+  const findings = partFindings - outputs.findings.length;
+  if (partGaps > 0) outputs.gapsBefore = { offset, count: partGaps };
+  if (partFindings > 0) outputs.findingsBefore = { offset, count: partFindings };
   state.tickMaxMs = timestampMs;
   state.tickSerial = meters.nextSerial;
   const isWhole = judgeDue();
-  state.partGaps = isWhole ? 0 : state.partGaps + outputs.gaps.length - said;
+  state.partGaps = isWhole ? 0 : gaps + outputs.gaps.length;
+  state.partFindings = isWhole ? 0 : findings + outputs.findings.length;
   if (isWhole) return true;
   state.tickMaxMs = tickMaxMs;
   state.tickSerial = tickSerial;
@@ -29,10 +33,11 @@ export function moveTick(
   return false;
 }
 
-/** Says every open gap with the length known at the end of a replay, oldest meter first. */
-export function announceOpenGaps(step: Step, watermarkMs: (i: number) => number): void {
+/** Says what goes on, gaps and runs, with the length known at the end of a replay, oldest meter first. */
+export function announceOpen(step: Step, watermarkMs: (i: number) => number): void {
   const { meters } = step;
   for (const i of bySerial(meters, [...meters.indexes()])) {
     announceOpenGap(step, i, watermarkMs(i));
+    meters.follower?.sayAll(step, i);
   }
 }

@@ -151,7 +151,9 @@ function popKey(heap: number[]): void {
 }
 
 /** The same typed array with room for `capacity` entries. */
-export function grown<T extends Float64Array | Int32Array | Uint8Array>(
+export function grown<
+  T extends Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array,
+>(
   array: T,
   capacity: number,
 ): T {

@@ -1,6 +1,8 @@
 import { formatTimestamp } from "../core/time.ts";
-import { createRandom, hash32, normalOf32, randomNormal } from "./random.ts";
+import { createLoad } from "./load.ts";
+import { createRandom, hash32 } from "./random.ts";
 import { type Random, randomFailures, randomInteger, randomLogUniform } from "./random.ts";
+import { planWrongs, type Wrong, Wronger } from "./wrong_values.ts";
 
 /** Which fleet to make. The same options give the same bytes. */
 export type FleetOptions = {
@@ -13,6 +15,8 @@ export type FleetOptions = {
   readonly startMs: number;
   /** No defects at all. */
   readonly clean: boolean;
+  /** Besides what a pipeline finds, what validation rules look for; the default is not. */
+  readonly hasWrongs?: boolean;
 };
 
 /** Nothing is written: for one slot, a few, hours, hours of a whole feeder, or for good. */
@@ -47,6 +51,8 @@ export type FleetPlan = {
   readonly intervalMs: number;
   /** Each meter's defects in the order of the slots. */
   readonly defectsByMeter: readonly (readonly FleetDefect[])[];
+  /** Each meter's spans of wrong values, likewise; no defect is in one. */
+  readonly wrongsByMeter: readonly (readonly Wrong[])[];
 };
 
 /** The values of an `unusable` reading. */
@@ -97,7 +103,10 @@ export function planFleet(options: FleetOptions): FleetPlan {
     const random = createRandom(hash32(hash32(seed, 1), meter));
     return clean ? [] : planMeter({ meter, grid, random, cycle, placed: placed[meter] ?? [] });
   });
-  return { options, slots, intervalMs: intervalMinutes * 60_000, defectsByMeter };
+  const wrongsByMeter = options.hasWrongs && !clean
+    ? planWrongs(options, { slots: room, defectsByMeter })
+    : defectsByMeter.map(() => []);
+  return { options, slots, intervalMs: intervalMinutes * 60_000, defectsByMeter, wrongsByMeter };
 }
 
 type Cycle = { readonly cleanSlots: number; readonly drawKind: (random: Random) => DefectKind };
@@ -227,88 +236,6 @@ function placeOneOfEach({ seed, meters, days }: FleetOptions, grid: Grid): Fleet
   return placed;
 }
 
-/** A household of scale 1: its share of the fleet in %, and kW by part of the day. */
-const PROFILES = [
-  // A family; a small flat; somebody at home all day; electric storage heating at night.
-  { share: 45, base: 0.16, morning: 0.45, day: 0.15, weekendDay: 0.4, evening: 0.95, night: 0 },
-  { share: 25, base: 0.07, morning: 0.18, day: 0.04, weekendDay: 0.15, evening: 0.4, night: 0 },
-  { share: 15, base: 0.14, morning: 0.3, day: 0.4, weekendDay: 0.4, evening: 0.65, night: 0 },
-  { share: 15, base: 0.1, morning: 0.3, day: 0.1, weekendDay: 0.25, evening: 0.6, night: 1.6 },
-] as const;
-const BINS_A_DAY = 288;
-
-/** A day's curve (hour to kW), averaged over an interval from each five minutes on. */
-function averageCurve(intervalMinutes: number, curve: (hour: number) => number): Float64Array {
-  const bins = Math.max(1, Math.round(intervalMinutes / 5));
-  return Float64Array.from({ length: BINS_A_DAY }, (_, bin) => {
-    let sum = 0;
-    for (let i = 0; i < bins; i++) sum += curve((((bin + i) % BINS_A_DAY) + 0.5) / 12);
-    return sum / bins;
-  });
-}
-
-/** A hump of the day, 1 at its centre; the hours go round. */
-function hump(hour: number, centre: number, width: number): number {
-  const away = Math.abs(hour - centre);
-  return Math.exp(-0.5 * (Math.min(away, 24 - away) / width) ** 2);
-}
-
-/**
- * The true consumption. A meter's hangs on the seed, its index and the time alone: it is the same
- * in a larger fleet and under any defects. Ask each meter once a slot: its noise moves on.
- */
-function createLoad({ seed, meters, intervalMinutes }: FleetOptions) {
-  const hours = intervalMinutes / 60;
-  const memory = Math.exp(-intervalMinutes / 90);
-  const spread = 0.4 / (1 + hours / 8), shock = spread * Math.sqrt(1 - memory ** 2);
-  const night = averageCurve(intervalMinutes, (hour) => hump(hour, 3.5, 1.6));
-  const curves = PROFILES.map((of) =>
-    [false, true].map((weekend) =>
-      averageCurve(intervalMinutes, (hour) => {
-        const morning = of.morning * hump(hour, weekend ? 9 : 7.3, weekend ? 1.5 : 1);
-        const day = (weekend ? of.weekendDay : of.day) * hump(hour, 13, 2.8);
-        return morning + day + of.evening * (0.1 + hump(hour, 18.8, 1.9));
-      })
-    )
-  );
-  const meterOf = Array.from({ length: meters }, (_, meter) => {
-    const bits = hash32(hash32(seed, 3), meter);
-    const random = createRandom(bits);
-    let left = random() * 100;
-    const profile = PROFILES.findIndex(({ share }) => (left -= share) < 0);
-    const scale = Math.exp(0.4 * randomNormal(random) - 0.3);
-    const shift = BINS_A_DAY + Math.round(6 * randomNormal(random));
-    return { bits, profile, scale, shift, noise: 0 };
-  });
-  const weather = (day: number) => hash32(hash32(seed, 4), day) / 2 ** 32;
-  let minute = 0, day = 0, season = 1, cold = 0;
-  const beginSlot = (timeMs: number): void => {
-    minute = Math.floor(timeMs / 60_000);
-    day = Math.floor(minute / 1440);
-    const winter = Math.cos(2 * Math.PI * (day - 15) / 365.25);
-    season = 1 + 0.18 * winter;
-    cold = Math.max(0, 0.45 + 0.55 * winter + 0.2 * (weather(day - 1) + weather(day) - 1));
-  };
-  const useWh = (index: number): number => {
-    const meter = meterOf[index];
-    const bits = hash32(meter.bits, minute), more = hash32(bits, 5);
-    meter.noise = memory * meter.noise + shock * normalOf32(bits);
-    const bin = (Math.floor((minute - day * 1440) / 5) + meter.shift) % BINS_A_DAY;
-    const weekend = (day + 3) % 7 >= 5 ? 1 : 0; // day 0, 1970-01-01, was a Thursday
-    const level = season * (0.75 + 0.5 * hash32(meter.bits, -day) / 2 ** 32);
-    const active = curves[meter.profile][weekend][bin] * level *
-      Math.exp(meter.noise - spread ** 2 / 2);
-    const { base, night: heat } = PROFILES[meter.profile];
-    const kw = base * (0.85 + 0.3 * (more & 0xffff) / 2 ** 16) + active + heat * night[bin] * cold;
-    // Cooking: 1.8 kW for 0.3 h, as often as the house is busy.
-    const chance = 0.4 * active * Math.max(hours, 0.3);
-    const cookingKwh = 1.8 * Math.min(hours, 0.3) * Math.max(1, chance);
-    const cooked = (more >>> 16) / 2 ** 16 < chance ? cookingKwh : 0;
-    return Math.round(meter.scale * (kw * hours + cooked) * 1000);
-  };
-  return { beginSlot, useWh };
-}
-
 /** The id of a meter by its index: `MTR000001` is meter 0. */
 export function meterId(meter: number): string {
   return "MTR" + String(meter + 1).padStart(6, "0");
@@ -325,6 +252,8 @@ const kwhText = (wh: number): string => (wh / 1000).toFixed(3);
 export function* fleetCsv(plan: FleetPlan): Generator<string> {
   const { options, slots, intervalMs, defectsByMeter } = plan;
   const load = createLoad(options);
+  const wronger = new Wronger(plan);
+  const usedWh = new Float64Array(options.meters);
   const hasArrivals = defectsByMeter.some((of) => of.some(({ kind }) => isDelayed(kind)));
   const heads = Array.from({ length: options.meters }, (_, meter) => meterId(meter) + ",");
   const lastWh = new Int32Array(options.meters);
@@ -336,8 +265,9 @@ export function* fleetCsv(plan: FleetPlan): Generator<string> {
     const stamp = formatTimestamp(timeMs) + ",";
     const end = hasArrivals ? ",\n" : "\n";
     load.beginSlot(timeMs);
+    for (let meter = 0; meter < options.meters; meter++) usedWh[meter] = load.useWh(meter);
     for (let meter = 0; meter < options.meters; meter++) {
-      const wh = load.useWh(meter);
+      const wh = wronger.written(meter, slot, usedWh);
       const defect = defectsByMeter[meter][next[meter]];
       if (defect === undefined || slot < defect.from) {
         text += heads[meter] + stamp + kwhText(wh) + end;

@@ -1,10 +1,11 @@
+import { loadOwnRules } from "../console/own_rules.ts";
 import type { Config } from "../settings.ts";
 import type { WorkerEvent } from "../engine/event.ts";
-import type { PartitionStatus } from "../engine/log/worker.ts";
+import type { PartitionStatus } from "../engine/log/worker_partition.ts";
 import { runKafkaWorker } from "./kafka_worker.ts";
 
 /** What a thread is told first; after that only "stop". */
-export type ThreadStart = { readonly config: Config };
+export type ThreadStart = { readonly config: Omit<Config, "ownRules"> };
 
 export type ThreadMessage =
   | { readonly kind: "event"; readonly event: WorkerEvent }
@@ -36,10 +37,19 @@ function failUncaught(event: Event, error: unknown): void {
 globalThis.addEventListener("error", (event) => failUncaught(event, event.error));
 globalThis.addEventListener("unhandledrejection", (event) => failUncaught(event, event.reason));
 
-thread.onmessage = ({ data }) => {
-  if (data === "stop") return controller.abort();
-  runKafkaWorker(data.config, controller.signal, {
+/** A thread loads the user's own rules itself: functions cannot be sent. */
+async function work(config: ThreadStart["config"]): Promise<void> {
+  const ownRules = await loadOwnRules(config.ruleFiles);
+  await runKafkaWorker({ ...config, ownRules }, controller.signal, {
     onEvent: (event) => thread.postMessage({ kind: "event", event }),
     onStatus: (status) => thread.postMessage({ kind: "status", status }),
-  }).then(() => thread.postMessage({ kind: "ended", error: null }), (error) => fail(error));
+  });
+}
+
+thread.onmessage = ({ data }) => {
+  if (data === "stop") return controller.abort();
+  work(data.config).then(
+    () => thread.postMessage({ kind: "ended", error: null }),
+    (error) => fail(error),
+  );
 };

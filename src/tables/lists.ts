@@ -66,6 +66,8 @@ export type GapRow = {
   readonly silence: string | null;
   readonly detected_at: string | null;
   readonly partition: number;
+  /** The shared outage that it is a part of. */
+  readonly incident_id: string | null;
 };
 
 /** One more than the limit is asked for, to learn whether there are more. */
@@ -114,6 +116,7 @@ export async function listGaps(
     silence: toTextOrNull(row.silence),
     detected_at: toIsoOrNull(row.detected_at),
     partition: toNumber(row.source_partition),
+    incident_id: toTextOrNull(row.incident_id),
   }));
 }
 
@@ -256,6 +259,7 @@ export function conditions(
   return { sql: parts.length === 0 ? "" : `WHERE ${parts.join(" AND ")}`, params };
 }
 
-function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
+/** A page of rows, and whether there are more: one more than the limit was asked for. */
+export function cutToLimit<T>(rows: readonly Row[], limit: number, read: (row: Row) => T): List<T> {
   return { rows: rows.slice(0, limit).map(read), more: rows.length > limit };
 }

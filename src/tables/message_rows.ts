@@ -4,17 +4,20 @@ import {
   parseMessage,
   parsePlainReading,
   type PlainReading,
+  readFinding,
   readGap,
   readLate,
   readMetric,
   readRejected,
   readValidated,
 } from "../core/wire/output_message.ts";
+import { endingOf, registeredOf, type Told } from "./incident_stage.ts";
 import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,
   dayReadingOf,
   lateRow,
+  LatestFindings,
   LatestGaps,
   meterDayRows,
   metricRow,
@@ -26,7 +29,7 @@ import {
 import { CopyWriter } from "./copy.ts";
 
 /** The kinds of messages that become rows. */
-export type MessageKind = "validated" | "gap" | "late" | "rejected" | "metric";
+export type MessageKind = "validated" | "gap" | "late" | "rejected" | "finding" | "metric";
 
 /** Where a message stands, and what it came from. */
 export type MessageSource = {
@@ -43,7 +46,12 @@ export class MessageRows {
   readonly #writer: CopyWriter;
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
-  readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
+  readonly #findings = new LatestFindings();
+  readonly #ended: Told["ended"][number][] = [];
+  readonly #registered: Told["registered"][number][] = [];
+  readonly #plain: PlainReading = {
+    ...{ idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN, receivedMs: NaN },
+  };
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
@@ -70,6 +78,17 @@ export class MessageRows {
     return this.#firstMs > this.#lastMs ? null : { first: this.#firstMs, last: this.#lastMs };
   }
 
+  /** What the second stage is told of these messages, see `followGaps`. */
+  get told(): Told {
+    const isTimed = this.#kind === "validated" || this.#kind === "metric";
+    return {
+      gaps: this.#gaps.all,
+      ended: this.#ended,
+      registered: this.#registered,
+      span: isTimed ? this.spanMs : null,
+    };
+  }
+
   /** The rows taken, tables without rows left out; this object is of no use afterwards. */
   tables(): TableRows[] {
     const partition = this.#partition;
@@ -85,6 +104,8 @@ export class MessageRows {
         return withRows([tableRows("late_events", this.#writer)]);
       case "rejected":
         return withRows([tableRows("rejected_readings", this.#writer)]);
+      case "finding":
+        return withRows([tableRows("validation_records", this.#findings.rows(partition))]);
       case "metric":
         return withRows([tableRows("metrics", this.#writer)]);
       default:
@@ -116,9 +137,16 @@ export class MessageRows {
         rejectedRow(this.#writer, rejected, partition);
         return this.#touch(rejected.atMs);
       }
+      case "finding": {
+        const finding = readFinding(fields, offset);
+        this.#findings.add(finding);
+        return this.#touch(finding.fromMs);
+      }
       case "metric": {
         const metric = readMetric(fields, offset);
         metricRow(this.#writer, metric, partition);
+        this.#ended.push(...endingOf(metric));
+        this.#registered.push(...registeredOf(metric));
         return this.#touch(metric.timestampMs);
       }
       default:
@@ -135,7 +163,7 @@ export class MessageRows {
   #addPlain(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
     const plain = this.#plain;
     if (!parsePlainReading(bytes, start, end, plain)) return false;
-    const { idStart, idEnd, timestampMs, consumptionKwh: kwh } = plain;
+    const { idStart, idEnd, timestampMs, consumptionKwh: kwh, receivedMs } = plain;
     const writer = this.#writer;
     writer.row(COLUMNS.validated_readings.length);
     writer.timestamp(timestampMs);
@@ -145,6 +173,8 @@ export class MessageRows {
     writer.int32(this.#partition);
     writer.int64(offset);
     writer.null();
+    if (Number.isNaN(receivedMs)) writer.null();
+    else writer.timestamp(receivedMs);
     const reading = {
       ...{ timestampMs, kwh, offset },
       revisesKwh: null,

@@ -44,41 +44,59 @@ export async function readTotals(query: Query): Promise<FleetTotals> {
   const { later } = dialectOf(query);
   // Times that are all written alike are put in order as texts, too.
   const rows = await query(
-    `SELECT status, count(*) AS meters, sum(readings) AS readings, sum(valid_intervals) AS valid,
-       sum(expected_intervals) AS expected, sum(silent_intervals) AS silent,
+    `SELECT status, count(*) AS meters, sum(readings) AS readings, sum(valid_intervals) AS valid_intervals,
+       sum(expected_intervals) AS expected_intervals, sum(silent_intervals) AS silent_intervals,
        sum(identical) AS identical, sum(conflicting) AS conflicting,
        min(${later("first_at", "0")}) AS first_at, max(${later("last_at", "0")}) AS last_at
      FROM meter_status GROUP BY status`,
   );
+  return totalsOf(rows);
+}
+
+/**
+ * The same of rows of `meter_status`, one of a meter or, with `meters` and sums, one of several of
+ * the same status.
+ */
+export function totalsOf(rows: readonly Row[]): FleetTotals {
   const sum = (column: string, of = rows) =>
     of.reduce((total, row) => total + toNumber(row[column]), 0);
   const reporting = rows.filter(({ status }) => status !== "silent" && status !== "retired");
+  const slots = (of = rows) => ({
+    valid: sum("valid_intervals", of),
+    expected: sum("expected_intervals", of),
+  });
   return {
-    meters: sum("meters"),
+    meters: metersOf(rows),
     byStatus: byStatus(rows),
     readings: sum("readings"),
-    slots: { valid: sum("valid"), expected: sum("expected") },
-    slotsReporting: { valid: sum("valid", reporting), expected: sum("expected", reporting) },
-    silentIntervals: sum("silent"),
+    slots: slots(),
+    slotsReporting: slots(reporting),
+    silentIntervals: sum("silent_intervals"),
     duplicates: { identical: sum("identical"), conflicting: sum("conflicting") },
     firstAtMs: extremeOf(rows, "first_at", Math.min),
     lastAtMs: extremeOf(rows, "last_at", Math.max),
   };
 }
 
+function metersOf(rows: readonly Row[]): number {
+  return rows.reduce(
+    (total, { meters }) => total + (meters === undefined ? 1 : toNumber(meters)),
+    0,
+  );
+}
+
 function extremeOf(
   rows: readonly Row[],
   column: string,
-  choose: (...times: number[]) => number,
+  choose: (a: number, b: number) => number,
 ): number | null {
   const times = rows.map((row) => toMsOrNull(row[column])).filter((ms) => ms !== null);
-  return times.length === 0 ? null : choose(...times);
+  return times.length === 0 ? null : times.reduce((a, b) => choose(a, b));
 }
 
 function byStatus(rows: readonly Row[]): FleetTotals["byStatus"] {
   const counts = METER_STATUSES.map((status) => {
-    const row = rows.find((one) => one.status === status);
-    return [status, toNumber(row?.meters)] as const;
+    return [status, metersOf(rows.filter((row) => row.status === status))] as const;
   });
   return Object.fromEntries(counts) as FleetTotals["byStatus"];
 }

@@ -1,5 +1,11 @@
 import { conditions } from "./lists.ts";
-import { type FleetTotals, type MeterStatus, percentOfSlots, readTotals } from "./meter_status.ts";
+import {
+  type FleetTotals,
+  type MeterStatus,
+  percentOfSlots,
+  readTotals,
+  totalsOf,
+} from "./meter_status.ts";
 import { dialectOf, type Query, type Row } from "./query.ts";
 import { isoFromMs, toMsOrNull, toNumber, toTexts } from "./values.ts";
 
@@ -51,7 +57,8 @@ export async function readFleet(query: Query, countedAtMs: number): Promise<Flee
   );
   const meters = rows.map(meterFromRow);
   meters.sort(leastCompleteFirst);
-  return { meters, totals: await readTotals(query), countedAtMs };
+  const totals = rows.length < METERS_MAX ? totalsOf(rows) : await readTotals(query);
+  return { meters, totals, countedAtMs };
 }
 
 /** One meter's account; null when no table knows it. */
@@ -199,81 +206,6 @@ export async function readSeries(
     at: isoFromMs(toMsOrNull(row.at)) ?? "",
     kwh: Math.round(toNumber(row.kwh) * 10_000) / 10_000,
     readings: toNumber(row.readings),
-  }));
-}
-
-/** A day of the fleet, in UTC. */
-export type TimelineDay = {
-  readonly day: string;
-  /** Slots of that day that are missing; an open gap counts up to the watermark. */
-  readonly missing_intervals: number;
-  readonly meters_missing: number;
-  readonly too_late: number;
-  readonly rejected: number;
-};
-
-/** What went wrong on each day of `[fromMs, toMs)` that had anything; both at midnight UTC. */
-export async function readTimeline(
-  query: Query,
-  span: { readonly fromMs: number; readonly toMs: number },
-): Promise<TimelineDay[]> {
-  const { beginning, order, time } = dialectOf(query);
-  const rows = await query(
-    `WITH missing AS (
-       SELECT bucket AS day, sum(missing_intervals) AS n, count(DISTINCT meter_id) AS meters
-       FROM missing_daily WHERE missing_intervals > 0 GROUP BY 1
-     ), too_late AS (
-       SELECT ${beginning("day", "event_timestamp")} AS day, count(*) AS n
-       FROM late_events GROUP BY 1
-     ), rejected AS (
-       SELECT ${beginning("day", "time")} AS day, count(*) AS n FROM rejected_readings
-       WHERE reason NOT IN ('DUPLICATE', 'CONFLICT') GROUP BY 1
-     )
-     SELECT day, missing.n AS missing_intervals, missing.meters AS meters_missing,
-       too_late.n AS too_late, rejected.n AS rejected
-     FROM missing FULL JOIN too_late USING (day) FULL JOIN rejected USING (day)
-     WHERE ${order("day")} >= ${order(time("$1"))} AND ${order("day")} < ${order(time("$2"))}
-     ORDER BY ${order("day")}`,
-    [isoFromMs(span.fromMs), isoFromMs(span.toMs)],
-  );
-  return rows.map((row) => ({
-    day: (isoFromMs(toMsOrNull(row.day)) ?? "").slice(0, 10),
-    missing_intervals: toNumber(row.missing_intervals),
-    meters_missing: toNumber(row.meters_missing),
-    too_late: toNumber(row.too_late),
-    rejected: toNumber(row.rejected),
-  }));
-}
-
-/** Days together, from a midnight on: how many meters miss readings in them. */
-export type TimelineCell = { readonly from: string | null; readonly meters_missing: number };
-
-/**
- * The same days, so many together: a meter that misses readings on several of them is one. Only cells
- * with missing readings are there.
- */
-export async function readTimelineCells(
-  query: Query,
-  { fromMs, toMs, cellDays }: {
-    readonly fromMs: number;
-    readonly toMs: number;
-    readonly cellDays: number;
-  },
-): Promise<TimelineCell[]> {
-  const { order, seconds, time } = dialectOf(query);
-  const cellSeconds = Math.trunc(cellDays) * 86_400;
-  const rows = await query(
-    `SELECT CAST(${seconds(time("$1"), "bucket")} AS bigint) / ${cellSeconds} AS cell,
-       count(DISTINCT meter_id) AS meters
-     FROM missing_daily
-     WHERE missing_intervals > 0
-       AND ${order("bucket")} >= ${order(time("$1"))} AND ${order("bucket")} < ${order(time("$2"))}
-     GROUP BY 1 ORDER BY 1`,
-    [isoFromMs(fromMs), isoFromMs(toMs)],
-  );
-  return rows.map((row) => ({
-    from: isoFromMs(fromMs + toNumber(row.cell) * cellSeconds * 1000),
-    meters_missing: toNumber(row.meters),
   }));
 }
 

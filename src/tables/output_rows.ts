@@ -1,12 +1,15 @@
 import { gapId, rawText } from "../core/wire/output_json.ts";
-import type {
-  GapAlert,
-  LateEvent,
-  Metric,
-  Outputs,
-  RejectedReading,
-  ValidatedReading,
+import {
+  findingKey,
+  type GapAlert,
+  type LateEvent,
+  type Metric,
+  type Outputs,
+  type RejectedReading,
+  type ValidatedReading,
+  type ValidationFinding,
 } from "../core/outputs.ts";
+import { kwhOf } from "../core/rules/energy.ts";
 import { withoutNul } from "../core/text.ts";
 import { METER_DAY_COLUMNS, type MeterDayReading, MeterDays } from "./meter_days.ts";
 import { CopyWriter } from "./copy.ts";
@@ -18,6 +21,7 @@ export type OutputTable =
   | "gap_alerts"
   | "late_events"
   | "rejected_readings"
+  | "validation_records"
   | "metrics";
 
 /** Rows of one table, ready for `COPY table (columns) FROM … (FORMAT binary)`. */
@@ -35,7 +39,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
   validated_readings: [
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
-    "revises_kwh",
+    ...["revises_kwh", "received_at"],
   ],
   readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
@@ -54,6 +58,11 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
     ...SOURCE,
     ...["source", "slot", "held_kwh"],
   ],
+  validation_records: [
+    ...["meter_id", "channel", "rule", "severity", '"from"', '"to"', "slots", "value", '"limit"'],
+    "detail",
+    ...SOURCE,
+  ],
   metrics: ["time", "metric_type", "meter_id", "value", "tags", ...SOURCE],
 };
 
@@ -69,6 +78,12 @@ ON CONFLICT (meter_id, time, source_partition) DO UPDATE SET
   rejected_intervals = excluded.rejected_intervals, state = excluded.state,
   gap_id = excluded.gap_id, detected_at = excluded.detected_at,
   source_offset = excluded.source_offset, filled_intervals = excluded.filled_intervals
+  WHERE g.source_offset <= excluded.source_offset`,
+  validation_records: `INSERT INTO validation_records AS g SELECT * FROM validation_records_stage
+ON CONFLICT (meter_id, channel, rule, "from", source_partition) DO UPDATE SET
+  severity = excluded.severity, "to" = excluded."to", slots = excluded.slots,
+  value = excluded.value, "limit" = excluded."limit", detail = excluded.detail,
+  source_offset = excluded.source_offset
   WHERE g.source_offset <= excluded.source_offset`,
   readings_meter_daily:
     `INSERT INTO readings_meter_daily AS d SELECT * FROM readings_meter_daily_stage
@@ -87,7 +102,8 @@ ON CONFLICT (meter_id, bucket, source_partition) DO UPDATE SET
 
 /**
  * A partition's outputs as rows of the tables, tables without rows left out. `gap_alerts` holds each
- * gap once, as it was last announced; it and `readings_meter_daily` are to be upserted.
+ * gap once, as it was last announced, and `validation_records` each finding; they and
+ * `readings_meter_daily` are to be upserted.
  */
 export function outputRows(outputs: Outputs, partition: number): TableRows[] {
   const validated = new CopyWriter(outputs.validated.length * 112 + 64);
@@ -106,6 +122,8 @@ export function outputRows(outputs: Outputs, partition: number): TableRows[] {
     const meterId = reading.meterId === null ? null : withoutNul(reading.meterId);
     rejectedRow(rejected, { ...reading, detail, meterId, ...rawText(reading.raw) }, partition);
   }
+  const findings = new LatestFindings();
+  for (const finding of outputs.findings) findings.add(finding);
   const metrics = new CopyWriter(outputs.metrics.length * 128 + 64);
   for (const metric of outputs.metrics) metricRow(metrics, metric, partition);
   return [
@@ -114,6 +132,7 @@ export function outputRows(outputs: Outputs, partition: number): TableRows[] {
     tableRows("gap_alerts", gaps.rows(partition)),
     tableRows("late_events", late),
     tableRows("rejected_readings", rejected),
+    tableRows("validation_records", findings.rows(partition)),
     tableRows("metrics", metrics),
   ].filter(({ rows }) => rows > 0);
 }
@@ -151,6 +170,11 @@ export class LatestGaps {
     this.#latest.set(gapId(gap), gap);
   }
 
+  /** Each as it was told of last. */
+  get all(): GapAlert[] {
+    return [...this.#latest.values()];
+  }
+
   rows(partition: number): CopyWriter {
     const writer = new CopyWriter(this.#latest.size * 192 + 64);
     for (const [id, gap] of this.#latest) {
@@ -174,6 +198,36 @@ export class LatestGaps {
   }
 }
 
+/** What rules have found, as it was told last. */
+export class LatestFindings {
+  readonly #latest = new Map<string, ValidationFinding>();
+
+  add(finding: ValidationFinding): void {
+    this.#latest.set(findingKey(finding), finding);
+  }
+
+  rows(partition: number): CopyWriter {
+    const writer = new CopyWriter(this.#latest.size * 128 + 64);
+    for (const finding of this.#latest.values()) {
+      writer.row(COLUMNS.validation_records.length);
+      writer.text(finding.meterId);
+      writer.text(""); // the channel
+      writer.text(finding.rule);
+      writer.text(finding.severity);
+      writer.timestamp(finding.fromMs);
+      writer.timestamp(finding.toMs);
+      writer.int32(finding.slots);
+      writer.float64(kwhOf(finding.value));
+      if (Number.isNaN(finding.limit)) writer.null();
+      else writer.float64(kwhOf(finding.limit));
+      writer.text(withoutNul(finding.detail));
+      writer.int32(partition);
+      writer.int64(finding.offset);
+    }
+    return writer;
+  }
+}
+
 /** Writes an accepted reading as a row. */
 export function validatedRow(
   writer: CopyWriter,
@@ -192,6 +246,8 @@ export function validatedRow(
   writer.int64(reading.offset);
   if (reading.revisesKwh === undefined) writer.null();
   else writer.float64(reading.revisesKwh);
+  if (reading.receivedMs === undefined) writer.null();
+  else writer.timestamp(reading.receivedMs);
 }
 
 /** Writes a too-late reading as a row. */

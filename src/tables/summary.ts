@@ -10,6 +10,7 @@ import {
   readTotals,
 } from "./meter_status.ts";
 import { queryOf, type Reader } from "./query.ts";
+import { countFindings } from "./validation.ts";
 import { toNumber } from "./values.ts";
 
 /** Gaps of one state, and the slots missing in them. */
@@ -30,6 +31,9 @@ export type Summary = Completeness & {
   readonly unjudged_meters: number;
   /** How often the interval of a meter changed. */
   readonly interval_changes: number;
+  /** Runs and episodes that rules of validation have found, and how many of each rule. */
+  readonly validation_records: number;
+  readonly validation_by_rule: { readonly [rule: string]: number };
 };
 
 /** Reads what a store holds. */
@@ -40,6 +44,7 @@ export async function readSummary(reader: Reader): Promise<Summary> {
   const [{ changes }] = await query(
     "SELECT count(*) AS changes FROM metrics WHERE metric_type = 'interval_changed'",
   );
+  const findings = await countFindings(query);
   return {
     ledger: total,
     meters: totals.meters,
@@ -49,6 +54,8 @@ export async function readSummary(reader: Reader): Promise<Summary> {
     unusable_meters: totals.byStatus.unusable,
     unjudged_meters: totals.byStatus.unjudged,
     interval_changes: toNumber(changes),
+    validation_records: findings.reduce((sum, { count }) => sum + count, 0),
+    validation_by_rule: Object.fromEntries(findings.map(({ rule, count }) => [rule, count])),
     ...completenessOf(totals),
   };
 }

@@ -41,6 +41,7 @@ export type DigestedTable =
   | "gap_alerts"
   | "late_events"
   | "rejected_readings"
+  | "validation_records"
   | "metrics"
   | keyof typeof SINGLE
   | "sink_positions"
@@ -55,6 +56,11 @@ export const LAYOUTS: Readonly<Record<DigestedTable, Layout>> = {
   gap_alerts: rowsByDay("gap_alerts"),
   late_events: rowsByDay("late_events"),
   rejected_readings: rowsByDay("rejected_readings"),
+  validation_records: layoutOf(COLUMNS.validation_records, {
+    time: COLUMNS.validation_records.indexOf('"from"'),
+    partition: COLUMNS.validation_records.indexOf("source_partition"),
+    offset: COLUMNS.validation_records.indexOf("source_offset"),
+  }),
   metrics: rowsByDay("metrics"),
   ledger: singleRow("ledger"),
   positions: singleRow("positions"),

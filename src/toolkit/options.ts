@@ -2,7 +2,8 @@ import { checkSetting, findContradiction } from "../check_setting.ts";
 import { nearest } from "../core/nearest.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { judgingValues, processorOptions } from "../judging.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "../settings.ts";
+import type { Setting } from "../setting.ts";
+import { type Config, type Key, SETTINGS } from "../settings.ts";
 
 /**
  * How readings are judged. Every option has a default, that of the setting of the same meaning (`deno
@@ -44,6 +45,24 @@ export type JudgeOptions = {
   readonly maxFutureSeconds?: number;
   /** What becomes of a negative value. Default "reject". */
   readonly negative?: "reject" | "flag";
+  /** CAPACITY: more power than this no connection carries, kW. Default 48. */
+  readonly maxKw?: Threshold;
+  /** SPIKE: a reading of more than so many times the highest of 28 days. Default 1.5. */
+  readonly spikeTimes?: Threshold;
+  /** HIGH_DAY: a day of more than so many times the mean. Default 5. */
+  readonly highDayTimes?: Threshold;
+  /** LOW_DAY: a day of less than the mean divided by this. Default 5. */
+  readonly lowDayTimes?: Threshold;
+  /** UNIT_SCALE: a day so many times above or below the mean. Default 100. */
+  readonly unitScaleTimes?: Threshold;
+  /** ZERO_RUN: so many hours of zeros of a meter that seldom has any. Default 12. */
+  readonly zeroRunHours?: Threshold;
+  /** STUCK: one value, which is not 0, for so many hours. Default 8. */
+  readonly stuckHours?: Threshold;
+  /** STRAIGHT_LINE: so many readings in equal steps. Default 6. */
+  readonly straightLineReadings?: Threshold;
+  /** REPEATED_DAY: a day like one before it, with so many changes of value. Default 12. */
+  readonly repeatedDayChanges?: Threshold;
   /** Of a rejected record at most this many bytes are kept. Default 65,536. */
   readonly rawBytesMax?: number;
   /** The number that rejected records carry as their partition. Default 0. */
@@ -54,6 +73,9 @@ export type JudgeOptions = {
    */
   readonly nowMs?: (() => number) | null;
 };
+
+/** That of a rule of validation; "off": it does not judge. */
+export type Threshold = number | "off";
 
 /** The options that are settings, by the settings' names. */
 export const SETTING_OF: Readonly<
@@ -74,6 +96,15 @@ export const SETTING_OF: Readonly<
   maxKwh: "validation.max_kwh",
   maxFutureSeconds: "validation.max_future_seconds",
   negative: "validation.negative",
+  maxKw: "validation.max_kw",
+  spikeTimes: "validation.spike_times",
+  highDayTimes: "validation.high_day_times",
+  lowDayTimes: "validation.low_day_times",
+  unitScaleTimes: "validation.unit_scale_times",
+  zeroRunHours: "validation.zero_run_hours",
+  stuckHours: "validation.stuck_hours",
+  straightLineReadings: "validation.straight_line_readings",
+  repeatedDayChanges: "validation.repeated_day_changes",
   rawBytesMax: "validation.raw_bytes_max",
 };
 
@@ -144,7 +175,10 @@ function configOf(options: JudgeOptions): Config {
     const setting: Setting = SETTINGS[key];
     config[key] = checkSetting(setting, value, (must) => unusable(name, value, must));
   }
-  const settings = { ...config, meters: metersOf(options.meters), given: new Set() };
+  const settings = {
+    ...{ ...config, meters: metersOf(options.meters), given: new Set() },
+    ...{ ruleFiles: [], ownRules: [] },
+  };
   const checked = settings as unknown as Config;
   const contradiction = findContradiction(checked, optionOf);
   if (contradiction !== null) {

@@ -30,6 +30,7 @@ export async function openEmpty(): Promise<PGlite> {
 async function openTables(): Promise<PGlite> {
   const db = new PGlite("memory://");
   await runSql(db, "001_init.sql");
+  await runSql(db, "009_validation.sql");
   return db;
 }
 
@@ -37,6 +38,8 @@ async function addViews(db: PGlite): Promise<void> {
   await runSql(db, "003_summaries.sql");
   await runSql(db, "004_digests.sql");
   await runSql(db, "005_completeness.sql");
+  await runSql(db, "010_incidents.sql");
+  await runSql(db, "011_estimates.sql");
 }
 
 async function runSql(db: PGlite, file: string): Promise<void> {
@@ -79,6 +82,10 @@ export async function openFilled(): Promise<PGlite> {
        NULL, NULL, 0, 101),
       ('2013-01-02T11:30Z', 'DUPLICATE', 'the same', '{}', 'utf8', 'MAC1', '2013-01-02T11:30Z',
        0.5, 0, 102);
+    INSERT INTO validation_records VALUES
+      ('MAC1', '', 'STUCK', 'warn', '2013-01-01T00:00Z', '2013-01-01T20:00Z', 40, 0.5, NULL, '', 0, 90),
+      ('MAC1', '', 'CAPACITY', 'error', '2013-01-02T05:00Z', '2013-01-02T05:30Z', 1, 99, 24, '', 0, 95),
+      ('MAC2', '', 'STUCK', 'warn', '2013-01-03T00:00Z', '2013-01-03T08:00Z', 16, 1, NULL, '', 1, 20);
     INSERT INTO ledger VALUES (0, 110, 98, 0, 1, 1, 2, 8), (1, 34, 30, 2, 1, 0, 0, 1);
     INSERT INTO positions VALUES (0, 110, '2013-01-03T12:00Z'), (1, 34, '2013-01-03T11:30Z');
   `);
@@ -132,24 +139,29 @@ export function createBench(
     queries: 0,
     nowMs: NOW_MS,
     fail: false,
-    live: {
-      state: "finished",
-      source: "replay",
-      message: null,
-      inputs: "a.csv",
-      rowsRead: 144,
-      rowsTotal: 144,
-      readingsPerSecond: 0,
-      eventTimeMs: Date.UTC(2013, 0, 3, 12),
-      startedAtMs: NOW_MS - 10_000,
-      lastProgressAtMs: NOW_MS,
-      openGaps: null,
-      ...change,
-    },
+    live: { ...benchLive(), ...change },
     async get(path) {
       const response = await app.request(path);
       return { status: response.status, body: await response.json(), response };
     },
   };
   return bench;
+}
+
+/** What the driver of a bench knows. */
+export function benchLive(): LiveStatus {
+  return {
+    state: "finished",
+    source: "replay",
+    message: null,
+    problems: [],
+    inputs: "a.csv",
+    rowsRead: 144,
+    rowsTotal: 144,
+    readingsPerSecond: 0,
+    eventTimeMs: Date.UTC(2013, 0, 3, 12),
+    startedAtMs: NOW_MS - 10_000,
+    lastProgressAtMs: NOW_MS,
+    openGaps: null,
+  };
 }

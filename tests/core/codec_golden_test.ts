@@ -179,6 +179,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     replaying: true,
     replayTicks: new Map(),
     partGaps: 0,
+    partFindings: 0,
     ledger: { raw: 13, ok: 6, late: 1, too_late: 1, duplicate: 1, rejected: 3, tick: 1 },
   });
   assert.deepEqual(decodeTask(EMPTY_TASK_V1), {
@@ -191,6 +192,7 @@ Deno.test("decodeTask() reads a task state of version 1", () => {
     replaying: false,
     replayTicks: new Map(),
     partGaps: 0,
+    partFindings: 0,
     ledger: { raw: 0, ok: 0, late: 0, too_late: 0, duplicate: 0, rejected: 0, tick: 0 },
   });
 });
@@ -345,6 +347,13 @@ const TASK_V4 = bytesOf(
   "07000000",
 );
 
+/** Version 5 adds how many findings. */
+const TASK_V5 = bytesOf(
+  ...["02", "01", "04007461736b", "05", "8a000000"],
+  ...hexOf(TASK_V4).slice(13),
+  "03000000",
+);
+
 const HEAD_METER_2 = ["02", "01", "05006d65746572", "02"];
 const PLAIN_METER_2 = [
   "0300503132", // P12
@@ -370,7 +379,9 @@ Deno.test("The codec reads the newest sections, and writes them byte for byte", 
   });
   const parted = decodeTask(TASK_V4);
   assert.deepEqual(parted, { ...state, partGaps: 7 });
-  assert.deepEqual(encodeTask({ state: parted, watermarkMs: ms("9:55") }), TASK_V4);
+  const found = decodeTask(TASK_V5);
+  assert.deepEqual(found, { ...parted, partFindings: 3 });
+  assert.deepEqual(encodeTask({ state: found, watermarkMs: ms("9:55") }), TASK_V5);
   const processor = new Processor(OPTIONS, state);
   const payload = bytesOf(...HEAD_METER_2, ...PLAIN_METER_2);
   applyChanges(payload, processor);

@@ -7,12 +7,20 @@ import { emptyOutputs, type GapAlert, type Outputs } from "../../src/core/output
 import type { ProcessorOptions } from "../../src/core/options.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { RULES } from "../../src/core/rules/rules.ts";
+import { readConfig } from "../../src/config.ts";
+import { processorOptions } from "../../src/judging.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
 
 export const BASE_MS = Date.UTC(2024, 0, 1);
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
+
+/** Without CAPACITY: most tests give values that no connection carries. */
+export const PLAIN_RULES = RULES.filter(({ name }) => name !== "CAPACITY");
+
+/** The rules that follow slots, as they are where nothing is set. */
+export const SLOT_RULES = processorOptions(readConfig(null, () => undefined), 0, null).slotRules;
 
 /** The defaults that semantics.md names. */
 export const DEFAULTS: ProcessorOptions = {
@@ -33,7 +41,9 @@ export const DEFAULTS: ProcessorOptions = {
   minTimestampMs: Date.UTC(2005, 0),
   maxKwh: 100_000,
   maxFutureMs: HOUR_MS,
-  rules: RULES,
+  rules: PLAIN_RULES,
+  slotRules: [],
+  maxKw: 48,
   negative: "reject",
   nowMs: null,
   rejectedRawBytesMax: 1024,

@@ -56,12 +56,13 @@ export type GoldenFile =
   | "gap_alerts"
   | "late_events"
   | "rejected"
+  | "validation"
   | "metrics"
   | "position";
 
 /** Everything but the counts per commit, which are where the commits are. */
 export const MESSAGE_FILES: readonly GoldenFile[] = [
-  ...["validated", "gap_alerts", "late_events", "rejected", "position"] as const,
+  ...["validated", "gap_alerts", "late_events", "rejected", "validation", "position"] as const,
 ];
 
 const UPDATES = Deno.env.get("GRIDWATCH_UPDATE_GOLDEN") === "1";
@@ -109,6 +110,7 @@ export function messageLines(
     gap_alerts: write((to) => outputs.gaps.forEach((it) => to.gap(it))),
     late_events: write((to) => outputs.late.forEach((it) => to.late(it))),
     rejected: write((to) => outputs.rejected.forEach((it) => to.rejected(it, partition))),
+    validation: write((to) => outputs.findings.forEach((it) => to.finding(it))),
     metrics: write((to) => outputs.metrics.forEach((it) => to.metric(it))),
   };
 }

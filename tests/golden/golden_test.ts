@@ -151,9 +151,10 @@ Deno.test("the golden streams read back from the embedded database are the froze
       const found = await readTables(store, partition);
       const here = `"partition":${partition},`;
       const lines = { ...found, rejected: found.rejected.replaceAll(here, '"partition":0,') };
-      const files = MESSAGE_FILES.filter((file) => file !== "gap_alerts");
+      const files = MESSAGE_FILES.filter((file) => !["gap_alerts", "validation"].includes(file));
       await assertFiles(name, lines, files, "embedded");
       assertGolden(lines.gap_alerts, latestGaps(await readGolden(name, "gap_alerts")), name);
+      assertGolden(lines.validation, latestFindings(await readGolden(name, "validation")), name);
     }
   } finally {
     await store.close();
@@ -166,4 +167,16 @@ function latestGaps(lines: string): string {
   const latest = new Map<string, string>();
   for (const line of lines.split("\n").slice(0, -1)) latest.set(JSON.parse(line).gap_id, line);
   return [...latest.keys()].sort().map((id) => `${latest.get(id)}\n`).join("");
+}
+
+/** The last message of each run or episode, in the order in which they came. */
+function latestFindings(lines: string): string {
+  const latest = new Map<string, string>();
+  for (const line of lines.split("\n").slice(0, -1)) {
+    const { meter_id: meterId, rule, from } = JSON.parse(line);
+    const key = JSON.stringify([meterId, rule, from]);
+    latest.delete(key);
+    latest.set(key, line);
+  }
+  return [...latest.values()].map((line) => `${line}\n`).join("");
 }

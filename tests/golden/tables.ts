@@ -1,5 +1,6 @@
 import { emptyLedger } from "../../src/core/ledger.ts";
 import type { GapState, Outputs, RejectReason } from "../../src/core/outputs.ts";
+import { mwhOf } from "../../src/core/rules/energy.ts";
 import { type GoldenFile, messageLines, positionLine } from "./golden.ts";
 
 type Row = Record<string, unknown>;
@@ -53,6 +54,7 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       flags: json(row.flags) as string[],
       delayMs: Math.round(Number(row.delay_seconds) * 1000),
       ...(row.revises_kwh === null ? {} : { revisesKwh: Number(row.revises_kwh) }),
+      ...(row.received_at === null ? {} : { receivedMs: ms(row.received_at) }),
     })),
     gaps: byId(await select("gap_alerts", "gap_id")).map((row) => ({
       offset: Number(row.source_offset),
@@ -85,6 +87,18 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       ...(row.slot === null ? {} : { slotMs: ms(row.slot) }),
       ...(row.held_kwh === null ? {} : { heldKwh: Number(row.held_kwh) }),
       atMs: ms(row.time),
+    })),
+    findings: (await select("validation_records", "source_offset, meter_id, rule")).map((row) => ({
+      offset: Number(row.source_offset),
+      meterId: String(row.meter_id),
+      rule: String(row.rule),
+      severity: row.severity as "warn" | "error",
+      fromMs: ms(row.from),
+      toMs: ms(row.to),
+      slots: Number(row.slots),
+      value: mwhOf(Number(row.value)),
+      limit: row.limit === null ? NaN : mwhOf(Number(row.limit)),
+      detail: String(row.detail),
     })),
     metrics: (await select("metrics", "source_offset, metric_type, value")).map((row) => ({
       offset: Number(row.source_offset),

@@ -44,6 +44,7 @@ serverTest(
           ["gap_alerts", topics.gapAlerts],
           ["late_events", topics.lateEvents],
           ["rejected", topics.rejected],
+          ["validation", topics.validation],
         ] as const
       ) {
         const said = (await pipeline.read(topic)).flat().flatMap((batch) =>

@@ -242,7 +242,8 @@ export class Pipeline implements AsyncDisposable {
   /** What the raw topic says that the outputs are: `lines` of each topic but the metrics. */
   async expectedLines(): Promise<Map<string, string[]>> {
     const { topics } = this;
-    const names = [topics.validated, topics.gapAlerts, topics.lateEvents, topics.rejected];
+    const { validated, gapAlerts, lateEvents, rejected, validation } = topics;
+    const names = [validated, gapAlerts, lateEvents, rejected, validation];
     const expected = new Map(names.map((name): [string, string[]] => [name, []]));
     const config = readConfig(null, (name) => this.#environment[name]);
     for (const [partition, batches] of (await this.read(topics.raw)).entries()) {

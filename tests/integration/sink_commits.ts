@@ -5,7 +5,7 @@ import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
 
 /** That of every topic here. */
-const TOPIC_ID = "00000000-0000-4000-8000-000000000001";
+export const TOPIC_ID = "00000000-0000-4000-8000-000000000001";
 
 /** Commits as a sink makes them of messages, without a Kafka. */
 
@@ -13,7 +13,7 @@ export const PARTITIONS = [0, 1];
 const HOUR_MS = 3_600_000;
 /** Raw records of one commit: 4 ok, 2 late, 1 too late, 1 duplicate, 1 rejected. */
 const RAW = 9;
-const KINDS: readonly SinkKind[] = ["validated", "gap", "late", "rejected", "metric"];
+const KINDS: readonly SinkKind[] = ["validated", "gap", "late", "rejected", "finding", "metric"];
 
 /** Writes commits `first` up to `end` of every partition; each has rows in every table. */
 export async function commitMessages(
@@ -26,7 +26,11 @@ export async function commitMessages(
 ): Promise<void> {
   const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
   try {
-    const sink = new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 });
+    const sink = new PostgresSink(database, {
+      answerMsMax: 60_000,
+      gapGraceMs: 900_000,
+      stateTtlMs: 604_800_000,
+    });
     for (const partition of PARTITIONS) {
       await sink.load(KINDS.map((topic) => ({ topic, topicId: TOPIC_ID, partition, offset: 0 })));
       for (let n = first; n < end; n++) {
@@ -108,6 +112,15 @@ function runOf(kind: SinkKind, { n, partition, timeMs }: Place): SinkRun {
         );
       }
       break;
+    case "finding":
+      // So is what a rule has found.
+      writer.finding({
+        ...{ offset: base + 3, meterId: "m3", rule: "STUCK", severity: "warn", detail: "" },
+        ...{ fromMs: timeMs - (n % 2) * HOUR_MS, toMs: timeMs + HOUR_MS, slots: 2 + n % 2 },
+        ...{ value: 250_000, limit: n % 3 === 0 ? NaN : 125_000 },
+      });
+      origins.push(base + 3);
+      break;
     case "metric":
       for (const tags of TAGS) {
         writer.metric({
@@ -124,7 +137,7 @@ function runOf(kind: SinkKind, { n, partition, timeMs }: Place): SinkRun {
 }
 
 /** The messages written, and one behind them that is none. */
-function runOfMessages(
+export function runOfMessages(
   writer: JsonWriter,
   origins: readonly number[],
   { kind, partition, n }: { kind: SinkKind; partition: number; n: number },

@@ -5,7 +5,7 @@ import type { JudgeAnswer } from "./judge_lines.ts";
 import { openJudge, type Runtime, RUNTIMES, runtimeTest } from "./runtimes.ts";
 
 const STREAM = "series";
-const TOPICS = ["validated", "gap_alerts", "late_events", "rejected"] as const;
+const TOPICS = ["validated", "gap_alerts", "late_events", "rejected", "validation"] as const;
 const ALL: readonly (Runtime | "deno")[] = ["deno", ...RUNTIMES];
 
 async function assertMessages(answers: readonly JudgeAnswer[], how: string): Promise<void> {

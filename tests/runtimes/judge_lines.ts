@@ -15,6 +15,7 @@ export type JudgeAnswer = {
   readonly gap_alerts: string;
   readonly late_events: string;
   readonly rejected: string;
+  readonly validation: string;
   readonly saved: string;
 };
 
@@ -23,12 +24,13 @@ export function judgeLines({ options, lines, saved }: JudgeRequest): JudgeAnswer
   const settings = { ...options, nowMs: null };
   const judge = saved === null ? createJudge(settings) : restoreJudge(fromBase64(saved), settings);
   for (const line of lines) judge.record(line);
-  const { accepted, gaps, tooLate, rejected } = judge.take();
+  const { accepted, gaps, tooLate, rejected, findings } = judge.take();
   return {
     validated: linesOf(accepted),
     gap_alerts: linesOf(gaps),
     late_events: linesOf(tooLate),
     rejected: linesOf(rejected),
+    validation: linesOf(findings),
     saved: toBase64(judge.save()),
   };
 }

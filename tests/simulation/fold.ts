@@ -3,7 +3,7 @@ import type { ProcessorOptions } from "../../src/core/options.ts";
 import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import type { Processor } from "../../src/core/processor.ts";
 import type { RawRecord } from "../../src/core/wire/raw_record.ts";
-import { RULES } from "../../src/core/rules/rules.ts";
+import { PLAIN_RULES, SLOT_RULES } from "../core/harness.ts";
 import { UTC_ZONE } from "../../src/core/zone.ts";
 import type { OracleDisposition, OracleGap, OracleOptions } from "../specification/oracle.ts";
 
@@ -11,7 +11,15 @@ const encoder = new TextEncoder();
 
 /** The core's options for one partition, from what the oracle is told. */
 export function coreOptions(options: OracleOptions, partition = 0): ProcessorOptions {
-  return { ...options, partition, zone: UTC_ZONE, rules: RULES, rejectedRawBytesMax: 1024 };
+  return {
+    ...options,
+    partition,
+    zone: UTC_ZONE,
+    rules: PLAIN_RULES,
+    slotRules: SLOT_RULES,
+    maxKw: 48,
+    rejectedRawBytesMax: 1024,
+  };
 }
 
 /** A record of a raw log; without a time of its own, and live, unless that is given. */

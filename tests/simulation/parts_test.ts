@@ -20,22 +20,25 @@ import { MIXED_SETTINGS } from "./settings.ts";
 const TOPICS = topicNames("");
 const SEEDS = [1, 2, 3, 4, 5, 6];
 
-/** Gaps with their origins, as they would stand in the topic. */
+/** Gaps and findings with their origins, as they would stand in the topics. */
 function gapLines(outputs: Outputs): string[] {
   const runs = outputRecords({ ...outputs, metrics: [] }, {
     topics: TOPICS,
     partition: 0,
     nowMs: 0,
   });
-  const run = runs.find(({ topic }) => topic === TOPICS.gapAlerts);
-  if (run === undefined) return [];
   const text = new TextDecoder();
-  return Array.from({ length: run.count }, (_, r) => {
-    const value = text.decode(
-      run.values.subarray(r === 0 ? 0 : run.valueEnds[r - 1], run.valueEnds[r]),
-    );
-    return `${run.origins?.offsets[r]}/${run.origins?.indexes[r]} ${value}`;
-  });
+  const said = runs.filter(({ topic }) =>
+    topic === TOPICS.gapAlerts || topic === TOPICS.validation
+  );
+  return said.flatMap((run) =>
+    Array.from({ length: run.count }, (_, r) => {
+      const value = text.decode(
+        run.values.subarray(r === 0 ? 0 : run.valueEnds[r - 1], run.valueEnds[r]),
+      );
+      return `${run.topic} ${run.origins?.offsets[r]}/${run.origins?.indexes[r]} ${value}`;
+    })
+  ).sort();
 }
 
 function restored(processor: Processor, options: ProcessorOptions): Processor {
@@ -66,6 +69,7 @@ function play(
     }
     gaps.push(...gapLines(processor.takeOutputs()));
   }
+  gaps.sort(); // of parts, findings do not come behind all gaps
   const { ledger, nextOffset } = processor.state;
   return { gaps, parts, state: [JSON.stringify({ ledger, nextOffset }), ...stateLines(processor)] };
 }

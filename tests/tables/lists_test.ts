@@ -126,6 +126,35 @@ Deno.test("hostile meter ids are found, listed and written back as they are", as
   assert.equal(ledger.body.total.raw, 144);
 });
 
+Deno.test("/api/validation gives what rules have found, by rule, by meter and by time", async () => {
+  const bench = createBench(filled);
+  const { body } = await bench.get("/api/validation");
+  assert.deepEqual(body.rules, [
+    { rule: "STUCK", severity: "warn", count: 2 },
+    { rule: "CAPACITY", severity: "error", count: 1 },
+  ]);
+  assert.deepEqual(body.validation[1], {
+    ...{ meter_id: "MAC1", rule: "CAPACITY", severity: "error", slots: 1, value: 99, limit: 24 },
+    ...{ from: "2013-01-02T05:00:00Z", to: "2013-01-02T05:30:00Z", detail: "", partition: 0 },
+  });
+  const found = async (query: string) => {
+    const { validation, more } = (await bench.get(`/api/validation?${query}`)).body;
+    const rows: { meter_id: string; rule: string }[] = validation;
+    return [rows.map((row) => `${row.meter_id} ${row.rule}`).join(), more];
+  };
+  assert.deepEqual(await found("rule=STUCK"), ["MAC2 STUCK,MAC1 STUCK", false]);
+  assert.deepEqual(await found("rule=STUCK&limit=1"), ["MAC2 STUCK", true]);
+  assert.deepEqual(await found("meter=MAC1&limit=1&offset=1"), ["MAC1 STUCK", false]);
+  assert.deepEqual(await found("rule=SPIKE"), ["", false]);
+  const span = "from=2013-01-01T19:30:00Z&to=2013-01-02T05:00:00Z";
+  assert.deepEqual(await found(span), ["MAC1 STUCK", false]);
+  const meter = (await bench.get("/api/meters/MAC1")).body;
+  assert.deepEqual(meter.validation.map(({ rule }: { rule: string }) => rule), [
+    ...["CAPACITY", "STUCK"],
+  ]);
+  assert.equal((await bench.get("/api/validation?rule=STUCK&rule=SPIKE")).status, 400);
+});
+
 Deno.test("/api/gaps gives an open gap as stored and its length at the watermark", async () => {
   const { body } = await createBench(filled).get("/api/gaps?state=open");
   assert.equal(body.gaps.length, 1);
@@ -135,6 +164,7 @@ Deno.test("/api/gaps gives an open gap as stored and its length at the watermark
     missing_from: "2013-01-03T02:00:00Z",
     missing_to: "2013-01-03T04:00:00Z",
     gap_minutes: 120,
+    incident_id: null,
     known_minutes: 600,
     missing_intervals: 4,
     known_intervals: 20,

@@ -71,6 +71,19 @@ const gap = fc.record({
   detectedAtMs: timestampMs,
 }, { requiredKeys: GAP_KEYS });
 
+const finding = fc.record({
+  offset,
+  meterId,
+  rule: fc.constantFrom("SPIKE", "MY_RULE"),
+  severity: fc.constantFrom("warn" as const, "error" as const),
+  fromMs: timestampMs,
+  toMs: timestampMs,
+  slots: fc.nat({ max: 100_000 }),
+  value: fc.integer({ min: -(10 ** 9), max: 10 ** 15 }),
+  limit: fc.oneof(fc.constant(NaN), fc.nat({ max: 2 ** 31 - 1 })),
+  detail: fc.string(),
+});
+
 const metric = fc.record({
   offset,
   metricType: fc.constantFrom("event_processed", "gap_detected"),
@@ -118,6 +131,9 @@ Deno.test("MessageRows makes the rows of the outputs that the messages were writ
   });
   await t.step("gap", () => {
     sameRows("gap", gap, (w, one) => w.gap(one), (all) => ({ gaps: all }));
+  });
+  await t.step("finding", () => {
+    sameRows("finding", finding, (w, one) => w.finding(one), (all) => ({ findings: all }));
   });
   await t.step("late", () => {
     const late = fc.tuple(reading, delayMs).map(([one, delay]) => ({ ...one, delayMs: delay }));

@@ -36,6 +36,7 @@ export class MemoryStore implements CommitStore {
     append(outputs.gaps, commit.outputs.gaps);
     append(outputs.late, commit.outputs.late);
     append(outputs.rejected, commit.outputs.rejected);
+    append(outputs.findings, commit.outputs.findings);
     append(outputs.metrics, commit.outputs.metrics);
     this.partitions.set(commit.partition, {
       nextOffset: commit.nextOffset,

@@ -1,17 +1,21 @@
 import { gapId, rawText } from "../../core/wire/output_json.ts";
 import type { Ledger } from "../../core/ledger.ts";
-import type {
-  GapAlert,
-  LateEvent,
-  Metric,
-  Outputs,
-  RejectedReading,
-  ValidatedReading,
+import {
+  findingKey,
+  type GapAlert,
+  type LateEvent,
+  type Metric,
+  type Outputs,
+  type RejectedReading,
+  type ValidatedReading,
+  type ValidationFinding,
 } from "../../core/outputs.ts";
+import { kwhOf } from "../../core/rules/energy.ts";
 import { withoutNul } from "../../core/text.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import type { Commit } from "../../engine/ports.ts";
 import type { HashedValue } from "../../tables/digest.ts";
+import { type StageInput, stageInput } from "../../tables/incident_stage.ts";
 
 /** Accepted readings in columns, which go to another thread without being copied. */
 export type ReadingColumns = {
@@ -28,6 +32,8 @@ export type ReadingColumns = {
   readonly delaysMs: Float64Array<ArrayBuffer>;
   /** The values that they replace; NaN: none. */
   readonly revisesKwh: Float64Array<ArrayBuffer>;
+  /** When they arrived, where they say so; NaN: they do not. */
+  readonly receivedMs: Float64Array<ArrayBuffer>;
 };
 
 /** A row of one of the plain tables, in the order of its columns. */
@@ -53,6 +59,10 @@ export const PLAIN_COLUMNS = {
     ...["consumption_kwh", "source_partition", "source_offset", "source", "slot", "held_kwh"],
     "channel",
   ],
+  validation_records: [
+    ...["meter_id", "channel", "rule", "severity", '"from"', '"to"', "slots", "value", '"limit"'],
+    ...["detail", "source_partition", "source_offset"],
+  ],
   metrics: [
     ...["time", "metric_type", "meter_id", "value", "tags", "source_partition", "source_offset"],
   ],
@@ -73,6 +83,7 @@ export type CommitBatch = {
   readonly watermark: string | null;
   readonly judgedTo: string | null;
   readonly ledger: Readonly<Ledger>;
+  readonly stage: StageInput;
 };
 
 const NO_CHANNEL = "";
@@ -95,9 +106,10 @@ export function batchOf(
     watermark: timestampOrNull(commit.watermarkMs),
     judgedTo: timestampOrNull(commit.judgedToMs),
     ledger: commit.ledger,
+    stage: stageInput(outputs, { partition, silentAfterMs: commit.stateTtlMs }),
   };
-  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
-  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh];
+  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs } = readings;
+  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs];
   return { batch, transfer: columns.map(({ buffer }) => buffer) };
 }
 
@@ -115,6 +127,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     offsets: new Float64Array(count),
     delaysMs: new Float64Array(count),
     revisesKwh: new Float64Array(count),
+    receivedMs: new Float64Array(count),
   };
   const meterIds: string[] = [];
   const places = new Map<string, number>();
@@ -133,6 +146,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     columns.offsets[r] = reading.offset;
     columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
     columns.revisesKwh[r] = reading.revisesKwh ?? NaN;
+    columns.receivedMs[r] = reading.receivedMs ?? NaN;
     if (reading.flags.length > 0) {
       const key = JSON.stringify(reading.flags);
       let set = flagPlaces.get(key);
@@ -147,14 +161,16 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
 }
 
 function plainRows(outputs: Outputs, partition: number): CommitBatch["rows"] {
-  // A gap that a commit tells of several times stands as it was told last.
+  // A gap, or a finding, that a commit tells of several times stands as it was told last.
   const gaps = new Map(outputs.gaps.map((gap) => [gapId(gap), gap]));
+  const findings = new Map(outputs.findings.map((finding) => [findingKey(finding), finding]));
   const late = outputs.validated.filter(({ status }) => status === "LATE");
   return {
     late_readings: late.map((reading) => lateReadingRow(reading, partition)),
     gap_alerts: [...gaps.values()].map((gap) => gapRow(gap, partition)),
     late_events: outputs.late.map((late) => lateRow(late, partition)),
     rejected_readings: outputs.rejected.map((rejected) => rejectedRow(rejected, partition)),
+    validation_records: [...findings.values()].map((finding) => findingRow(finding, partition)),
     metrics: outputs.metrics.map((metric) => metricRow(metric, partition)),
   };
 }
@@ -215,6 +231,16 @@ function rejectedRow(rejected: RejectedReading, partition: number): PlainRow {
     timestampOrNull(slotMs),
     heldKwh ?? null,
     NO_CHANNEL,
+  ];
+}
+
+function findingRow(finding: ValidationFinding, partition: number): PlainRow {
+  const { meterId, rule, severity, fromMs, toMs, slots, value, limit, detail, offset } = finding;
+  return [
+    ...[meterId, NO_CHANNEL, rule, severity, formatTimestamp(fromMs), formatTimestamp(toMs), slots],
+    kwhOf(value),
+    Number.isNaN(limit) ? null : kwhOf(limit),
+    ...[withoutNul(detail), partition, offset],
   ];
 }
 

@@ -15,13 +15,14 @@ export const NONE = -1;
 const DAY_MS = 86_400_000;
 
 /**
- * Under which day (since 1970) a row of a plain table is counted: that of its time. What a metric says
+ * Under which day (since 1970) a row of a plain table is counted: that of its time, or
+ * of its start. What a metric says
  * of a single meter (that it was retired, say) is true for good: retention leaves it, and it is counted
  * under no day.
  */
 export const DAY_DIGESTS = Object.fromEntries(
   Object.entries(PLAIN_COLUMNS).map(([table, columns]: [string, readonly string[]]) => {
-    const place = columns.indexOf("time");
+    const place = columns.indexOf(columns.includes("time") ? "time" : '"from"');
     const meter = table === "metrics" ? columns.indexOf("meter_id") : -1;
     const isForGood = (row: PlainRow) => meter >= 0 && row[meter] !== null;
     return [table, (row: PlainRow) => isForGood(row) ? NONE : dayOf(String(row[place]))];

@@ -12,10 +12,10 @@ type Hashed = { readonly low: number; readonly high: number };
 const CHANNEL_HASH = hashOfText(NO_CHANNEL);
 
 /**
- * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags
- * and the value that it replaces.
+ * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags,
+ * the value that it replaces, and when it arrived, in seconds since the day began.
  */
-export type Slot = [number, number, number, (number | null)?, string[]?, number?];
+export type Slot = [number, number, number, (number | null)?, string[]?, (number | null)?, number?];
 
 /** What a meter's day adds up to. */
 export type DaySum = {
@@ -74,10 +74,11 @@ type MeterDay = {
 export function hashReading(
   hash: RowHash,
   meter: { readonly id: Hashed; readonly channel: Hashed },
-  { timeMs, kwh, revisesKwh, offset, delaySeconds, partition }: {
+  { timeMs, kwh, revisesKwh, receivedMs, offset, delaySeconds, partition }: {
     readonly timeMs: number;
     readonly kwh: number;
     readonly revisesKwh: number | null;
+    readonly receivedMs: number | null;
     readonly offset: number;
     readonly delaySeconds: number | null;
     readonly partition: number;
@@ -91,6 +92,7 @@ export function hashReading(
   if (flags === null) hash.null();
   else hash.hashedText(flags.low, flags.high);
   if (revisesKwh !== null) hash.number(revisesKwh);
+  if (receivedMs !== null) hash.number(receivedMs);
   return hash.number(partition).number(offset);
 }
 
@@ -156,7 +158,7 @@ export class ReadingDays {
   /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
   #count(readings: ReadingColumns, partition: number) {
     const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets } = readings;
-    const { delaysMs, revisesKwh: revised } = readings;
+    const { delaysMs, revisesKwh: revised, receivedMs: received } = readings;
     const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
     const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
     const days: MeterDay[] = [];
@@ -186,7 +188,8 @@ export class ReadingDays {
       const ms = timeMs - day * DAY_MS;
       const isFlagged = flags[r] > 0;
       addToSum(days[place].sum, { ms, kwh: kwh[r], revisesKwh, offset, isLate, isFlagged });
-      const values = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition };
+      const value = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition };
+      const values = { ...value, receivedMs: numberOrNull(received[r]) };
       hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
     }
     return { days, places };
@@ -198,6 +201,7 @@ export class ReadingDays {
     order: Int32Array,
   ): Uint8Array<ArrayBuffer> {
     const { timesMs, kwh, offsets, flags, flagSets, delaysMs, revisesKwh: revised } = readings;
+    const { receivedMs: received } = readings;
     const text = this.#text;
     text.begin();
     for (let at = start; at < start + sum.readings; at++) {
@@ -205,8 +209,9 @@ export class ReadingDays {
       const seconds = (timesMs[r] - day * DAY_MS) / 1000;
       const delaySeconds = numberOrNull(delaysMs[r] / 1000);
       const revisesKwh = numberOrNull(revised[r]);
+      const receivedSeconds = numberOrNull((received[r] - day * DAY_MS) / 1000);
       const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh };
-      text.add(value, flagSets[flags[r]]);
+      text.add({ ...value, receivedSeconds }, flagSets[flags[r]]);
     }
     return text.finish();
   }

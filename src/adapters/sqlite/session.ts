@@ -1,6 +1,8 @@
+import type { Estimates } from "../../tables/estimate_gaps.ts";
 import type { CommitBatch } from "./batch.ts";
 import { checkFile } from "./check.ts";
 import { DigestBook, NONE } from "./digest_book.ts";
+import { writeEstimates } from "./estimates.ts";
 import { DAMAGE_HINT, isBusy, isFull, SqlError, StoreError } from "./errors.ts";
 import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
@@ -127,6 +129,13 @@ export class Session {
       for (const [key, value] of Object.entries(settings)) save.run(key, value);
       this.#digestWhole("settings");
     });
+  }
+
+  /** Puts estimates in the place of those of before; how many of these are withdrawn. */
+  saveEstimates(estimates: Estimates): number {
+    let withdrawn = 0;
+    this.#transact(() => withdrawn = writeEstimates(this.#database, estimates));
+    return withdrawn;
   }
 
   /**

@@ -3,8 +3,8 @@ import { NUMBER_BYTES_MAX, writeDecimal } from "../../core/wire/decimal.ts";
 const COMMA = 0x2c;
 const OPENING = 0x5b;
 const CLOSING = 0x5d;
-/** Brackets, commas, and five numbers. */
-const SLOT_BYTES_MAX = 5 * NUMBER_BYTES_MAX + 16;
+/** Brackets, commas, nulls, and six numbers. */
+const SLOT_BYTES_MAX = 6 * NUMBER_BYTES_MAX + 32;
 
 /** Readings of one meter's day as the JSON array that `reading_days.slots` is, into one buffer. */
 export class SlotText {
@@ -18,17 +18,19 @@ export class SlotText {
   }
 
   add(
-    { seconds, kwh, offset, delaySeconds, revisesKwh }: {
+    { seconds, kwh, offset, delaySeconds, revisesKwh, receivedSeconds }: {
       readonly seconds: number;
       readonly kwh: number;
       readonly offset: number;
       readonly delaySeconds: number | null;
       /** Where it is not null, there are flags. */
       readonly revisesKwh: number | null;
+      readonly receivedSeconds: number | null;
     },
     flags: readonly string[],
   ): void {
-    const more = flags.length === 0 ? "" : JSON.stringify(flags);
+    const hasArrival = receivedSeconds !== null;
+    const more = flags.length === 0 && !hasArrival ? "" : JSON.stringify(flags);
     this.#reserve(SLOT_BYTES_MAX + more.length * 3);
     const bytes = this.#bytes;
     let at = this.#length;
@@ -50,6 +52,10 @@ export class SlotText {
     if (revisesKwh !== null) {
       bytes[at++] = COMMA;
       at = writeDecimal(revisesKwh, bytes, at);
+    } else if (hasArrival) at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (hasArrival) {
+      bytes[at++] = COMMA;
+      at = writeDecimal(receivedSeconds, bytes, at);
     }
     bytes[at++] = CLOSING;
     this.#length = at;

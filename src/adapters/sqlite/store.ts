@@ -1,3 +1,4 @@
+import type { Estimates } from "../../tables/estimate_gaps.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import {
   type Commit,
@@ -182,6 +183,11 @@ export class SqliteStore implements InputStore {
 
   async saveSettings(settings: Readonly<Record<string, string>>): Promise<void> {
     await this.#ask({ kind: "saveSettings", settings });
+  }
+
+  /** Puts estimates in the place of those of before; how many of these are withdrawn. */
+  async saveEstimates(estimates: Estimates): Promise<number> {
+    return Number(await this.#ask({ kind: "saveEstimates", estimates }));
   }
 
   /** Gives the disk some of the free pages, in one transaction; how many are left. */

@@ -1,5 +1,9 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { DISPOSITIONS } from "../../core/ledger.ts";
+import { SQLITE } from "../../tables/dialect.ts";
+import { type Asking, drive } from "../../tables/incident_rows.ts";
+import { followGaps } from "../../tables/incident_stage.ts";
+import type { Row } from "../../tables/query.ts";
 import { type CommitBatch, PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, DigestBook } from "./digest_book.ts";
 import { prepareCells, type Statement } from "./library.ts";
@@ -12,10 +16,11 @@ export class StaleCommitError extends Error {
 
 const PLAIN_TABLES = Object.keys(PLAIN_COLUMNS) as PlainTable[];
 
-/** Of a gap, what is written over as it goes on. */
-const GAP_CHANGES = PLAIN_COLUMNS.gap_alerts.filter((name) =>
-  !["time", "meter_id", "channel", "source_partition"].includes(name)
-);
+/** Tables whose rows are written over as they go on, by their keys. */
+const KEYS: Readonly<Partial<Record<PlainTable, readonly string[]>>> = {
+  gap_alerts: ["meter_id", "channel", "time", "source_partition"],
+  validation_records: ["meter_id", "channel", "rule", '"from"', "source_partition"],
+};
 
 /**
  * Writes commits into the tables of an open transaction; whoever calls it ends the transaction. With
@@ -24,6 +29,8 @@ const GAP_CHANGES = PLAIN_COLUMNS.gap_alerts.filter((name) =>
 export class Writer {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Statement>();
+  /** Those of the second stage, a few texts. */
+  readonly #asked = new Map<string, StatementSync>();
   readonly #digests: DigestBook;
   readonly #days: ReadingDays;
 
@@ -43,6 +50,15 @@ export class Writer {
       for (const row of batch.rows[table]) this.#writeRow(table, row);
     }
     this.#digests.save();
+    drive(followGaps(batch.stage, SQLITE), (asking) => this.#answer(asking));
+  }
+
+  /** Runs a statement whose parameters are named $1, $2, …; gives its rows by name. */
+  #answer({ sql, params }: Asking): Row[] {
+    let statement = this.#asked.get(sql);
+    if (statement === undefined) this.#asked.set(sql, statement = this.#database.prepare(sql));
+    const named = Object.fromEntries(params.map((value, at) => [`$${at + 1}`, value]));
+    return statement.all(named as Record<string, SQLInputValue>);
   }
 
   #move({ partition, fromOffset, nextOffset, watermark, judgedTo, ledger }: CommitBatch): void {
@@ -82,22 +98,28 @@ export class Writer {
     const columns: readonly string[] = PLAIN_COLUMNS[table];
     const partition = Number(row[columns.indexOf("source_partition")]);
     const key = { table, partition, day: DAY_DIGESTS[table](row) };
-    if (table === "gap_alerts" && !this.#replaceGap(row, key)) return;
+    const names = KEYS[table];
+    if (names !== undefined && !this.#replace(row, key, names)) return;
     const marks = columns.map(() => "?").join(", ");
-    const upsert = table === "gap_alerts"
-      ? ` ON CONFLICT DO UPDATE SET ${GAP_CHANGES.map((it) => `${it} = excluded.${it}`).join(", ")}`
-      : "";
+    const changes = columns.filter((name) => names !== undefined && !names.includes(name));
+    const upsert = names === undefined
+      ? ""
+      : ` ON CONFLICT DO UPDATE SET ${changes.map((it) => `${it} = excluded.${it}`).join(", ")}`;
     this.#run(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${marks})${upsert}`, row);
     this.#digests.add(key, row);
   }
 
-  /** Takes the gap as it stood out of its digest; false: it was told of later than by this row. */
-  #replaceGap(row: PlainRow, key: { table: string; partition: number; day: number }): boolean {
-    const columns: readonly string[] = PLAIN_COLUMNS.gap_alerts;
+  /** Takes the row as it stood out of its digest; false: it was told of later than by this one. */
+  #replace(
+    row: PlainRow,
+    key: { readonly table: PlainTable; readonly partition: number; readonly day: number },
+    names: readonly string[],
+  ): boolean {
+    const columns: readonly string[] = PLAIN_COLUMNS[key.table];
     const [old] = this.#all(
-      `SELECT ${columns.join(", ")} FROM gap_alerts
-       WHERE meter_id = ? AND channel = ? AND time = ? AND source_partition = ?`,
-      [row[columns.indexOf("meter_id")], row[columns.indexOf("channel")], row[0], key.partition],
+      `SELECT ${columns.join(", ")} FROM ${key.table}
+       WHERE ${names.map((name) => `${name} = ?`).join(" AND ")}`,
+      names.map((name) => row[columns.indexOf(name)]),
     );
     if (old === undefined) return true;
     const place = columns.indexOf("source_offset");

@@ -1,4 +1,5 @@
 /** The thread that writes a store: SQL and the rest of the pipeline use a core each. */
+import type { Estimates } from "../../tables/estimate_gaps.ts";
 import type { CommitBatch } from "./batch.ts";
 import { type InputRow, Session, type SessionOptions } from "./session.ts";
 import { answerRequests } from "./thread.ts";
@@ -10,6 +11,7 @@ export type WriterRequest =
   | { readonly kind: "beginInput"; readonly input: InputRow }
   | { readonly kind: "finishInput"; readonly inputId: number }
   | { readonly kind: "saveSettings"; readonly settings: Readonly<Record<string, string>> }
+  | { readonly kind: "saveEstimates"; readonly estimates: Estimates }
   | { readonly kind: "cells"; readonly sql: string; readonly params: readonly unknown[] }
   | { readonly kind: "compact"; readonly pagesMax: number }
   | { readonly kind: "isUsed" }
@@ -30,6 +32,8 @@ function handle(request: WriterRequest): unknown {
       return opened().finishInput(request.inputId);
     case "saveSettings":
       return opened().saveSettings(request.settings);
+    case "saveEstimates":
+      return opened().saveEstimates(request.estimates);
     case "cells":
       return opened().cells(request.sql, request.params);
     case "compact":

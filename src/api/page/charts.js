@@ -142,8 +142,8 @@ export function drawLifeline(svg, { meter, fromMs, toMs, widthPx, heightPx = 18 
 
 const CHART = { left: 40, right: 8, top: 10, bottom: 24 };
 
-/** A meter's consumption with its gaps shaded. Returns the scale back from pixels to points. */
-export function drawSeries(svg, { series, gaps, widthPx, heightPx, cursor }) {
+/** A meter's consumption with its gaps shaded, and what rules found marked below. Returns the scale back from pixels to points. */
+export function drawSeries(svg, { series, gaps, findings, widthPx, heightPx, cursor }) {
   size(svg, widthPx, heightPx);
   const fromMs = Date.parse(series.from);
   const toMs = Date.parse(series.to);
@@ -188,6 +188,12 @@ export function drawSeries(svg, { series, gaps, widthPx, heightPx, cursor }) {
     const state = gap.state.toLowerCase();
     parts.push(rect(x(from), CHART.top, width, floor - CHART.top, `shade shade-${state}`));
     parts.push(rect(x(from), floor - 4, width, 4, `mark mark-${state}`));
+  }
+  for (const found of findings) {
+    const [from, to] = [Date.parse(found.from), Date.parse(found.to)];
+    if (to <= fromMs || from >= toMs) continue;
+    const width = Math.max(MARK_PX_MIN, x(to) - x(from));
+    parts.push(rect(x(from), floor + 1, width, 4, "found"));
   }
   const lines = seriesPaths(points, { x, y, stepMs, floorY: y(Math.max(low, 0)) });
   parts.push(

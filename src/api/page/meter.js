@@ -12,6 +12,7 @@ import {
 } from "./format.js";
 import { lengthOf } from "./list_panels.js";
 import { showState, stepByKey } from "./parts.js";
+import { showMeterFindings } from "./validation_panel.js";
 
 const SPANS = [
   { label: "4 weeks", query: "step=hour&days=28" },
@@ -74,7 +75,7 @@ export function createMeterSheet({ onClose }) {
   }
 
   function show() {
-    const { meter, gaps, readings } = view.detail;
+    const { meter, gaps, readings, validation } = view.detail;
     const facts = [
       ["Status", meter.status],
       ["Complete", formatPercent(meter.completeness_percent, 3)],
@@ -98,6 +99,7 @@ export function createMeterSheet({ onClose }) {
       update: (fact, [, value]) => setText(fact.lastChild, value),
     });
     showGaps(gaps);
+    showMeterFindings(validation);
     reconcile(byId("meter-readings"), readings, {
       key: (each) => `${each.timestamp} ${each.status}`,
       create: (each) =>
@@ -144,8 +146,9 @@ export function createMeterSheet({ onClose }) {
     if (detail === null || !dialog.open) return;
     const svg = byId("meter-chart");
     const widthPx = Math.floor(svg.parentElement.clientWidth);
-    const { series, gaps } = detail;
-    view.msAt = drawSeries(svg, { series, gaps, widthPx, heightPx: CHART_PX, cursor });
+    const { series, gaps, validation } = detail;
+    const drawn = { series, gaps, findings: validation, cursor };
+    view.msAt = drawSeries(svg, { ...drawn, widthPx, heightPx: CHART_PX });
     const step = series.step === "day" ? "day" : "hour";
     setText(byId("h-chart"), `Consumption, kWh a ${step}`);
     setAttribute(svg, "aria-valuemax", Math.max(0, series.points.length - 1));

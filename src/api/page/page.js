@@ -5,6 +5,8 @@
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
 import { createFleetPanel } from "./fleet_panel.js";
+import { createKpiPanel } from "./kpi_panel.js";
+import { createIncidentsPanel } from "./incidents_panel.js";
 import {
   createGapsPanel,
   createLatePanel,
@@ -13,6 +15,7 @@ import {
 } from "./list_panels.js";
 import { noteStatus } from "./parts.js";
 import { showFigures, showProgress, showState } from "./status_panels.js";
+import { createValidationPanel } from "./validation_panel.js";
 
 const LISTS_PAUSE_MS = 2000;
 const RETRY_MS = 5000;
@@ -24,9 +27,12 @@ const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() })
 const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
 const lists = [
   sheet,
+  createKpiPanel(),
+  createIncidentsPanel(),
   createOpenPanel(),
   gapsPanel,
   createRejectedPanel(),
+  createValidationPanel(),
   createLatePanel(),
   fleetPanel,
 ];
@@ -163,6 +169,9 @@ function showNotices() {
     );
   } else if (listsError !== null) {
     notices.push(`A list could not be read: ${listsError}.`);
+  }
+  for (const problem of lastStatus?.problems ?? []) {
+    notices.push(`The pipeline stands: ${problem}.`);
   }
   if (lastStatus?.state === "failed") {
     notices.push(

@@ -75,11 +75,13 @@ async function readAll(reader: ReadTransaction): Promise<Tables> {
  */
 export function compareTables(
   { partitions }: Tables,
-  topics: readonly Pick<PartitionVerified, "partition" | "account">[],
+  topics: readonly Pick<PartitionVerified, "partition" | "account" | "deletedBefore">[],
 ): Difference[] {
   const differences: Difference[] = [];
   for (const [partition, tables] of partitions) {
-    const account = topics.find((one) => one.partition === partition)?.account;
+    const topic = topics.find((one) => one.partition === partition);
+    if (topic !== undefined && topic.deletedBefore > 0) continue;
+    const account = topic?.account;
     if (account === undefined || account === null) {
       const what = "raw records, which the topics do not have";
       differences.push({ partition, what, ledger: 0, found: tables.nextOffset });
@@ -95,6 +97,7 @@ export function compareTables(
     for (const state of GAP_STATES) {
       compare(`${state} gaps`, account.gaps[state], tables.gaps[state]);
     }
+    compare("findings of rules", account.findings, tables.findings);
   }
   return differences;
 }
@@ -178,6 +181,9 @@ async function readPartitions(reader: Reader): Promise<Map<number, TablePartitio
   const { rows: gaps } = await reader.query(
     `SELECT source_partition AS partition, state, count(*) AS gaps FROM gap_alerts GROUP BY 1, 2`,
   );
+  const { rows: found } = await reader.query(
+    `SELECT source_partition AS partition, count(*) AS findings FROM validation_records GROUP BY 1`,
+  );
   return new Map(rows.map((row) => {
     const partition = Number(row.partition);
     const ledger = ledgerFromRow(row);
@@ -185,6 +191,12 @@ async function readPartitions(reader: Reader): Promise<Map<number, TablePartitio
     for (const gap of gaps) {
       if (Number(gap.partition) === partition) counts[gap.state as GapState] = Number(gap.gaps);
     }
-    return [partition, { nextOffset: Number(row.next_offset), ledger, gaps: counts }];
+    const findings = found.find((one) => Number(one.partition) === partition)?.findings ?? 0;
+    return [partition, {
+      nextOffset: Number(row.next_offset),
+      ledger,
+      gaps: counts,
+      findings: Number(findings),
+    }];
   }));
 }

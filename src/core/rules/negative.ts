@@ -8,6 +8,7 @@ export function isNegative(consumptionKwh: number): boolean {
 /** `NEGATIVE`: x < 0, where `validation.negative` lets such readings in. */
 export const negative: Rule = {
   name: "NEGATIVE",
+  severity: "error",
   isOn: ({ negative }) => negative === "flag",
   fails: ({ consumptionKwh }) => isNegative(consumptionKwh),
 };

@@ -1,6 +1,7 @@
 import type { ByteReader, ByteWriter } from "../bytes.ts";
 import type { ProcessorOptions } from "../options.ts";
 import type { ValidatedReading } from "../outputs.ts";
+import type { Severity } from "./slot_rule.ts";
 
 /** How an accepted reading lies on the slots of its series; one of these is filled again and again. */
 export type Placing = {
@@ -21,11 +22,18 @@ export type Placing = {
 export type Rule<Memory = unknown> = {
   /** The flag, and the name of its section in the state: public, never changed. */
   readonly name: string;
+  /**
+   * It looks at nothing but how a reading lies, and passes one that lies as the one before did: a
+   * run of such readings need not be asked for.
+   */
+  readonly looksAtPlaceOnly?: true;
+  /** How bad it is; absent: the flag says it all, and it is no finding. */
+  readonly severity?: Severity;
   /** Whether it judges by these options at all; absent: by any. */
   isOn?(options: ProcessorOptions): boolean;
   /**
-   * Whether the reading, which has no flags yet, fails. `remembered` is what the rule keeps of the reading's series, to be
-   * changed in place; undefined for a rule without a memory.
+   * Whether the reading, which has no flags yet, fails. `remembered` is what the rule keeps of the
+   * reading's series, to be changed in place; undefined for a rule without a memory.
    */
   fails(
     reading: ValidatedReading,
@@ -33,6 +41,8 @@ export type Rule<Memory = unknown> = {
     options: ProcessorOptions,
     remembered: Memory,
   ): boolean;
+  /** The energy that a reading is held against, milliwatt-hours; absent or NaN: there is none to name. */
+  limitOf?(placing: Readonly<Placing>, options: ProcessorOptions): number;
   /** Absent: it remembers nothing. */
   readonly memory?: RuleMemory<Memory>;
 };

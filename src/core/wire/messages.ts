@@ -1,4 +1,5 @@
 import type { GapState, RejectReason } from "../outputs.ts";
+import type { Severity } from "../rules/slot_rule.ts";
 
 /*
  * The messages as `JSON.parse` gives them of what `JsonWriter` writes. Their field names are public
@@ -16,6 +17,8 @@ export type ValidatedMessage = {
   readonly delay_seconds?: number;
   /** Where it has the flag REVISES: the value that it replaces. */
   readonly revises_kwh?: number;
+  /** When it arrived at the head end, where its record said so. */
+  readonly received_at?: string;
 };
 
 /** A gap as it stands now: a message of the topic `gap_alerts`. */
@@ -63,6 +66,25 @@ export type RejectedMessage = {
   readonly held_kwh?: number;
   /** Where the timestamp does not say when it came: the clock that it was judged by. */
   readonly judged_at?: string;
+};
+
+/**
+ * What a rule of validation has found: a message of the topic `validation`. Of the same rule, meter and
+ * `from` the last one stands: a run is told again as it goes on.
+ */
+export type ValidationMessage = {
+  readonly meter_id: string;
+  readonly rule: string;
+  /** A warning is to be looked at, an error is no value. */
+  readonly severity: Severity;
+  readonly from: string;
+  /** The first slot after it. */
+  readonly to: string;
+  readonly slots: number;
+  /** The energy that failed, kWh, and the one that it was held against, where there is one. */
+  readonly value: number;
+  readonly limit?: number;
+  readonly detail: string;
 };
 
 /** A figure, counted since the last one of its type: a message of the topic `metrics`. */

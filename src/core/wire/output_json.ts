@@ -1,4 +1,12 @@
-import type { GapAlert, LateEvent, Metric, RejectedReading, ValidatedReading } from "../outputs.ts";
+import type {
+  GapAlert,
+  LateEvent,
+  Metric,
+  RejectedReading,
+  ValidatedReading,
+  ValidationFinding,
+} from "../outputs.ts";
+import { kwhOf } from "../rules/energy.ts";
 import { utf8Text } from "../text.ts";
 import { formatTimestamp, writeTimestamp } from "../time.ts";
 import { writeDecimal } from "./decimal.ts";
@@ -42,6 +50,11 @@ export class JsonWriter {
     if (reading.revisesKwh !== undefined) {
       this.#ascii(REVISES);
       this.#number(reading.revisesKwh);
+    }
+    if (reading.receivedMs !== undefined) {
+      this.#ascii(RECEIVED);
+      this.length = writeTimestamp(reading.receivedMs, this.bytes, this.length);
+      this.bytes[this.length++] = 0x22;
     }
     this.#close();
   }
@@ -106,6 +119,21 @@ export class JsonWriter {
       timestamp: formatTimestamp(metric.timestampMs),
       value: metric.value,
       tags: metric.tags,
+    });
+  }
+
+  finding(finding: ValidationFinding): void {
+    const { meterId, rule, severity, fromMs, toMs, slots, value, limit, detail } = finding;
+    this.#json({
+      meter_id: meterId,
+      rule,
+      severity,
+      from: formatTimestamp(fromMs),
+      to: formatTimestamp(toMs),
+      slots,
+      value: kwhOf(value),
+      ...(Number.isNaN(limit) ? {} : { limit: kwhOf(limit) }),
+      detail,
     });
   }
 
@@ -193,5 +221,6 @@ const STATUS_OK = encoder.encode(',"status":"OK","flags":[');
 const STATUS_LATE = encoder.encode(',"status":"LATE","flags":[');
 const DELAY = encoder.encode(',"delay_seconds":');
 const REVISES = encoder.encode(',"revises_kwh":');
+const RECEIVED = encoder.encode(',"received_at":"');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');

@@ -1,4 +1,12 @@
-import type { GapAlert, LateEvent, Metric, RejectReason, ValidatedReading } from "../outputs.ts";
+import type {
+  GapAlert,
+  LateEvent,
+  Metric,
+  RejectReason,
+  ValidatedReading,
+  ValidationFinding,
+} from "../outputs.ts";
+import { mwhOf } from "../rules/energy.ts";
 import { asciiBytes } from "../text.ts";
 import { parseTimestamp, parseTimestampBytes } from "../time.ts";
 import { UTC_ZONE } from "../zone.ts";
@@ -15,13 +23,18 @@ export type PlainReading = {
   idEnd: number;
   timestampMs: number;
   consumptionKwh: number;
+  /** NaN: it does not say. */
+  receivedMs: number;
 };
 
 const METER = asciiBytes('{"meter_id":"');
 const TIMESTAMP = asciiBytes('","timestamp":"');
 const VALUE = asciiBytes('","consumption_kwh":');
-const PLAIN_END = asciiBytes(',"status":"OK","flags":[]}');
-const PLAIN_LENGTH_MIN = METER.length + TIMESTAMP.length + VALUE.length + PLAIN_END.length;
+const PLAIN = asciiBytes(',"status":"OK","flags":[]');
+const RECEIVED = asciiBytes(',"received_at":"');
+const PLAIN_LENGTH_MIN = METER.length + TIMESTAMP.length + VALUE.length + PLAIN.length + 1;
+const COMMA = 0x2c;
+const CLOSE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -46,8 +59,21 @@ export function parsePlainReading(
   const timeEnd = at;
   if (!matches(bytes, at, VALUE)) return false;
   const valueStart = at + VALUE.length;
-  const valueEnd = end - PLAIN_END.length;
-  if (valueEnd <= valueStart || !matches(bytes, valueEnd, PLAIN_END)) return false;
+  at = valueStart;
+  while (at < end && bytes[at] !== COMMA) at++;
+  const valueEnd = at;
+  if (valueEnd === valueStart || !matches(bytes, valueEnd, PLAIN)) return false;
+  at += PLAIN.length;
+  into.receivedMs = NaN;
+  if (bytes[at] === COMMA) {
+    if (!matches(bytes, at, RECEIVED)) return false;
+    const receivedStart = at += RECEIVED.length;
+    while (at < end && bytes[at] !== QUOTE) at++;
+    into.receivedMs = parseTimestampBytes(bytes, receivedStart, at, UTC_ZONE);
+    if (Number.isNaN(into.receivedMs)) return false;
+    at++;
+  }
+  if (bytes[at] !== CLOSE || at + 1 !== end) return false;
   into.consumptionKwh = parseDecimal(bytes, valueStart, valueEnd);
   into.timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, UTC_ZONE);
   return !Number.isNaN(into.consumptionKwh) && !Number.isNaN(into.timestampMs);
@@ -160,6 +186,7 @@ export function readValidated(fields: MessageFields, offset: number): ValidatedR
     flags: fields.texts("flags"),
     ...(status === "LATE" ? delayOf(fields) : { delayMs: 0 }),
     ...(fields.has("revises_kwh") ? { revisesKwh: fields.number("revises_kwh") } : {}),
+    ...(fields.has("received_at") ? { receivedMs: fields.timeMs("received_at") } : {}),
   };
 }
 
@@ -207,6 +234,26 @@ export function readRejected(fields: MessageFields, offset: number, timeMs: numb
     ...(fields.has("held_kwh") ? { heldKwh: fields.number("held_kwh") } : {}),
     atMs,
   } as const;
+}
+
+/** Reads what a rule has found. Throws `MessageError`. */
+export function readFinding(fields: MessageFields, offset: number): ValidationFinding {
+  const severity = fields.text("severity");
+  if (severity !== "warn" && severity !== "error") {
+    throw new MessageError("severity is not warn or error");
+  }
+  return {
+    offset,
+    meterId: fields.text("meter_id"),
+    rule: fields.text("rule"),
+    severity,
+    fromMs: fields.timeMs("from"),
+    toMs: fields.timeMs("to"),
+    slots: fields.count("slots"),
+    value: mwhOf(fields.number("value")),
+    limit: fields.has("limit") ? mwhOf(fields.number("limit")) : NaN,
+    detail: fields.text("detail"),
+  };
 }
 
 /** Reads a figure. Throws `MessageError`. */

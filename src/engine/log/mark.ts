@@ -71,7 +71,8 @@ export function readMark(text: string): CommitMark | null {
  * @throws {LogRefusedError} Some of the topics are others, and the rest count what they held.
  */
 export function isOfTopics(mark: CommitMark, topics: Topics, ids: readonly string[]): boolean {
-  const names = Object.values(topics);
+  // A topic that came with a later version than the mark has held nothing that it speaks of.
+  const names = Object.values(topics).slice(0, mark.topics.length);
   const anew = names.filter((_, t) => mark.topics[t] !== ids[t]);
   if (anew.length === 0) return true;
   const others = names.filter((name) => name !== topics.raw);

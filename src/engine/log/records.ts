@@ -1,5 +1,5 @@
 import { JsonWriter } from "../../core/wire/output_json.ts";
-import type { Outputs } from "../../core/outputs.ts";
+import type { Outputs, SaidBefore } from "../../core/outputs.ts";
 import type { RawRecord } from "../../core/wire/raw_record.ts";
 import type { LogBatch, LogRecords } from "./ports.ts";
 
@@ -12,6 +12,8 @@ export type Topics = {
   readonly rejected: string;
   readonly metrics: string;
   readonly changelog: string;
+  /** Behind the others: a commit's mark names the topics in this order. */
+  readonly validation: string;
 };
 
 /** Names of the topics, each behind the prefix. */
@@ -24,6 +26,7 @@ export function topicNames(prefix: string): Topics {
     rejected: `${prefix}rejected`,
     metrics: `${prefix}metrics`,
     changelog: `${prefix}state_changelog`,
+    validation: `${prefix}validation`,
   };
 }
 
@@ -54,7 +57,7 @@ export function outputRecords(
     topic: string,
     said: readonly T[],
     write: (writer: JsonWriter, one: T) => void,
-    before?: Outputs["gapsBefore"],
+    before?: SaidBefore,
   ) => {
     if (said.length > 0) records.push(toRecords(said, write, { topic, partition, nowMs, before }));
   };
@@ -62,6 +65,8 @@ export function outputRecords(
   add(topics.gapAlerts, outputs.gaps, (writer, one) => writer.gap(one), outputs.gapsBefore);
   add(topics.lateEvents, outputs.late, (writer, one) => writer.late(one));
   add(topics.rejected, outputs.rejected, (writer, one) => writer.rejected(one, partition));
+  const { findings, findingsBefore } = outputs;
+  add(topics.validation, findings, (writer, one) => writer.finding(one), findingsBefore);
   add(topics.metrics, outputs.metrics, (writer, one) => writer.metric(one));
   return records;
 }
@@ -73,7 +78,7 @@ function toRecords<T extends Said>(
     topic: string;
     partition: number;
     nowMs: number;
-    before: Outputs["gapsBefore"];
+    before: SaidBefore | undefined;
   },
 ): LogRecords {
   const count = said.length;

@@ -3,10 +3,11 @@ import { compareTables, describeTables, type Tables } from "../../../src/command
 import { emptyLedger, type Ledger } from "../../../src/core/ledger.ts";
 
 const GAPS = { OPEN: 1, CLOSED: 2, FILLED: 0, EXPIRED: 0 };
+const FOUND = { gaps: GAPS, findings: 3 };
 const LEDGER: Ledger = { ...emptyLedger(), raw: 5, ok: 4, tick: 1 };
 
 function tablesOf(ledger: Ledger, refused = 0): Tables {
-  const partitions = new Map([[1, { nextOffset: 6, ledger, gaps: GAPS }]]);
+  const partitions = new Map([[1, { nextOffset: 6, ledger, ...FOUND }]]);
   return {
     of: "sinks",
     balanced: true,
@@ -23,32 +24,39 @@ function tablesOf(ledger: Ledger, refused = 0): Tables {
 }
 
 Deno.test("compareTables() finds nothing where ledger and gaps are those of the topics", () => {
-  const topics = [{ partition: 0, account: null }, {
+  const topics = [{ partition: 0, account: null, deletedBefore: 0 }, {
     partition: 1,
-    account: { ledger: LEDGER, gaps: GAPS },
+    account: { ledger: LEDGER, ...FOUND },
+    deletedBefore: 0,
   }];
   assert.deepEqual(compareTables(tablesOf(LEDGER), topics), []);
 });
 
 Deno.test("compareTables() names each figure that differs", () => {
-  const account = { ledger: LEDGER, gaps: { ...GAPS, OPEN: 0, CLOSED: 3 } };
+  const account = { ledger: LEDGER, gaps: { ...GAPS, OPEN: 0, CLOSED: 3 }, findings: 4 };
   const tables = tablesOf({ ...LEDGER, raw: 6, ok: 5 });
-  assert.deepEqual(compareTables(tables, [{ partition: 1, account }]), [
+  assert.deepEqual(compareTables(tables, [{ partition: 1, account, deletedBefore: 0 }]), [
     { partition: 1, what: "raw, by the topics", ledger: 5, found: 6 },
     { partition: 1, what: "ok, by the topics", ledger: 4, found: 5 },
     { partition: 1, what: "OPEN gaps, by the topics", ledger: 0, found: 1 },
     { partition: 1, what: "CLOSED gaps, by the topics", ledger: 3, found: 2 },
+    { partition: 1, what: "findings of rules, by the topics", ledger: 4, found: 3 },
   ]);
 });
 
 Deno.test("compareTables() says of tables beyond the topics that they are", () => {
-  for (const topics of [[], [{ partition: 1, account: null }]]) {
+  for (const topics of [[], [{ partition: 1, account: null, deletedBefore: 0 }]]) {
     const [difference, ...others] = compareTables(tablesOf(LEDGER), topics);
     assert.deepEqual(difference, {
       ...{ partition: 1, what: "raw records, which the topics do not have", ledger: 0, found: 6 },
     });
     assert.deepEqual(others, []);
   }
+});
+
+Deno.test("compareTables() compares nothing with a log whose older records are deleted", () => {
+  const topics = [{ partition: 1, account: null, deletedBefore: 7 }];
+  assert.deepEqual(compareTables(tablesOf(LEDGER), topics), []);
 });
 
 Deno.test("describeTables() says what was refused, and how it came out", () => {

@@ -6,6 +6,7 @@ const TYPE_OF: readonly (readonly [GoldenFile, string])[] = [
   ["gap_alerts", "GapMessage"],
   ["late_events", "LateMessage"],
   ["rejected", "RejectedMessage"],
+  ["validation", "ValidationMessage"],
   ["metrics", "MetricMessage"],
 ];
 

@@ -5,7 +5,8 @@ import type { TaskState } from "../../../src/core/task_state.ts";
 import type { LogRecords } from "../../../src/engine/log/ports.ts";
 import { outputRecords, topicNames } from "../../../src/engine/log/records.ts";
 import { verifyPartition } from "../../../src/engine/verify/partition.ts";
-import { type Judging, LogStore } from "../../../src/engine/log/store.ts";
+import type { Judging } from "../../../src/engine/log/judging.ts";
+import { LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
@@ -208,7 +209,9 @@ function stateOf(partition: number, processor: Processor): string[] {
   return [`${partition} ${state}`, ...stateLines(processor)];
 }
 
-const COMPARED = [TOPICS.validated, TOPICS.gapAlerts, TOPICS.lateEvents, TOPICS.rejected];
+const COMPARED = [
+  ...[TOPICS.validated, TOPICS.gapAlerts, TOPICS.lateEvents, TOPICS.rejected, TOPICS.validation],
+];
 
 /** What the raw topic says that must be. */
 export function expectedLines(fleet: Fleet): string[] {
@@ -292,6 +295,7 @@ export async function verifyFleet(fleet: Fleet, accountAt: number | null = null)
         partition,
         topics: TOPICS,
         processorOptions: fleet.options(partition),
+        judging: fleet.judging,
         admin: client.admin(),
         openReader: () => client.reader(),
         accountAt,
