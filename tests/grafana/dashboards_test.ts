@@ -135,6 +135,7 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
   assert.deepEqual(rules.map(({ uid }) => uid), [
     "gridwatch-completeness",
     "gridwatch-open-gaps",
+    "gridwatch-shared-outage",
     "gridwatch-consumer-lag",
     "gridwatch-stalled",
     "gridwatch-sink-errors",
@@ -164,6 +165,7 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
   assert.deepEqual(shown, [
     "Completeness under the target: Completeness",
     "Many open gaps: Open gaps",
+    "Shared outage: Open outages",
     "Consumer lag: Consumer lag by partition",
     "Readings do not get into the tables: Way into the tables by partition",
     "Messages became no row: Messages that the database refused",
