@@ -100,7 +100,13 @@ export function settleInterval(step: Step, i: number, intervalMs: number): void 
   releaseReadings(meters, i);
   const [timestampMs, consumptionKwh] = readings;
   startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });
-  const reading = { timestampMs, consumptionKwh, saidIntervalMs: 0, skippedIntervals: 0 };
+  const reading = {
+    timestampMs,
+    consumptionKwh,
+    saidIntervalMs: 0,
+    skippedIntervals: 0,
+    quality: null,
+  };
   for (let r = 2; r < readings.length; r += 2) {
     reading.timestampMs = readings[r];
     reading.consumptionKwh = readings[r + 1];

@@ -37,6 +37,8 @@ export type ValidatedReading = {
   readonly delayMs: number;
   /** The value that it replaces, where it has the flag REVISES. */
   readonly revisesKwh?: number;
+  /** The quality code that it was delivered with, if any. */
+  readonly quality?: string;
 };
 
 /** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */

@@ -143,7 +143,7 @@ export class Processor {
     parsed.timestampMs = timestampMs;
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
-    parsed.source = null;
+    parsed.source = parsed.quality = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }
 

@@ -6,6 +6,7 @@ import completeness from "../../sql/005_completeness.sql" with { type: "text" };
 import identity from "../../sql/006_identity.sql" with { type: "text" };
 import validation from "../../sql/009_validation.sql" with { type: "text" };
 import estimates from "../../sql/010_estimates.sql" with { type: "text" };
+import quality from "../../sql/011_quality.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "006_identity", sql: identity, embedded: false },
   { name: "009_validation", sql: validation, embedded: false },
   { name: "010_estimates", sql: estimates, embedded: false },
+  { name: "011_quality", sql: quality, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

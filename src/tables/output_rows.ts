@@ -39,7 +39,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
   validated_readings: [
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
-    "revises_kwh",
+    ...["revises_kwh", "quality"],
   ],
   readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
@@ -241,6 +241,8 @@ export function validatedRow(
   writer.int64(reading.offset);
   if (reading.revisesKwh === undefined) writer.null();
   else writer.float64(reading.revisesKwh);
+  if (reading.quality === undefined) writer.null();
+  else writer.text(withoutNul(reading.quality));
 }
 
 /** Writes a too-late reading as a row. */

@@ -444,6 +444,7 @@ serverTest(
         "006_identity",
         "009_validation",
         "010_estimates",
+        "011_quality",
       ]);
       assert.equal((await status()).code, 0);
       await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");

@@ -182,11 +182,13 @@ class Check {
     const meter = { id: hashOfText(meterId), channel: hashOfText(channel) };
     const claims = this.#claimsOf(partition);
     const sum = emptySum();
-    for (const [seconds, kwh, offset, delay = null, flags = [], revisesKwh = null] of slots) {
+    for (const slot of slots) {
+      const [seconds, kwh, offset, delay = null, flags = []] = slot;
+      const [, , , , , revisesKwh = null, quality = ""] = slot;
       const ms = Math.round(seconds * 1000);
       const delaySeconds = delay ?? null;
       const value = { kwh, revisesKwh, offset, delaySeconds };
-      const values = { ...value, timeMs: day * DAY_MS + ms, partition };
+      const values = { ...value, quality, timeMs: day * DAY_MS + ms, partition };
       const flagsHash = flags.length === 0 ? null : hashOfText(flags.join(","));
       hashReading(this.#hash, meter, values, flagsHash).addTo(digest);
       const isLate = delaySeconds !== null;

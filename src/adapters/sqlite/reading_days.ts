@@ -12,10 +12,13 @@ type Hashed = { readonly low: number; readonly high: number };
 const CHANNEL_HASH = hashOfText(NO_CHANNEL);
 
 /**
- * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags
- * and the value that it replaces.
+ * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags,
+ * the value that it replaces, and the quality that it was delivered with.
  */
-export type Slot = [number, number, number, (number | null)?, string[]?, number?];
+export type Slot = [
+  ...[number, number, number, (number | null)?, string[]?],
+  ...[(number | null)?, string?],
+];
 
 /** What a meter's day adds up to. */
 export type DaySum = {
@@ -74,13 +77,15 @@ type MeterDay = {
 export function hashReading(
   hash: RowHash,
   meter: { readonly id: Hashed; readonly channel: Hashed },
-  { timeMs, kwh, revisesKwh, offset, delaySeconds, partition }: {
+  { timeMs, kwh, revisesKwh, offset, delaySeconds, partition, quality }: {
     readonly timeMs: number;
     readonly kwh: number;
     readonly revisesKwh: number | null;
     readonly offset: number;
     readonly delaySeconds: number | null;
     readonly partition: number;
+    /** Empty: none, and the hash is that of a version which knew of none. */
+    readonly quality: string;
   },
   flags: Hashed | null,
 ): RowHash {
@@ -91,6 +96,7 @@ export function hashReading(
   if (flags === null) hash.null();
   else hash.hashedText(flags.low, flags.high);
   if (revisesKwh !== null) hash.number(revisesKwh);
+  if (quality !== "") hash.text(quality);
   return hash.number(partition).number(offset);
 }
 
@@ -156,7 +162,7 @@ export class ReadingDays {
   /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
   #count(readings: ReadingColumns, partition: number) {
     const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets } = readings;
-    const { delaysMs, revisesKwh: revised } = readings;
+    const { delaysMs, revisesKwh: revised, qualities } = readings;
     const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
     const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
     const days: MeterDay[] = [];
@@ -186,7 +192,8 @@ export class ReadingDays {
       const ms = timeMs - day * DAY_MS;
       const isFlagged = flags[r] > 0;
       addToSum(days[place].sum, { ms, kwh: kwh[r], revisesKwh, offset, isLate, isFlagged });
-      const values = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition };
+      const quality = qualities[readings.quality[r]];
+      const values = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition, quality };
       hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
     }
     return { days, places };
@@ -205,7 +212,8 @@ export class ReadingDays {
       const seconds = (timesMs[r] - day * DAY_MS) / 1000;
       const delaySeconds = numberOrNull(delaysMs[r] / 1000);
       const revisesKwh = numberOrNull(revised[r]);
-      const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh };
+      const quality = readings.qualities[readings.quality[r]];
+      const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh, quality };
       text.add(value, flagSets[flags[r]]);
     }
     return text.finish();

@@ -18,18 +18,21 @@ export class SlotText {
   }
 
   add(
-    { seconds, kwh, offset, delaySeconds, revisesKwh }: {
+    { seconds, kwh, offset, delaySeconds, revisesKwh, quality }: {
       readonly seconds: number;
       readonly kwh: number;
       readonly offset: number;
       readonly delaySeconds: number | null;
       /** Where it is not null, there are flags. */
       readonly revisesKwh: number | null;
+      /** Empty: none. */
+      readonly quality: string;
     },
     flags: readonly string[],
   ): void {
-    const more = flags.length === 0 ? "" : JSON.stringify(flags);
-    this.#reserve(SLOT_BYTES_MAX + more.length * 3);
+    const last = quality === "" ? "" : JSON.stringify(quality);
+    const more = flags.length > 0 ? JSON.stringify(flags) : last === "" ? "" : "[]";
+    this.#reserve(SLOT_BYTES_MAX + (more.length + last.length) * 3);
     const bytes = this.#bytes;
     let at = this.#length;
     if (at > 1) bytes[at++] = COMMA;
@@ -50,6 +53,10 @@ export class SlotText {
     if (revisesKwh !== null) {
       bytes[at++] = COMMA;
       at = writeDecimal(revisesKwh, bytes, at);
+    } else if (last !== "") at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (last !== "") {
+      bytes[at++] = COMMA;
+      at += encoder.encodeInto(last, bytes.subarray(at)).written;
     }
     bytes[at++] = CLOSING;
     this.#length = at;

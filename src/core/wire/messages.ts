@@ -17,6 +17,8 @@ export type ValidatedMessage = {
   readonly delay_seconds?: number;
   /** Where it has the flag REVISES: the value that it replaces. */
   readonly revises_kwh?: number;
+  /** The quality code that it was delivered with. */
+  readonly quality?: string;
 };
 
 /** A gap as it stands now: a message of the topic `gap_alerts`. */

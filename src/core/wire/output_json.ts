@@ -31,7 +31,7 @@ export class JsonWriter {
   }
 
   validated(reading: ValidatedReading): void {
-    this.#reserve(reading.meterId.length * 6 + 320);
+    this.#reserve(reading.meterId.length * 6 + 320 + (reading.quality?.length ?? 0) * 6);
     this.#head(METER, reading.meterId);
     this.#ascii(TIMESTAMP);
     this.length = writeTimestamp(reading.timestampMs, this.bytes, this.length);
@@ -50,6 +50,10 @@ export class JsonWriter {
     if (reading.revisesKwh !== undefined) {
       this.#ascii(REVISES);
       this.#number(reading.revisesKwh);
+    }
+    if (reading.quality !== undefined) {
+      this.#ascii(QUALITY);
+      this.#string(reading.quality);
     }
     this.#close();
   }
@@ -216,5 +220,6 @@ const STATUS_OK = encoder.encode(',"status":"OK","flags":[');
 const STATUS_LATE = encoder.encode(',"status":"LATE","flags":[');
 const DELAY = encoder.encode(',"delay_seconds":');
 const REVISES = encoder.encode(',"revises_kwh":');
+const QUALITY = encoder.encode(',"quality":');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');

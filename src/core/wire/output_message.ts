@@ -168,6 +168,7 @@ export function readValidated(fields: MessageFields, offset: number): ValidatedR
     flags: fields.texts("flags"),
     ...(status === "LATE" ? delayOf(fields) : { delayMs: 0 }),
     ...(fields.has("revises_kwh") ? { revisesKwh: fields.number("revises_kwh") } : {}),
+    ...(fields.has("quality") ? { quality: fields.text("quality") } : {}),
   };
 }
 
