@@ -20,6 +20,14 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "play meter files through the pipeline into the embedded store",
     load: async () => (await import("./src/commands/run.ts")).run,
   },
+  audit: {
+    about: "say whether meter files are any good, before any server",
+    load: async () => (await import("./src/commands/audit.ts")).audit,
+  },
+  formats: {
+    about: "list the formats of meter files that are read, or say what a file is",
+    load: async () => (await import("./src/commands/formats.ts")).formats,
+  },
   replay: {
     about: "play meter files with gaps, delays and duplicates put in",
     load: async () => (await import("./src/commands/replay.ts")).replay,
@@ -40,9 +48,17 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
     about: "say of meters that they have left",
     load: async () => (await import("./src/commands/retire.ts")).retire,
   },
+  meters: {
+    about: "the registry: which meters are expected, and in which group",
+    load: async () => (await import("./src/commands/meters.ts")).meters,
+  },
   query: {
     about: "read the embedded store with SQL",
     load: async () => (await import("./src/commands/query.ts")).query,
+  },
+  kpi: {
+    about: "key figures: completeness, timeliness, latency, error budget",
+    load: async () => (await import("./src/commands/kpi.ts")).kpi,
   },
   verify: {
     about: "prove that nothing was lost and nothing counted twice",
@@ -59,6 +75,10 @@ const COMMANDS: Record<string, { about: string; load: () => Promise<Command> }> 
   topics: {
     about: "show or make the topics on Kafka",
     load: async () => (await import("./src/commands/topics.ts")).topics,
+  },
+  repartition: {
+    about: "copy raw records on Kafka into topics of other partitions",
+    load: async () => (await import("./src/commands/repartition.ts")).repartitionRaw,
   },
   process: {
     about: "the long-running processor on Kafka",

@@ -13,6 +13,7 @@ const SCHEMAS = {
   "run.json": "RunAnswer",
   "verify.json": "VerifyAnswer",
   "query.json": "QueryAnswer",
+  "kpi.json": "KpiAnswer",
 } as const;
 
 const ROOT = new URL("../", import.meta.url);

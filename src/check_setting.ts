@@ -1,6 +1,6 @@
 import { parseTimestamp } from "./core/time.ts";
 import { buildZone, UTC_ZONE } from "./core/zone.ts";
-import type { Setting } from "./settings.ts";
+import type { Setting } from "./setting.ts";
 
 /**
  * A value as its setting takes it, wherever it was written: in YAML, the environment or a program.

@@ -1,7 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
 import { checkSetting, findContradiction } from "./check_setting.ts";
 import { nearest } from "./core/nearest.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 
 /* The settings of a run, read and checked: the only file that reads YAML or the environment. */
 
@@ -78,19 +79,32 @@ function environmentNames(): string[] {
   }
 }
 
+/** A file of YAML, checked. */
+function documentOf({ path, text }: { path: string; text: string }, lineCounter: LineCounter) {
+  const document = parseDocument(text, { lineCounter, prettyErrors: true });
+  const fault = document.errors[0];
+  if (fault === undefined) return document;
+  // Its other lines show the text there, which may be a secret.
+  const reason = fault.message.split("\n")[0].replace(/:$/, "");
+  throw new ConfigError(`Cannot read ${path}: ${reason}`);
+}
+
+/**
+ * What a file of YAML says, whatever it is about.
+ *
+ * @throws {ConfigError} where it is none
+ */
+export function parseYaml(file: { readonly path: string; readonly text: string }): unknown {
+  return documentOf(file, new LineCounter()).toJS();
+}
+
 function readYaml(
   { path, text }: { path: string; text: string },
   values: Map<string, unknown>,
   lists: { readonly meters: Map<string, number>; readonly ruleFiles: string[] },
 ): void {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  const fault = document.errors[0];
-  if (fault !== undefined) {
-    // Its other lines show the text there, which may be a secret.
-    const reason = fault.message.split("\n")[0].replace(/:$/, "");
-    throw new ConfigError(`Cannot read ${path}: ${reason}`);
-  }
+  const document = documentOf({ path, text }, lines);
   const root: unknown = document.toJS() ?? {};
   if (typeof root !== "object" || root === null || Array.isArray(root)) {
     throw new ConfigError(`Cannot read ${path}: must be a mapping of settings`);

@@ -1,4 +1,5 @@
-import { type Config, type Key, type Setting, SETTINGS } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type Key, SETTINGS } from "./settings.ts";
 import type { ProcessorOptions } from "./core/options.ts";
 import { RULES, slotRulesOf } from "./core/rules/rules.ts";
 import type { SlotRule } from "./core/rules/slot_rule.ts";
@@ -112,3 +113,22 @@ async function hashOf(text: string): Promise<string> {
   return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0"))
     .join("");
 }
+
+/**
+ * The settings with what the files' format says, where they stand as they do by default: the zone;
+ * and of formats whose times no meter's clock writes, that they may be old.
+ */
+export function judgedAs(
+  config: Config,
+  { timezone, isSettled }: { readonly timezone: string | null; readonly isSettled: boolean },
+): Config {
+  const oldest = "validation.min_timestamp";
+  return {
+    ...config,
+    ...timezone !== null && config.timezone === SETTINGS.timezone.default ? { timezone } : {},
+    ...isSettled && config[oldest] === SETTINGS[oldest].default ? { [oldest]: OLDEST } : {},
+  };
+}
+
+/** Before this no interval was metered. */
+const OLDEST = "1990-01-01";

@@ -1,38 +1,5 @@
 import type { OwnRule } from "./core/rules/own_rule.ts";
-
-/** One setting: what it may be, what it is by default, and what for. */
-export type Setting = {
-  readonly type:
-    | "number"
-    | "integer"
-    | "interval"
-    | "tolerance"
-    | "threshold"
-    | "choice"
-    | "text"
-    | "secret"
-    | "time"
-    | "timezone";
-  readonly default: number | string;
-  readonly min?: number;
-  readonly max?: number;
-  readonly choices?: readonly string[];
-  /** It shapes what a state remembers or judges: readings of one state are judged by one value. */
-  readonly judges?: true;
-  readonly doc: string;
-};
-
-/** That of a rule of validation, which can be turned off. */
-function threshold(byDefault: number, doc: string) {
-  return {
-    type: "threshold",
-    default: byDefault,
-    min: 1,
-    max: 1e9,
-    judges: true,
-    doc: `${doc} off: not judged.`,
-  } as const;
-}
+import { type Setting, threshold } from "./setting.ts";
 
 /**
  * Every setting: declared once, here, and from this table read from YAML and the environment,
@@ -224,9 +191,9 @@ export const SETTINGS = {
   },
   "kafka.compression": {
     type: "choice",
-    default: "lz4",
+    default: "gzip",
     choices: ["none", "gzip", "snappy", "lz4", "zstd"],
-    doc: "Compression of what is written.",
+    doc: "Compression of what is written; stock kafkajs reads none and gzip alone.",
   },
   "kafka.session_timeout_ms": {
     type: "integer",
@@ -320,6 +287,13 @@ export const SETTINGS = {
     max: 600_000,
     doc: "Time between two transactions of a sink while messages come slowly, at most.",
   },
+  "health.stalled_seconds": {
+    type: "number",
+    default: 45,
+    min: 1,
+    max: 86_400,
+    doc: "A partition that has work, and whose figures have not moved for so long, is stuck.",
+  },
   "timescale.chunk_days": {
     type: "number",
     default: 7,
@@ -341,6 +315,13 @@ export const SETTINGS = {
     max: 36_500,
     doc: "Readings older than this are dropped; 0: never.",
   },
+  "kpi.completeness_target_percent": {
+    type: "number",
+    default: 99.5,
+    min: 0,
+    max: 99.9999,
+    doc: "Expected slots that should be valid; what is left to 100 is the error budget.",
+  },
   "grafana.url": {
     type: "text",
     default: "",
@@ -357,6 +338,11 @@ export const SETTINGS = {
     type: "text",
     default: "127.0.0.1",
     doc: "Address that the status page listens on.",
+  },
+  "api.hosts": {
+    type: "text",
+    default: "",
+    doc: "Names that the status page is asked by, with commas between; localhost always is one.",
   },
   data_directory: {
     type: "text",

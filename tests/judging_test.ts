@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../src/config.ts";
 import { judgingFingerprint, processorOptions } from "../src/judging.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "../src/settings.ts";
+import type { Setting } from "../src/setting.ts";
+import { type Config, type Key, SETTINGS } from "../src/settings.ts";
 
 const read = (text = "") => readConfig({ path: "c.yaml", text }, () => undefined);
 const PLAIN = read();

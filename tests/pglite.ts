@@ -2,6 +2,8 @@
 import { PGlite } from "@electric-sql/pglite";
 import type { Migration, MigrationClient } from "../src/tables/migrations.ts";
 import { migrate } from "../src/tables/migrations.ts";
+import { POSTGRES } from "../src/tables/dialect.ts";
+import { followGaps, stageInput } from "../src/tables/incident_stage.ts";
 import { outputRows, UPSERTS } from "../src/tables/output_rows.ts";
 import { readOutputs } from "./golden/tables.ts";
 
@@ -9,6 +11,9 @@ type Row = Record<string, unknown>;
 
 /** Tables to read, on whichever database. */
 type Tables = { query(sql: string, params?: readonly unknown[]): Promise<{ rows: Row[] }> };
+
+/** That of the embedded store's commits, see `Commit.stateTtlMs`. */
+export const SILENT_AFTER_MS = 7 * 86_400_000;
 
 /** PGlite with the ways of a client. */
 export class TestPostgres implements MigrationClient {
@@ -63,6 +68,14 @@ export class TestPostgres implements MigrationClient {
       await this.query("INSERT INTO positions VALUES ($1, $2, $3, $4)", [
         ...[row.partition, row.next_offset, row.watermark, row.judged_to],
       ]);
+    }
+    for (const { partition } of partitions) {
+      const outputs = await readOutputs(store, Number(partition));
+      const input = { partition: Number(partition), silentAfterMs: SILENT_AFTER_MS };
+      const stage = followGaps(stageInput(outputs, input), POSTGRES);
+      for (let step = stage.next([]); !step.done;) {
+        step = stage.next((await this.query(step.value.sql, step.value.params)).rows);
+      }
     }
   }
 

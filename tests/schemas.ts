@@ -8,7 +8,7 @@ const FOLDER = new URL("../docs/schemas/", import.meta.url);
  * for a later version may add to an answer; here it is closed, so that what is printed is described.
  */
 export async function assertAnswer(
-  schema: "run.json" | "verify.json" | "query.json",
+  schema: "run.json" | "verify.json" | "query.json" | "kpi.json",
   answer: unknown,
 ): Promise<void> {
   const close = (_: string, part: unknown) =>

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CodecError } from "../src/core/bytes.ts";
 import { ledgerDifference } from "../src/core/ledger.ts";
-import { type Key, type Setting, SETTINGS } from "../src/settings.ts";
+import type { Setting } from "../src/setting.ts";
+import { type Key, SETTINGS } from "../src/settings.ts";
 import {
   createJudge,
   type JudgeOptions,

@@ -1,9 +1,12 @@
 import { type Context, Hono } from "hono";
-import { ASSETS, NOT_FOUND } from "./assets.ts";
+import { ASSETS, AUDIT, AUDIT_POLICY, NOT_FOUND } from "./assets.ts";
 import { createAnswerCache } from "./cache.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { isHostKnown, misdirected } from "./host.ts";
+import { addKpiRoutes } from "./kpi_routes.ts";
 import { addListRoutes } from "./list_routes.ts";
 import { addMeterRoutes } from "./meter_routes.ts";
+import { addPipelineRoutes } from "./pipeline_routes.ts";
 import { ParameterError } from "./parameters.ts";
 import type { StatusPorts } from "./ports.ts";
 import type { Query } from "../tables/query.ts";
@@ -54,10 +57,16 @@ export function createApp(ports: StatusPorts): Hono {
   const answers = createAnswers({ query, cache, nowMs, live });
 
   const app = new Hono();
+  app.use(async (c, next) => {
+    if (ports.hosts !== undefined && !isHostKnown(c.req.url, ports.hosts)) return misdirected();
+    await next();
+  });
   addPage(app);
   const hub = addStatusRoutes(app, { ports, answers });
   addHealthRoutes(app, { ports, query, answers, eventClients: hub.clients });
+  addPipelineRoutes(app, { ports, answers });
   addListRoutes(app, { query, cache, answers, nowMs });
+  addKpiRoutes(app, { query, cache, target: ports.kpiTarget ?? null });
   addMeterRoutes(app, { query, cache, answers, nowMs });
   app.notFound((c) => notFound(c));
   app.onError((error, c) => {
@@ -77,7 +86,9 @@ export function createApp(ports: StatusPorts): Hono {
 function addPage(app: Hono): void {
   app.use(async (c, next) => {
     await next();
-    for (const [name, value] of Object.entries(HEADERS)) c.header(name, value);
+    for (const [name, value] of Object.entries(HEADERS)) {
+      if (!c.res.headers.has(name)) c.header(name, value);
+    }
     if (!c.res.headers.has("cache-control")) c.header("cache-control", "no-store");
   });
   app.use(async (c, next) => {
@@ -89,6 +100,11 @@ function addPage(app: Hono): void {
     );
   });
 
+  app.get("/audit", (c) => {
+    c.header("cache-control", "no-cache");
+    c.header("content-security-policy", AUDIT_POLICY);
+    return c.body(AUDIT.text, 200, { "content-type": AUDIT.type });
+  });
   for (const [path, asset] of Object.entries(ASSETS)) {
     app.get(path, (c) => {
       c.header("cache-control", "no-cache");
@@ -102,7 +118,7 @@ function notFound(c: Context): Response {
     return c.body(NOT_FOUND.text, 404, { "content-type": NOT_FOUND.type });
   }
   const hint =
-    "There are /api/status, ledger, meters, meters/:id, gaps, silences, late, rejected, delays, " +
-    "timeline and events";
+    "There are /api/status, pipeline, ledger, meters, meters/:id, gaps, incidents, validation, silences, " +
+    "late, rejected, delays, timeline, kpi and events";
   return c.json({ error: "There is no such address", hint }, 404);
 }

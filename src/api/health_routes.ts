@@ -38,21 +38,31 @@ export function addHealthRoutes(
     if (live().state === "starting") {
       return c.json({ status: "not ready", error: "Still starting", hint: "Ask again soon" }, 503);
     }
+    const { problems } = live();
+    if (problems.length > 0) {
+      const [error] = problems;
+      return c.json({ status: "not ready", error, problems, hint: "gridwatch doctor" }, 503);
+    }
     if (await answersInTime(query, READY_WAIT_MAX_MS)) return c.json({ status: "ready" });
     const error = "The store does not answer";
     return c.json({ status: "not ready", error, hint: "See the log of gridwatch" }, 503);
   });
 
   app.get("/metrics", async (c) => {
-    const [ledger, gaps] = await Promise.all([answers.ledger(), answers.gaps()]).catch((error) => {
+    const [ledger, gaps, pipeline] = await Promise.all([
+      answers.ledger(),
+      answers.gaps(),
+      answers.pipeline(),
+    ]).catch((error) => {
       reportError?.(error, "/metrics");
-      return [null, null] as const;
+      return [null, null, null] as const;
     });
     const text = formatMetrics({
       version,
       live: live(),
       ledger,
       gaps,
+      pipeline,
       eventClients: eventClients(),
     });
     return c.body(text, 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });

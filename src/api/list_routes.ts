@@ -13,6 +13,7 @@ import {
   REJECT_REASONS,
 } from "../tables/lists.ts";
 import { countFindings, listFindings } from "../tables/validation.ts";
+import { countIncidents, INCIDENT_STATES, listIncidents } from "../tables/incident_lists.ts";
 import type { Answers } from "./status.ts";
 
 /** What a route answers from. */
@@ -27,6 +28,7 @@ export type RoutePorts = {
 export function addListRoutes(app: Hono, ports: RoutePorts): void {
   app.get("/api/gaps", (c) => answerGaps(c, ports));
   app.get("/api/validation", (c) => answerValidation(c, ports));
+  app.get("/api/incidents", (c) => answerIncidents(c, ports));
   app.get("/api/silences", (c) => answerSilences(c, ports));
   app.get("/api/late", (c) => answerLate(c, ports));
   app.get("/api/delays", (c) => answerDelays(c, ports));
@@ -52,6 +54,26 @@ async function answerGaps(c: Context, { query, cache, answers }: RoutePorts): Pr
   ]);
   const { limit, offset } = filter;
   return c.json({ gaps: rows, more, limit, offset, states });
+}
+
+/** `/api/incidents`: shared outages, and how many there are in each state. */
+async function answerIncidents(c: Context, { query, cache }: RoutePorts): Promise<Response> {
+  const names = ["limit", "offset", "state", "group", "from", "to"];
+  const parameters = readParameters(c.req.url, names);
+  const filter = {
+    ...listPage(parameters),
+    state: choice(parameters, "state", INCIDENT_STATES),
+    groupId: text(parameters, "group"),
+    fromMs: instantMs(parameters, "from"),
+    toMs: instantMs(parameters, "to"),
+  };
+  const key = `incidents ${JSON.stringify(filter)}`;
+  const [{ rows, more }, states] = await Promise.all([
+    cache.get(key, LIST, () => listIncidents(query, filter)),
+    cache.get("incident states", LIST, () => countIncidents(query)),
+  ]);
+  const { limit, offset } = filter;
+  return c.json({ incidents: rows, more, limit, offset, states });
 }
 
 /** `/api/silences`: the silent meters, and how many slots are missing by now. */

@@ -1,9 +1,18 @@
 import { DISPOSITIONS, ledgerDifference } from "../core/ledger.ts";
 import type { LiveStatus, RunState } from "./ports.ts";
+import type { PipelineAnswer } from "./status.ts";
+import type { PartitionHealth } from "../tables/pipeline_health.ts";
 import type { LedgerAnswer } from "../tables/ledger.ts";
 import { GAP_STATES, type GapsByState } from "../tables/lists.ts";
 
-const STATES: readonly RunState[] = ["starting", "running", "finished", "stopped", "failed"];
+const STATES: readonly RunState[] = [
+  "starting",
+  "running",
+  "finished",
+  "stopped",
+  "failed",
+  "stalled",
+];
 
 type Sample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
 
@@ -13,16 +22,18 @@ export type MetricsInput = {
   readonly live: LiveStatus;
   readonly ledger: LedgerAnswer | null;
   readonly gaps: GapsByState | null;
+  readonly pipeline: PipelineAnswer | null;
   readonly eventClients: number;
 };
 
 /** The figures in Prometheus' text format 0.0.4. */
 export function formatMetrics(input: MetricsInput): string {
-  const { ledger, gaps, eventClients } = input;
+  const { ledger, gaps, pipeline, eventClients } = input;
   return [
     ...driverFamilies(input),
     ...(ledger === null ? [] : ledgerFamilies(ledger)),
     ...(gaps === null ? [] : gapFamilies(gaps)),
+    ...(pipeline === null ? [] : pipelineFamilies(pipeline)),
     family("gridwatch_event_clients", "gauge", "Pages that listen.", [[{}, eventClients]]),
   ].join("");
 }
@@ -39,6 +50,9 @@ function driverFamilies({ version, live, ledger }: MetricsInput): string[] {
       STATES.map((state) => [{ state }, state === live.state ? 1 : 0]),
     ),
     family("gridwatch_store_up", "gauge", "1 when the store answers.", [[{}, ledger ? 1 : 0]]),
+    family("gridwatch_problems", "gauge", "What keeps readings from the tables.", [
+      [{}, live.problems.length],
+    ]),
     family("gridwatch_input_rows_read_total", "counter", "Input rows read and committed.", [
       [{}, live.rowsRead],
     ]),
@@ -104,6 +118,34 @@ function ledgerFamilies(ledger: LedgerAnswer): string[] {
       "Raw records without a disposition, or with more than one, of all partitions.",
       [[{}, unaccounted(ledger)]],
     ),
+  ];
+}
+
+/** The way of the raw records into the tables. */
+function pipelineFamilies({ partitions, sinkErrors }: PipelineAnswer): string[] {
+  const each = (name: string, help: string, valueOf: (one: PartitionHealth) => number) =>
+    family(
+      `gridwatch_${name}`,
+      "gauge",
+      help,
+      partitions.map((one) => [{ partition: one.partition }, valueOf(one)]),
+    );
+  const unread = partitions.filter((one) => one.nextOffset === 0 && one.waitingRecords > 0);
+  return [
+    each("waiting_records", "Raw records that are not in the tables.", (p) => p.waitingRecords),
+    each("still_seconds", "Since when they wait without progress.", (p) => p.stillSeconds),
+    each("unseen_seconds", "Since a sink looked at the raw topic.", (p) => p.unseenSeconds),
+    each("raw_end_offset", "The raw topic's end.", (p) => p.endOffset),
+    each("raw_stable_offset", "The raw topic's last stable offset.", (p) => p.stableOffset),
+    family(
+      "gridwatch_unread_partitions",
+      "gauge",
+      "Partitions of which nothing was ever written.",
+      [
+        [{}, unread.length],
+      ],
+    ),
+    family("gridwatch_sink_errors", "gauge", "Messages that became no row.", [[{}, sinkErrors]]),
   ];
 }
 

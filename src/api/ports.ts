@@ -1,7 +1,10 @@
 import type { Query } from "../tables/query.ts";
 
-/** What the replay or the live worker is doing. `finished` and `stopped` end well, `failed` not. */
-export type RunState = "starting" | "running" | "finished" | "stopped" | "failed";
+/**
+ * What the replay or the live worker is doing. `finished` and `stopped` end well, `failed` not;
+ * `stalled`: records wait that do not come into the tables, or nobody can tell.
+ */
+export type RunState = "starting" | "running" | "finished" | "stopped" | "failed" | "stalled";
 
 /**
  * What the driver knows from memory, now. Event time and wall time are both epoch milliseconds:
@@ -13,6 +16,8 @@ export type LiveStatus = {
   readonly source: "replay" | "database";
   /** One line for people: what it waits for, or why it failed. */
   readonly message: string | null;
+  /** What keeps readings from the tables, a line each; empty: nothing. */
+  readonly problems: readonly string[];
   /** What is read, for people: file names, or a database. */
   readonly inputs: string;
   /** Input rows read and committed, those of earlier runs of the same input included. */
@@ -39,6 +44,15 @@ export type StatusPorts = {
   /** Called often: must be cheap, and must not throw. */
   readonly live: () => LiveStatus;
   readonly version: string;
+  /**
+   * Names that the server is known by, besides those of the loopback and its addresses; others are
+   * refused. Not given: whoever passes requests on has looked, as an edge runtime does.
+   */
+  readonly hosts?: readonly string[];
+  /** Records that have waited for so long without progress are stuck; nothing is unless given. */
+  readonly stalledSeconds?: number;
+  /** The share of expected slots that should be valid; without one no error budget is told. */
+  readonly kpiTarget?: number;
   /** The wall clock; `Date.now` unless given. */
   readonly nowMs?: () => number;
   /** Told of every error behind a 500 or a 503; the answer itself carries no internals. */

@@ -17,6 +17,7 @@ import {
   type TableCounts,
   tablesOf,
 } from "../tables/balance.ts";
+import { type PartitionHealth, readPipelineHealth } from "../tables/pipeline_health.ts";
 import { type LedgerAnswer, readLedger } from "../tables/ledger.ts";
 import { countGaps, type GapsByState } from "../tables/lists.ts";
 import { isoFromMs, percentOf, toMsOrNull } from "../tables/values.ts";
@@ -29,12 +30,35 @@ export type Answers = {
   readonly ledger: () => Promise<LedgerAnswer>;
   readonly tableCheck: () => Promise<DatedBalance>;
   readonly gaps: () => Promise<GapsByState>;
+  /** What is known of the way into the tables; null where files were played into them. */
+  readonly pipeline: () => Promise<PipelineAnswer | null>;
   /** While commits go on the last known one; it is only waited for when there is none. */
   readonly fleet: () => Promise<Fleet>;
   /** The same without waiting: the last known, or null. */
   readonly tableCheckNow: () => DatedBalance | null;
   readonly fleetNow: () => Fleet | null;
 };
+
+/** How the raw topic gets into the tables, and what of it they refused. */
+export type PipelineAnswer = {
+  readonly partitions: readonly PartitionHealth[];
+  readonly sinkErrors: number;
+  readonly writes: ReadonlyMap<number, PartitionWrites>;
+};
+
+/** The last commits of a partition. */
+export type PartitionWrites = {
+  /** How long the processor's took. */
+  readonly commitSeconds: number | null;
+  /** When the sink wrote. */
+  readonly writtenAtMs: number | null;
+};
+
+const WRITES = `SELECT s.partition, max(s.written_at) AS written_at,
+  (SELECT m.value FROM metrics m
+   WHERE m.metric_type = 'commit_duration_ms' AND m.source_partition = s.partition
+   ORDER BY m.time DESC, m.source_offset DESC LIMIT 1) AS commit_ms
+FROM sink_positions s GROUP BY s.partition`;
 
 /** Answers out of `query`, kept in `cache`. */
 export function createAnswers(
@@ -51,11 +75,24 @@ export function createAnswers(
     const of = live().source === "database" ? await tablesOf(query) : "store";
     return { ...await readBalance(query, of), checkedAtMs };
   };
+  const readPipeline = async () => {
+    const partitions = await readPipelineHealth(query);
+    const [row] = await query("SELECT count(*) AS n FROM sink_errors");
+    const writes = new Map((await query(WRITES)).map((write) => [Number(write.partition), {
+      commitSeconds: write.commit_ms === null ? null : Number(write.commit_ms) / 1000,
+      writtenAtMs: toMsOrNull(write.written_at),
+    }]));
+    return { partitions, sinkErrors: Number(row.n), writes };
+  };
   const load = () => readFleet(query, nowMs());
   const fleetNow = () => cache.peek("fleet", SCAN, load);
   return {
     ledger: () => cache.get("ledger", CHEAP, () => readLedger(query)),
     gaps: () => cache.get("gaps by state", LIST, () => countGaps(query)),
+    async pipeline() {
+      if (live().source !== "database") return null;
+      return await cache.get("pipeline", LIST, readPipeline);
+    },
     tableCheck: () => cache.get("table check", RARE_SCAN, check),
     tableCheckNow: () => cache.peek("table check", RARE_SCAN, check),
     fleetNow,
@@ -97,6 +134,7 @@ export type StatusAnswer = {
   readonly state: RunState;
   readonly source: LiveStatus["source"];
   readonly message: string | null;
+  readonly problems: readonly string[];
   readonly inputs: string;
   readonly rows_read: number;
   readonly rows_total: number | null;
@@ -137,6 +175,7 @@ export function statusOfLive(live: LiveStatus, version: string): StatusAnswer {
     state: live.state,
     source: live.source,
     message: live.message,
+    problems: live.problems,
     inputs: live.inputs,
     rows_read: rowsRead,
     rows_total: rowsTotal,

@@ -8,7 +8,7 @@ import { formatCount } from "../console/progress.ts";
 import { quoteWord } from "../console/quote.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE } from "../console/shell.ts";
 import { runPipeline } from "../setup/play.ts";
-import type { EpisodeTruth, Expected } from "../generate/truth.ts";
+import type { Expected } from "../generate/truth.ts";
 import type { Reader } from "../tables/query.ts";
 
 export const usage = `Usage: gridwatch demo [options]
@@ -88,7 +88,7 @@ export async function demo(args: string[]): Promise<number> {
     isJson: values.json,
     next: async (store) => [
       await compareTruth(store, truth),
-      await compareEpisodes(store, truth),
+      await compareWrongs(store, truth),
       ...nextSteps(directory),
     ],
   });
@@ -122,27 +122,41 @@ async function compareTruth(store: Reader, truthPath: string): Promise<string> {
   }`;
 }
 
-/** How many of the days that were planted for the rules they have found. */
-async function compareEpisodes(store: Reader, truthPath: string): Promise<string> {
-  const { episodes }: { episodes: readonly EpisodeTruth[] } = JSON.parse(
-    await Deno.readTextFile(truthPath),
+/** A defect that rules should find, of the truth of a made fleet. */
+type PlantedWrong = {
+  readonly kind: string;
+  readonly meter_id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly rules?: readonly string[];
+};
+
+/** How many of the planted wrong values have a record of a rule that looks for them. */
+async function compareWrongs(store: Reader, truthPath: string): Promise<string> {
+  const { defects }: { defects: PlantedWrong[] } = JSON.parse(await Deno.readTextFile(truthPath));
+  const { rows } = await store.query(
+    `SELECT meter_id, rule, "from" AS from_at, "to" AS to_at FROM validation_records`,
   );
-  const { rows } = await store.query('SELECT meter_id, rule, "from", "to" FROM validation_records');
-  const found = Map.groupBy(rows, (row) => String(row.meter_id));
-  const counts = new Map<string, { planted: number; found: number }>();
-  for (const { kind, meter_id, from, to, found_by: rules } of episodes) {
-    const isFound = found.get(meter_id)?.some((row) =>
-      rules.includes(String(row.rule)) && String(row.from) < to && String(row.to) > from
+  const records = Map.groupBy(rows, ({ meter_id }) => String(meter_id));
+  const planted = defects.filter(({ rules }) => (rules ?? []).length > 0);
+  const kinds = Map.groupBy(planted, ({ kind }) => kind);
+  const isFound = ({ meter_id, rules, from, to }: PlantedWrong) =>
+    (records.get(meter_id) ?? []).some((record) =>
+      rules!.includes(String(record.rule)) &&
+      Date.parse(String(record.from_at)) < Date.parse(to) &&
+      Date.parse(String(record.to_at)) > Date.parse(from)
     );
-    const count = counts.get(kind) ?? { planted: 0, found: 0 };
-    count.planted++;
-    if (isFound) count.found++;
-    counts.set(kind, count);
-  }
-  const parts = [...counts].map(([kind, { planted, found }]) =>
-    `${found} of ${planted} ${kind.replaceAll("_", " ")}`
+  const parts = [...kinds].map(([kind, of]) =>
+    `${formatCount(of.filter(isFound).length)} of ${formatCount(of.length)} ${
+      kind.replaceAll("_", " ")
+    }`
   );
-  return `the rules found of the days that were planted for them: ${parts.join(", ")}`;
+  const found = planted.filter(isFound).length;
+  return `wrong values planted in it, and found by rules: ${formatCount(found)} of ` +
+    `${formatCount(planted.length)}: ${
+      parts.join(", ")
+    }; swapped meters and clocks that are off no ` +
+    "rule can see";
 }
 
 /** What to do after the demo, ready to paste: a look into its store, and one's own files. */
@@ -182,15 +196,8 @@ async function prepareFolder(
     await attempt(what, () => Deno.writeTextFile(samplePath, sample));
     const fleetPath = `${played}/fleet.csv`;
     if (!isSilent) say("making a fleet of 200 meters");
-    const fleet = [
-      "--meters",
-      "200",
-      "--days",
-      "28",
-      "--start",
-      "2013-12-29T00:00:00Z",
-      "--episodes",
-    ];
+    const fleet = ["--meters", "200", "--days", "28", "--start", "2013-12-29T00:00:00Z"];
+    fleet.push("--wrong-values");
     const truth = `${played}/fleet_truth.json`;
     const outputs = ["--output", fleetPath, "--defects", truth, "--force", "--quiet"];
     const code = await generate([...fleet, ...outputs]);

@@ -2,14 +2,7 @@ import { resolve } from "node:path";
 import { formatSeconds } from "../core/duration.js";
 import { formatTimestamp, parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
-import {
-  DEFECT_KINDS,
-  type DefectKind,
-  fleetCsv,
-  type FleetOptions,
-  type FleetPlan,
-  planFleet,
-} from "../generate/fleet.ts";
+import { fleetCsv, type FleetOptions, type FleetPlan, planFleet } from "../generate/fleet.ts";
 import { countDefects, type Expected, expectLedger, truthJson } from "../generate/truth.ts";
 import { readArguments, readNumber } from "../console/arguments.ts";
 import { RunError, UsageError } from "../console/errors.ts";
@@ -33,9 +26,9 @@ Options:
   --start TIME     the first reading, ISO 8601, UTC unless it says (default 2024-01-01T00:00:00Z)
   --seed N         another number, another fleet (default 1)
   --defects FILE   write every injected defect and the expected totals to FILE, as JSON
+  --wrong-values   inject, besides, what validation rules look for: runs of zeros, scaled, high, low
+                   and repeated days, lines filled in, clocks off, swapped meters, registers
   --clean          inject no defects
-  --episodes       also days whose values the validation rules look for, in a fleet of 12 days or
-                   more: zeros, another unit, a straight line, a copied day, too much, too little
   --json           print one JSON object on stdout when done
   --quiet          no progress, no summary
   --help           print this text
@@ -90,17 +83,13 @@ export async function generate(args: string[], ports = processPorts()): Promise<
   const seconds = Math.round(ports.nowMs() - startedMs) / 1000;
   const counts = countDefects(plan);
   if (!options.quiet) {
-    const { episodes: { length: episodes } } = plan;
-    summary(options, { readings: expected.raw, counts, episodes, seconds }).forEach((line) =>
+    summary(options, { readings: expected.raw, counts, seconds }).forEach((line) =>
       ports.say(line)
     );
   }
   if (options.json) {
     const { output, meters } = options;
-    const answer = {
-      ...{ output, meters, readings: expected.raw, defects: counts, seconds },
-      ...(options.hasEpisodes ? { episodes: plan.episodes.length } : {}),
-    };
+    const answer = { output, meters, readings: expected.raw, defects: counts, seconds };
     await ports.stdout(new TextEncoder().encode(JSON.stringify(answer) + "\n"));
   }
   return 0;
@@ -146,15 +135,11 @@ function parseOptions(args: string[]): Options | "help" {
       `Cannot generate with --defects="${defects}": must be a file of its own`,
     );
   }
-  const fleet = {
-    seed,
-    meters,
-    days,
-    intervalMinutes,
-    startMs,
-    clean,
-    hasEpisodes: values.episodes,
-  };
+  const hasWrongs = values["wrong-values"];
+  if (hasWrongs && clean) {
+    throw new UsageError("Cannot generate with --wrong-values and --clean: one says no defects");
+  }
+  const fleet = { seed, meters, days, intervalMinutes, startMs, clean, hasWrongs };
   return { ...fleet, output, defects, replaces, json, quiet };
 }
 
@@ -167,8 +152,8 @@ const OPTIONS = {
   seed: { type: "string", default: "1" },
   defects: { type: "string" },
   force: { type: "boolean", default: false },
+  "wrong-values": { type: "boolean", default: false },
   clean: { type: "boolean", default: false },
-  episodes: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
   help: { type: "boolean", default: false, short: "h" },
@@ -243,14 +228,13 @@ function processPorts(): GeneratePorts {
 
 type Written = {
   readonly readings: number;
-  readonly counts: Readonly<Record<DefectKind, number>>;
-  readonly episodes: number;
+  readonly counts: ReturnType<typeof countDefects>;
   readonly seconds: number;
 };
 
-function summary(options: Options, { readings, counts, episodes, seconds }: Written): string[] {
+function summary(options: Options, { readings, counts, seconds }: Written): string[] {
   const { output, meters, intervalMinutes, startMs, defects } = options;
-  const listed = DEFECT_KINDS.filter((kind) => counts[kind] > 0);
+  const listed = Object.entries(counts).filter(([, count]) => count > 0);
   const lines = [
     `wrote ${output === "-" ? "stdout" : output}: ${formatCount(readings)} readings of ` +
     `${formatCount(meters)} ${
@@ -259,11 +243,10 @@ function summary(options: Options, { readings, counts, episodes, seconds }: Writ
     `${formatTimestamp(startMs)}, in ${formatSeconds(seconds)}`,
     listed.length === 0
       ? "without defects"
-      : `with defects: ${listed.map((kind) => `${formatCount(counts[kind])} ${kind}`).join(", ")}`,
+      : `with defects: ${
+        listed.map(([kind, count]) => `${formatCount(count)} ${kind}`).join(", ")
+      }`,
   ];
-  if (episodes > 0) {
-    lines.push(`and ${formatCount(episodes)} days for the validation rules to find`);
-  }
   if (defects !== null) lines.push(`wrote ${defects}: the truth about them`);
   return lines;
 }

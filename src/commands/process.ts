@@ -1,10 +1,13 @@
 import { logEvent } from "../console/log_event.ts";
-import type { PartitionStatus } from "../engine/log/worker.ts";
+import type { WorkerEvent } from "../engine/event.ts";
+import type { PartitionStatus } from "../engine/log/worker_partition.ts";
 import { readArguments, readNumber, withScope } from "../console/arguments.ts";
 import { RunError } from "../console/errors.ts";
 import { readHealthPort, serveHealth } from "../setup/health.ts";
+import { servedAt } from "../setup/serve_api.ts";
 import { checkTopics, KAFKA_OPTIONS, openKafka, reachKafka, withBrokers } from "../setup/kafka.ts";
-import { runKafkaWorker, troubleEvent } from "../setup/kafka_worker.ts";
+import { runKafkaWorker, troubleEvent, type WorkerListener } from "../setup/kafka_worker.ts";
+import { followTroubles } from "../setup/troubles.ts";
 import type { ThreadMessage, ThreadStart } from "../setup/process_thread.ts";
 import { loadConfig, print, stopSignal } from "../console/shell.ts";
 import type { Config } from "../settings.ts";
@@ -54,18 +57,32 @@ export async function processRaw(args: string[]): Promise<number> {
   const stop = stopSignal(() => logEvent({ level: "info", event: "stopping", fields: {} }));
   /** Of each worker; null: it has not begun. */
   const statuses: (PartitionStatus[] | null)[] = Array.from({ length: workers }, () => null);
-  const status = () => statuses.includes(null) ? null : statuses.flatMap((one) => one ?? []);
-  const health = port === null ? null : serveHealth({ host: config["api.host"], port }, status);
+  const heardAtMs = statuses.map(() => Date.now());
+  const troubles = followTroubles();
+  const tell = (w: number) => (event: WorkerEvent) => {
+    troubles.hear(event, w);
+    logEvent(event);
+  };
+  const health = port === null ? null : serveHealth(servedAt(config, port), {
+    status: () => statuses.includes(null) ? null : statuses.flatMap((one) => one ?? []),
+    silentMs: (nowMs) => nowMs - Math.min(...heardAtMs),
+    troubles,
+    stalledMs: config["health.stalled_seconds"] * 1000,
+  });
   try {
-    const partitions = await countPartitions(config, stop.signal);
+    const partitions = await countPartitions(config, stop.signal, tell(0));
     if (partitions !== null) {
       const fields = { workers, partitions, brokers: config["kafka.brokers"], pid: Deno.pid };
       logEvent({ level: "info", event: "started", fields });
       await Promise.all(statuses.map((_, w) => {
-        const onStatus = (status: PartitionStatus[]) => statuses[w] = status;
+        const onStatus = (status: PartitionStatus[]) => {
+          statuses[w] = status;
+          heardAtMs[w] = Date.now();
+        };
+        const listener = { onEvent: tell(w), onStatus };
         return workers === 1
-          ? runKafkaWorker(config, stop.signal, { onEvent: logEvent, onStatus })
-          : runThread(config, stop.signal, onStatus);
+          ? runKafkaWorker(config, stop.signal, listener)
+          : runThread(config, stop.signal, listener);
       }));
     }
   } finally {
@@ -77,8 +94,12 @@ export async function processRaw(args: string[]): Promise<number> {
 }
 
 /** Waits for Kafka, for as long as it takes; null: told to stop meanwhile. */
-async function countPartitions(config: Config, signal: AbortSignal): Promise<number | null> {
-  const setup = await openKafka(config, (trouble) => logEvent(troubleEvent(trouble)));
+async function countPartitions(
+  config: Config,
+  signal: AbortSignal,
+  onEvent: (event: WorkerEvent) => void,
+): Promise<number | null> {
+  const setup = await openKafka(config, (trouble) => onEvent(troubleEvent(trouble)));
   try {
     await reachKafka(setup, { deadlineMs: Infinity, signal });
     const { partitions, warnings } = await checkTopics(setup);
@@ -99,7 +120,7 @@ async function countPartitions(config: Config, signal: AbortSignal): Promise<num
 function runThread(
   config: Config,
   signal: AbortSignal,
-  onStatus: (status: PartitionStatus[]) => void,
+  { onEvent, onStatus }: WorkerListener,
 ): Promise<void> {
   const thread = new Worker(import.meta.resolve("../setup/process_thread.ts"), { type: "module" });
   const stop = () => thread.postMessage("stop");
@@ -112,7 +133,7 @@ function runThread(
     thread.onmessage = ({ data }: MessageEvent<ThreadMessage>) => {
       switch (data.kind) {
         case "event":
-          return logEvent(data.event);
+          return onEvent(data.event);
         case "status":
           return onStatus(data.status);
         case "ended":

@@ -7,8 +7,7 @@ import { replayIntoKafka } from "./replay_kafka.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
 import { print, say, shellProgress, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 import { formatCount } from "../console/progress.ts";
-import { refuseUnread } from "../setup/recognize.ts";
-import { PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
+import { PLAY_OPTIONS, readPlayOptions, runPipeline, withFoundFiles } from "../setup/play.ts";
 
 export const usage = `Usage: gridwatch replay FILE… [options]
 
@@ -30,7 +29,7 @@ seed gives the same stream. The target is the embedded pipeline, the raw topic o
                         share of readings sent twice (default: 0)
   --seed N              (default: 1)
   --partitions N, --scope partition|meter, --now ISO, --json, --quiet, --config FILE,
-  --meter-column NAME, --time-column NAME, --value-column NAME
+  --format NAME, --meter-id NAME, --meter-column NAME, and what else says how files are read
                         as of \`gridwatch run\`
 
 Examples:
@@ -56,9 +55,8 @@ export async function replay(args: string[]): Promise<number> {
   refuseTogether("replay", values, ["brokers", "output", "data"]);
   const play = { ...await readPlayOptions("replay", values), paths: positionals };
   if (values.kafka || values.brokers !== undefined) {
-    refuseUnread(play.paths, play.columns);
     const config = withBrokers(play.config, values.brokers);
-    return await replayIntoKafka({ ...play, config }, values.json);
+    return await replayIntoKafka(await withFoundFiles({ ...play, config }), values.json);
   }
   if (values.output === "") {
     throw new UsageError('Cannot replay with --output="": must be a file, or -');
@@ -69,8 +67,10 @@ export async function replay(args: string[]): Promise<number> {
   if (Number.isFinite(play.ratePerSecond)) {
     throw new UsageError("Cannot replay with --rate into a file", "leave --rate out");
   }
-  refuseUnread(play.paths, play.columns);
-  return await record(play, values.output, { replaces: values.force, isJson: values.json });
+  return await record(await withFoundFiles(play), values.output, {
+    replaces: values.force,
+    isJson: values.json,
+  });
 }
 
 type Play = Awaited<ReturnType<typeof readPlayOptions>> & { readonly paths: string[] };

@@ -1,6 +1,7 @@
 import { readArguments, readNumber, refuseTogether } from "../console/arguments.ts";
 import { print } from "../console/shell.ts";
 import { databaseUrl } from "../setup/database.ts";
+import { FORMAT_USAGE } from "../setup/meter_files.ts";
 import { openEmbedded, PLAY_OPTIONS, readPlayOptions, runPipeline } from "../setup/play.ts";
 import { openRunDatabase } from "../setup/run_database.ts";
 
@@ -24,8 +25,7 @@ could be used.
   --exit                end when all is played; no page, unless --port is given
   --json                one JSON object on stdout at the end
   --quiet               no progress
-  --meter-column NAME, --time-column NAME, --value-column NAME
-                        columns by other names than the usual ones
+${FORMAT_USAGE}
   --now ISO             readings dated after this are from the future (default: now)
   --config FILE         settings (default: config/config.yaml, where there is one)
 

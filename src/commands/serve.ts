@@ -2,9 +2,11 @@ import { readArguments, readNumber, refuseTogether } from "../console/arguments.
 import { databaseError, databaseMeant, openDatabase } from "../setup/database.ts";
 import { LiveTracker } from "../setup/live.ts";
 import { loadConfig, print, say, stopSignal } from "../console/shell.ts";
-import { type ApiStore, serveApi } from "../setup/serve_api.ts";
+import { type ApiStore, serveApi, type ServedAt, servedAt } from "../setup/serve_api.ts";
 import { readLastInput } from "../adapters/sqlite/store.ts";
 import { openStoreReader } from "../setup/store.ts";
+import { pipelineProblems, readPipelineHealth } from "../tables/pipeline_health.ts";
+import { queryOf } from "../tables/query.ts";
 import { toMsOrNull } from "../tables/values.ts";
 
 export const usage = `Usage: gridwatch serve [--data DIR | --database URL] [--port 8000]
@@ -37,19 +39,25 @@ export async function serve(args: string[]): Promise<number> {
   refuseTogether("serve", values, ["data", "database"]);
   const config = await loadConfig(values.config);
   const url = databaseMeant("serve", config, values);
-  if (url !== null) return await serveDatabase(url, config["api.host"], port);
-  return await serveStore(values.data ?? config.data_directory, config["api.host"], port);
+  const at = servedAt(config, port);
+  const stalledSeconds = config["health.stalled_seconds"];
+  if (url !== null) {
+    return await serveDatabase(url, { at, stalledSeconds });
+  }
+  return await serveStore(values.data ?? config.data_directory, at);
 }
 
 const LOOK_MS = 2000;
+/** A database that takes longer to say how far it is does not answer. */
+const LOOK_MS_MAX = 10_000;
 
 /** Serves over a store, which a run beside may be writing. */
-async function serveStore(directory: string, host: string, port: number): Promise<number> {
+async function serveStore(directory: string, at: ServedAt): Promise<number> {
   const reader = await openStoreReader(directory);
   const live = new LiveTracker(Date.now);
   let before: Reach | null = null;
   try {
-    return await serveTables(reader, { live, host, port }, async () => {
+    return await serveTables(reader, { live, at }, async () => {
       const input = await readLastInput(reader);
       const reach = await readReach(reader);
       const isMoving = before !== null && before.rowsRead !== reach.rowsRead;
@@ -65,13 +73,18 @@ async function serveStore(directory: string, host: string, port: number): Promis
 }
 
 /** Serves over a database; how far it is comes from the positions that the sinks write. */
-async function serveDatabase(url: string, host: string, port: number): Promise<number> {
+async function serveDatabase(
+  url: string,
+  { at, stalledSeconds }: { readonly at: ServedAt; readonly stalledSeconds: number },
+): Promise<number> {
   const database = await openDatabase(url);
   const live = new LiveTracker(Date.now, "database");
   live.begin(new URL(url).pathname.slice(1), null);
   try {
-    return await serveTables(database, { live, host, port }, async () => {
+    return await serveTables(database, { live, at }, async () => {
       live.progress(await readReach(database));
+      const partitions = await readPipelineHealth(queryOf(database));
+      live.tell(pipelineProblems(partitions, { stalledSeconds }));
     });
   } finally {
     await database.close();
@@ -81,11 +94,7 @@ async function serveDatabase(url: string, host: string, port: number): Promise<n
 /** Serves tables that others write, to Ctrl-C, and looks how far those are. */
 async function serveTables(
   tables: ApiStore,
-  { live, host, port }: {
-    readonly live: LiveTracker;
-    readonly host: string;
-    readonly port: number;
-  },
+  { live, at }: { readonly live: LiveTracker; readonly at: ServedAt },
   look: () => Promise<void>,
 ): Promise<number> {
   const stop = stopSignal(() => {});
@@ -93,8 +102,11 @@ async function serveTables(
     await look().catch((error) => {
       throw databaseError("use", error);
     });
-    const server = serveApi(tables, () => live.status, { host, port });
-    const timer = setInterval(watch(look), LOOK_MS);
+    const server = serveApi(tables, () => live.status, at);
+    const onAway = (reason: string) => {
+      if (live.status.source === "database") live.tell([`the database does not answer: ${reason}`]);
+    };
+    const timer = setInterval(watch(look, onAway), LOOK_MS);
     say(`page: ${server.url} (Ctrl-C ends)`);
     await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
     clearInterval(timer);
@@ -122,12 +134,16 @@ async function readReach(tables: ApiStore): Promise<Reach> {
 }
 
 /** Looks, one after another; says that it fails when it begins to, and when it no longer does. */
-function watch(look: () => Promise<void>): () => void {
+function watch(look: () => Promise<void>, onAway: (reason: string) => void): () => void {
   let isAway = false;
-  let isLooking = false;
+  let lookingSinceMs: number | null = null;
   return async () => {
-    if (isLooking) return;
-    isLooking = true;
+    if (lookingSinceMs !== null) {
+      const ms = Date.now() - lookingSinceMs;
+      if (ms > LOOK_MS_MAX) onAway(`no answer for ${Math.floor(ms / 1000)} s`);
+      return;
+    }
+    lookingSinceMs = Date.now();
     try {
       await look();
       if (isAway) say("the database answers again");
@@ -136,8 +152,9 @@ function watch(look: () => Promise<void>): () => void {
       const reason = error instanceof Error ? error.message || error.name : String(error);
       if (!isAway) say(`warning: the database does not answer: ${reason}`);
       isAway = true;
+      onAway(reason);
     } finally {
-      isLooking = false;
+      lookingSinceMs = null;
     }
   };
 }

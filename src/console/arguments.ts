@@ -17,6 +17,8 @@ const VERBS: Readonly<Record<string, string>> = {
   demo: "run the demo",
   doctor: "check everything",
   down: "stop the stack",
+  meters: "keep the registry",
+  kpi: "tell the key figures",
   logs: "show the logs",
   sink: "run the sink",
   topics: "look after the topics",

@@ -9,11 +9,14 @@ export function redacted(text: string): string {
     const at = rest.lastIndexOf("@");
     const user = rest.slice(0, Math.max(0, at));
     const colon = user.indexOf(":");
-    const shown = colon < 0 ? rest : `${user.slice(0, colon)}:***${rest.slice(at)}`;
+    const isExample = user.slice(colon + 1) === EXAMPLE;
+    const shown = colon < 0 || isExample ? rest : `${user.slice(0, colon)}:***${rest.slice(at)}`;
     return scheme + shown.replace(PARAMETER, "$1***");
   });
 }
 
+/** The word that stands for a password wherever the form of a URL is explained. */
+const EXAMPLE = "password";
 /** A double quote ends it: texts stand in JSON. */
 const URL_LIKE = /([a-z][a-z0-9+.-]*:\/\/)([^\s"]+)/gi;
 const PARAMETER = /((?:^|[?&;])(?:ssl)?pass(?:word|wd|phrase)?=)[^&;\s"]*/gi;

@@ -67,12 +67,17 @@ export function noteReplayTick(
   if (replayTicks.size > REPLAYS_MAX) replayTicks.delete(Math.min(...replayTicks.keys()));
 }
 
-/** Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. */
+/**
+ * Keeps the latest arrival that can be believed: that of an accepted reading, or the log's. A live
+ * record ends the say of a replay whose last tick never came, as of one that was killed.
+ */
 export function noteClock(
-  state: Pick<TaskState, "clockMs">,
+  state: Pick<TaskState, "clockMs" | "replaying">,
   receivedMs: number,
   { loggedMs, replayStartMs }: RecordClocks,
 ): void {
   if (receivedMs > state.clockMs) state.clockMs = receivedMs;
-  if (Number.isNaN(replayStartMs) && loggedMs > state.clockMs) state.clockMs = loggedMs;
+  if (!Number.isNaN(replayStartMs)) return;
+  state.replaying = false;
+  if (loggedMs > state.clockMs) state.clockMs = loggedMs;
 }

@@ -151,6 +151,39 @@ export function goForward(
   follow(grids, i, offMs);
 }
 
+/**
+ * Moves the grid on to the last of `count` readings that each come one interval after the one before
+ * and lie as that does, on an interval of no calendar: what as many `goForward` do, and where the
+ * grid has settled in one step.
+ */
+export function goForwardEvenly(grids: Grids, i: number, count: number): void {
+  const intervalMs = grids.intervalMs[i];
+  while (count > 0 && !hasSettled(grids, i)) {
+    goForward(grids, i, 1, grids.slotMs[i] + intervalMs, grids.prevMs(i));
+    count--;
+  }
+  if (count === 0) return;
+  const { residuals } = grids;
+  const at = i * RESIDUALS;
+  grids.ordinal[i] += count;
+  grids.slotMs[i] += count * intervalMs;
+  const calls = (residuals[at + CALLS] + count) % SPAN_CALLS;
+  residuals[at + CALLS] = calls;
+  residuals[at + LOW] = calls === 0 ? EMPTY_LOW_MS : residuals[at];
+  residuals[at + HIGH] = calls === 0 ? EMPTY_HIGH_MS : residuals[at];
+}
+
+/** Whether a reading that lies as the latest one does would change no residual. */
+function hasSettled({ residuals }: Grids, i: number): boolean {
+  const at = i * RESIDUALS;
+  const offMs = residuals[at];
+  const low = residuals[at + LOW];
+  const high = residuals[at + HIGH];
+  return residuals[at + LOW_BEFORE] === offMs && residuals[at + HIGH_BEFORE] === offMs &&
+    (low === offMs || low === EMPTY_LOW_MS) && (high === offMs || high === EMPTY_HIGH_MS) &&
+    ((2 * offMs / 32) | 0) === 0;
+}
+
 /** Lets a grid begin at its slot, with a reading that lay on it. */
 export function startResiduals(grids: Grids, i: number): void {
   clearResiduals(grids, i);

@@ -37,6 +37,8 @@ export type ValidatedReading = {
   readonly delayMs: number;
   /** The value that it replaces, where it has the flag REVISES. */
   readonly revisesKwh?: number;
+  /** When it arrived at the head end, where it says so. */
+  readonly receivedMs?: number;
   /** The quality code that it was delivered with, if any. */
   readonly quality?: string;
 };

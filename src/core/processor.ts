@@ -103,7 +103,7 @@ export class Processor {
     clocks.loggedMs = timeMs >= 0 && timeMs <= LATEST_MS ? timeMs : NaN;
     clocks.replayStartMs = replayStartMs;
     if (parsed.kind === "tick") return this.#tick();
-    if (parsed.kind === "retire") return this.#retire();
+    if (parsed.kind === "retire" || parsed.kind === "registration") return this.#ofMeter();
     const arrival = this.#arrival;
     findArrival(arrival, parsed.receivedMs, clocks, this);
     const reason = parsed.kind === "reading"
@@ -143,6 +143,7 @@ export class Processor {
     parsed.timestampMs = timestampMs;
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
+    parsed.receivedMs = NaN;
     parsed.source = parsed.quality = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }
@@ -292,18 +293,18 @@ export class Processor {
     if (final) announceOpen(this.#step, (i) => silenceWatermarkMs(this, i));
   }
 
-  /** A meter has left: its history ends at the watermark, which this record does not move. */
-  #retire(): void {
-    const { meterId, timestampMs } = this.#parsed;
-    if (this.#rejectsControl("a retirement") || meterId === null) return;
+  /** What a meter is; or it has left: its history ends at the watermark, which this does not move. */
+  #ofMeter(): void {
+    const { kind, meterId, timestampMs, tags } = this.#parsed;
+    if (this.#rejectsControl(`a ${kind === "retire" ? "retirement" : kind}`)) return;
     this.state.ledger.tick++;
-    const step = this.#step;
-    const i = this.meters.find(meterId);
+    const i = kind === "retire" ? this.meters.find(meterId ?? "") : -1;
     if (i >= 0) {
       const watermarkMs = silenceWatermarkMs(this, i);
-      endHistory(step, i, { clockMs: watermarkMs, watermarkMs });
+      endHistory(this.#step, i, { clockMs: watermarkMs, watermarkMs });
     }
-    sayOfMeter(step, { metricType: "meter_retired", meterId, timestampMs, value: 1, tags: {} });
+    const metricType = kind === "retire" ? "meter_retired" : "meter_registered";
+    sayOfMeter(this.#step, { metricType, meterId: meterId ?? "", timestampMs, value: 1, tags });
   }
 
   /** Rejects a control record whose own time cannot be; false: it can. */

@@ -4,6 +4,8 @@ export type Reading = {
   readonly consumptionKwh: number;
   /** The interval that it says its series has from it on; 0: none. */
   readonly saidIntervalMs: number;
+  /** When it arrived, by its own words; NaN: it does not say. */
+  readonly receivedMs: number;
   /** How many slots right before it its source's clock never had. */
   readonly skippedIntervals: number;
   /** The quality code that it was delivered with; null: none. */

@@ -26,6 +26,8 @@ export type Commit = {
   /** Slots up to here are judged, of every meter: a slot's grace before the watermark. */
   readonly judgedToMs: number | null;
   readonly ledger: Readonly<Ledger>;
+  /** A meter without a reading for so long was silent: it starts no gap of an incident. */
+  readonly stateTtlMs: number;
 };
 
 /** Time outside the core: for pacing, rates and durations. */

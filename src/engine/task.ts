@@ -122,6 +122,7 @@ export class Task {
       watermarkMs: processor.watermarkMs,
       judgedToMs: judgedToMs(processor),
       ledger: { ...processor.state.ledger },
+      stateTtlMs: processor.options.stateTtlMs,
     };
   }
 }

@@ -117,19 +117,23 @@ export function bytesAdded(reader: CsvReader, count: number | null): void {
 }
 
 /**
- * Reads rows into `rows`, from its start. 0 rows: more bytes are needed, or the file has ended.
+ * Reads rows into `rows`, from its start, `rowsMax` at most. 0 rows: more bytes are needed, or the file has ended.
  * Blank lines are passed over. Rows do not depend on how the file was cut into chunks.
  *
  * @throws {ReadError} when the header line cannot be used.
  */
-export function readRows(reader: CsvReader, rows: CsvRows): number {
+export function readRows(
+  reader: CsvReader,
+  rows: CsvRows,
+  rowsMax = rows.isCut.length,
+): number {
   rows.count = 0;
   if (reader.layout === null) {
     if (!readHeader(reader)) return 0;
     reader.kinds[reader.layout!.delimiter] = IS_DELIMITER;
   }
   if (reader.isSkipping && !skipLine(reader)) return 0;
-  while (scanPlainRows(reader, rows) && scanOddRow(reader, rows));
+  while (scanPlainRows(reader, rows, rowsMax) && scanOddRow(reader, rows));
   return rows.count;
 }
 
@@ -137,12 +141,11 @@ export function readRows(reader: CsvReader, rows: CsvRows): number {
  * Reads rows without quotes, up to one that needs `scanOddRow`: true then; false when `rows` is full
  * or more bytes are needed. The hot loop: one table look-up a byte.
  */
-function scanPlainRows(reader: CsvReader, rows: CsvRows): boolean {
+function scanPlainRows(reader: CsvReader, rows: CsvRows, rowsMax: number): boolean {
   const { bytes, end, kinds, recordBytesMax } = reader;
   const { cells, isCut, lines } = rows;
   const { fieldOfColumn, timeNameByte } = reader.layout!;
   const columnCount = fieldOfColumn.length;
-  const rowsMax = isCut.length;
   let rowStart = reader.start;
   let count = rows.count;
   let line = reader.line;
@@ -243,6 +246,7 @@ function scanOddRow(reader: CsvReader, rows: CsvRows): boolean {
   const limit = Math.min(end, start + reader.recordBytesMax + 1);
   const isWhole = reader.isEnded && end - start <= reader.recordBytesMax;
   let rowEnd = findRowEnd(bytes, start, limit, delimiter);
+  if (rowEnd === BROKEN) return cutRow(reader, rows);
   if (rowEnd === limit && isWhole) rowEnd = end;
   else if (rowEnd === limit || rowEnd < 0) {
     if (end - start <= reader.recordBytesMax && !reader.isEnded) return false;
@@ -264,7 +268,13 @@ function scanOddRow(reader: CsvReader, rows: CsvRows): boolean {
   return true;
 }
 
-/** The row's line end; `limit` when there is none before it, -1 when a quote is open there. */
+/** A quote is not closed in its own line: what follows are other rows. */
+const BROKEN = -2;
+
+/**
+ * The row's line end; `limit` when there is none before it, -1 when a quote is open there, `BROKEN`
+ * when one is not closed before the line ends.
+ */
 function findRowEnd(bytes: Uint8Array, start: number, limit: number, delimiter: number): number {
   let position = start;
   let isCellStart = true;
@@ -273,7 +283,7 @@ function findRowEnd(bytes: Uint8Array, start: number, limit: number, delimiter: 
     if (byte === LF) return position;
     if (byte === QUOTE && isCellStart) {
       position = quotedEnd(bytes, position + 1, limit);
-      if (position < 0) return -1;
+      if (position < 0) return position;
       isCellStart = false;
       continue;
     }
@@ -283,9 +293,13 @@ function findRowEnd(bytes: Uint8Array, start: number, limit: number, delimiter: 
   return limit;
 }
 
-/** The position after the quote that closes a cell opened before `position`; -1: none closes it. */
+/**
+ * The position after the quote that closes a cell opened before `position`; -1: none closes it,
+ * `BROKEN`: none does in this line.
+ */
 function quotedEnd(bytes: Uint8Array, position: number, limit: number): number {
   for (; position < limit; position++) {
+    if (bytes[position] === LF) return BROKEN;
     if (bytes[position] !== QUOTE) continue;
     if (position + 1 < limit && bytes[position + 1] === QUOTE) position++;
     else return position + 1;

@@ -222,12 +222,17 @@ function hasForeignIds(lines: readonly string[], { delimiter, meter }: Header): 
 /** A value with a decimal comma, where no value has a point; null: none. */
 function commaOf(lines: readonly string[], { delimiter, width, value }: Header): string | null {
   const isLast = value === width - 1;
-  const values = lines.map((line) => splitHeader(line, delimiter))
-    .filter((row) => row.length >= width)
-    // Not in quotes, the comma makes two cells of the value.
-    .map((row) => isLast && delimiter === "," ? row.slice(value).join(",") : row[value]);
-  if (values.some((text) => /^[+-]?\d*\.\d+$/.test(text))) return null;
-  return values.find((text) => /^[+-]?\d+,\d+$/.test(text)) ?? null;
+  const valuesOf = (some: readonly string[]) =>
+    some.map((line) => splitHeader(line, delimiter))
+      .filter((row) => row.length >= width)
+      // Not in quotes, the comma makes two cells of the value.
+      .map((row) => isLast && delimiter === "," ? row.slice(value).join(",") : row[value]);
+  // Of most files no line has a comma too many, and none needs to be taken apart.
+  const commas = delimiter === "," ? width : 1;
+  const withComma = lines.filter((line) => line.includes('"') || line.split(",").length > commas);
+  const comma = valuesOf(withComma).find((text) => /^[+-]?\d+,\d+$/.test(text));
+  if (comma === undefined) return null;
+  return valuesOf(lines).some((text) => /^[+-]?\d*\.\d+$/.test(text)) ? null : comma;
 }
 
 function commaFact(example: string, delimiter: string): Fact {

@@ -21,6 +21,9 @@ const asCsv = ({ file }: FileNames) => [
 ];
 const ELSEWHERE = "write it as CSV first, with DuckDB, pandas or what made it";
 
+/** How files of old Office programs begin, and those of new ones that have a password. */
+const OLE = "\xd0\xcf\x11\xe0";
+
 /** The first that fits is it. */
 const KINDS: readonly Kind[] = [
   {
@@ -47,7 +50,16 @@ const KINDS: readonly Kind[] = [
   { what: "an Avro file", start: "Obj\x01", way: () => ELSEWHERE },
   { what: "an HDF5 file", start: "\x89HDF", way: () => ELSEWHERE },
   { what: "an SQLite database", start: "SQLite format 3\0", way: () => ELSEWHERE },
-  { what: "an old Excel workbook (.xls)", start: "\xd0\xcf\x11\xe0", way: asCsv },
+  {
+    what: "an encrypted Excel workbook",
+    start: new RegExp(`^${OLE}[^]*${[..."EncryptedPackage"].join("\0")}`),
+    way: () => "open it with its password, and save it without one, or as CSV",
+  },
+  {
+    what: "an old Excel workbook (.xls), or one with a password",
+    start: OLE,
+    way: asCsv,
+  },
   { what: "a PDF document", start: "%PDF" },
   { what: "a picture", start: /^(\x89PNG|\xff\xd8\xff|GIF8|II\*\0|MM\0\*)/ },
   { what: "a rich text document (RTF)", start: "{\\rtf" },
@@ -130,12 +142,7 @@ function unread(
 
 /** Bytes as characters of the same number, which regular expressions can look at. */
 export function latin1Of(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    // A spread would make an object of each byte on the way.
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]);
-  }
-  return text;
+  return new TextDecoder("utf-16le", { ignoreBOM: true }).decode(new Uint16Array(bytes));
 }
 
 /** A workbook is a zip archive of XML, and so is a document. */

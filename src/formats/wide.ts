@@ -15,7 +15,7 @@ const SHOWN_MAX = 3;
 /** A file whose rows are no readings, but days, or moments of several meters; null: it is none. */
 export function wideOf(columns: readonly Column[]): Fact | null {
   const names = columns.map(({ name }) => name);
-  const slots = Math.max(names.filter(isClock).length, longestRun(names));
+  const slots = Math.max(names.filter(isClock).length, longestRun(names).length);
   if (slots >= SLOTS_MIN) {
     // A day of a clock change has some more, or fewer.
     const near = SLOT_NAMES.find(([count]) => Math.abs(slots - count) <= count / 24);
@@ -48,17 +48,17 @@ function listed(columns: readonly Column[]): string {
   return `one column a meter or register (${names.slice(0, SHOWN_MAX).join(", ")}${more})`;
 }
 
-/** How many names in a row differ by a number that goes up by one: `hh_0`, `hh_1`, … */
-function longestRun(names: readonly string[]): number {
-  let longest = 0;
-  let run = 0;
+/** The most names in a row that differ by a number that goes up by one: `hh_0`, `hh_1`, … */
+export function longestRun(names: readonly string[]): readonly string[] {
+  let longest: readonly string[] = [];
+  let run: string[] = [];
   let next: string | null = null;
   for (const name of names) {
     const parts = /^(.*?)0*(\d+)$/.exec(name);
-    if (parts === null) run = 0;
-    else run = `${parts[1]}${parts[2]}` === next ? run + 1 : 1;
+    if (parts === null) run = [];
+    else run = `${parts[1]}${parts[2]}` === next ? [...run, name] : [name];
     next = parts === null ? null : `${parts[1]}${Number(parts[2]) + 1}`;
-    longest = Math.max(longest, run);
+    if (run.length > longest.length) longest = run;
   }
   return longest;
 }

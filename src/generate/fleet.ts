@@ -1,8 +1,8 @@
 import { formatTimestamp } from "../core/time.ts";
-import { type Episode, EpisodeValues, planEpisodes } from "./episodes.ts";
 import { createLoad } from "./load.ts";
 import { createRandom, hash32 } from "./random.ts";
 import { type Random, randomFailures, randomInteger, randomLogUniform } from "./random.ts";
+import { planWrongs, type Wrong, Wronger } from "./wrong_values.ts";
 
 /** Which fleet to make. The same options give the same bytes. */
 export type FleetOptions = {
@@ -15,8 +15,8 @@ export type FleetOptions = {
   readonly startMs: number;
   /** No defects at all. */
   readonly clean: boolean;
-  /** Also days on which the values are what rules of validation look for. */
-  readonly hasEpisodes?: boolean;
+  /** Besides what a pipeline finds, what validation rules look for; the default is not. */
+  readonly hasWrongs?: boolean;
 };
 
 /** Nothing is written: for one slot, a few, hours, hours of a whole feeder, or for good. */
@@ -51,7 +51,8 @@ export type FleetPlan = {
   readonly intervalMs: number;
   /** Each meter's defects in the order of the slots. */
   readonly defectsByMeter: readonly (readonly FleetDefect[])[];
-  readonly episodes: readonly Episode[];
+  /** Each meter's spans of wrong values, likewise; no defect is in one. */
+  readonly wrongsByMeter: readonly (readonly Wrong[])[];
 };
 
 /** The values of an `unusable` reading. */
@@ -102,8 +103,10 @@ export function planFleet(options: FleetOptions): FleetPlan {
     const random = createRandom(hash32(hash32(seed, 1), meter));
     return clean ? [] : planMeter({ meter, grid, random, cycle, placed: placed[meter] ?? [] });
   });
-  const plan = { options, slots, intervalMs: intervalMinutes * 60_000, defectsByMeter };
-  return { ...plan, episodes: options.hasEpisodes ? planEpisodes(plan) : [] };
+  const wrongsByMeter = options.hasWrongs && !clean
+    ? planWrongs(options, { slots: room, defectsByMeter })
+    : defectsByMeter.map(() => []);
+  return { options, slots, intervalMs: intervalMinutes * 60_000, defectsByMeter, wrongsByMeter };
 }
 
 type Cycle = { readonly cleanSlots: number; readonly drawKind: (random: Random) => DefectKind };
@@ -249,7 +252,8 @@ const kwhText = (wh: number): string => (wh / 1000).toFixed(3);
 export function* fleetCsv(plan: FleetPlan): Generator<string> {
   const { options, slots, intervalMs, defectsByMeter } = plan;
   const load = createLoad(options);
-  const episodes = new EpisodeValues(plan.episodes, options.meters);
+  const wronger = new Wronger(plan);
+  const usedWh = new Float64Array(options.meters);
   const hasArrivals = defectsByMeter.some((of) => of.some(({ kind }) => isDelayed(kind)));
   const heads = Array.from({ length: options.meters }, (_, meter) => meterId(meter) + ",");
   const lastWh = new Int32Array(options.meters);
@@ -261,8 +265,9 @@ export function* fleetCsv(plan: FleetPlan): Generator<string> {
     const stamp = formatTimestamp(timeMs) + ",";
     const end = hasArrivals ? ",\n" : "\n";
     load.beginSlot(timeMs);
+    for (let meter = 0; meter < options.meters; meter++) usedWh[meter] = load.useWh(meter);
     for (let meter = 0; meter < options.meters; meter++) {
-      const wh = episodes.valueOf(meter, slot, load.useWh(meter));
+      const wh = wronger.written(meter, slot, usedWh);
       const defect = defectsByMeter[meter][next[meter]];
       if (defect === undefined || slot < defect.from) {
         text += heads[meter] + stamp + kwhText(wh) + end;

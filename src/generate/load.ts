@@ -31,9 +31,7 @@ function hump(hour: number, centre: number, width: number): number {
  * The true consumption. A meter's hangs on the seed, its index and the time alone: it is the same
  * in a larger fleet and under any defects. Ask each meter once a slot: its noise moves on.
  */
-export function createLoad(
-  { seed, meters, intervalMinutes }: Pick<FleetOptions, "seed" | "meters" | "intervalMinutes">,
-) {
+export function createLoad({ seed, meters, intervalMinutes }: FleetOptions) {
   const hours = intervalMinutes / 60;
   const memory = Math.exp(-intervalMinutes / 90);
   const spread = 0.4 / (1 + hours / 8), shock = spread * Math.sqrt(1 - memory ** 2);

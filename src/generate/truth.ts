@@ -1,5 +1,4 @@
 import { formatTimestamp } from "../core/time.ts";
-import { type Episode, type EpisodeKind, FOUND_BY } from "./episodes.ts";
 import {
   DEFECT_KINDS,
   type DefectKind,
@@ -10,6 +9,7 @@ import {
   meterId,
   UNUSABLE_VALUES,
 } from "./fleet.ts";
+import { RULES_OF_WRONG, type Wrong, WRONG_KINDS, type WrongKind } from "./wrong_values.ts";
 
 /** What Gridwatch must say of a fleet, at the default lateness and grace. */
 export type Expected = Readonly<
@@ -51,9 +51,13 @@ export function expectLedger(
   return { raw: written + sum.duplicate, ...sum, missing_intervals: missing, gaps };
 }
 
-export function countDefects({ defectsByMeter }: FleetPlan): Record<DefectKind, number> {
-  const counts = Object.fromEntries(DEFECT_KINDS.map((kind) => [kind, 0]));
-  for (const defects of defectsByMeter) for (const { kind } of defects) counts[kind]++;
+/** How many there are of each kind; of wrong values where the plan was asked for them. */
+export function countDefects(
+  { options, defectsByMeter, wrongsByMeter }: FleetPlan,
+): Readonly<Record<DefectKind, number> & Partial<Record<WrongKind, number>>> {
+  const kinds = options.hasWrongs ? [...DEFECT_KINDS, ...WRONG_KINDS] : DEFECT_KINDS;
+  const counts = Object.fromEntries(kinds.map((kind) => [kind, 0]));
+  for (const { kind } of [...defectsByMeter.flat(), ...wrongsByMeter.flat()]) counts[kind]++;
   return counts as Record<DefectKind, number>;
 }
 
@@ -70,37 +74,24 @@ export function* truthJson(plan: FleetPlan, expected: Expected): Generator<strin
     counts: countDefects(plan),
     expected,
     expected_without_ticks: expectLedger(plan, false),
-    ...(plan.episodes.length === 0 ? {} : { episodes: plan.episodes.map(episodeTruth(plan)) }),
     defects: [],
   };
   const text = JSON.stringify(head, null, 2);
   yield text.slice(0, text.lastIndexOf("]"));
   let separator = "\n    ";
-  for (const defects of plan.defectsByMeter) {
-    const lines = defects.map((defect) => JSON.stringify(truthOf(defect, plan)));
+  for (const [meter, defects] of plan.defectsByMeter.entries()) {
+    const truths = [
+      ...defects.map((defect) => ({ at: defect.from, truth: truthOf(defect, plan) })),
+      ...plan.wrongsByMeter[meter].map((wrong) => ({
+        at: wrong.from,
+        truth: wrongOf(wrong, plan),
+      })),
+    ].sort((a, b) => a.at - b.at);
+    const lines = truths.map(({ truth }) => JSON.stringify(truth));
     if (lines.length > 0) yield separator + lines.join(",\n    ");
     if (lines.length > 0) separator = ",\n    ";
   }
   yield "\n  ]\n}\n";
-}
-
-/** What a day of an episode is, and which rules find it. */
-export type EpisodeTruth = {
-  readonly kind: EpisodeKind;
-  readonly meter_id: string;
-  readonly from: string;
-  /** The first slot after it. */
-  readonly to: string;
-  readonly intervals: number;
-  readonly found_by: readonly string[];
-};
-
-function episodeTruth({ options, intervalMs }: FleetPlan) {
-  const timeOf = (slot: number) => formatTimestamp(options.startMs + slot * intervalMs);
-  return ({ kind, meter, from, to }: Episode): EpisodeTruth => ({
-    ...{ kind, meter_id: meterId(meter), from: timeOf(from), to: timeOf(to), intervals: to - from },
-    found_by: FOUND_BY[kind],
-  });
 }
 
 function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
@@ -129,4 +120,15 @@ function truthOf(defect: FleetDefect, { options, intervalMs }: FleetPlan) {
     default:
       throw new Error(`no such defect: ${kind satisfies never}`);
   }
+}
+
+function wrongOf({ kind, meter, from, to, detail }: Wrong, { options, intervalMs }: FleetPlan) {
+  const timeOf = (slot: number) => formatTimestamp(options.startMs + slot * intervalMs);
+  const span = {
+    ...{ kind, meter_id: meterId(meter), from: timeOf(from), to: timeOf(to) },
+    ...{ intervals: to - from, rules: RULES_OF_WRONG[kind] },
+  };
+  if (kind === "swapped") return { ...span, with_meter_id: meterId(detail) };
+  if (kind === "clock_shift") return { ...span, shift_minutes: detail * options.intervalMinutes };
+  return span;
 }

@@ -18,6 +18,8 @@ const CHANGES_MIN = 4;
 const LEFT_SHARE = 1 / 4;
 /** Of a series that reads so often a day, a day with one reading is the end of the day before. */
 const OFTEN = 4;
+/** Of each day, so many times that its rows begin: of more, they were shuffled one by one. */
+const STRETCHES_MAX = 4;
 
 /** A day with readings, by its number from 1970 on. */
 type Day = { readonly day: number; readonly month: number; readonly ofMonth: number };
@@ -45,10 +47,22 @@ export function dayMonthSign(
   }
   if (!days.some(isLow) && months > 1 && haveOnlyHolesOf(days, 1, 13)) return "days 13 to 31";
   if (heals(missingDays(days), missingDays(daysOf(swapped(days), null)))) return "holes";
-  if (inOrderMs === null) return null;
+  if (inOrderMs === null || stretches(inOrderMs) > STRETCHES_MAX * days.length) return null;
   const inOrder = daysOf(inOrderMs, zone);
   const exchanged = Array.from(swapped(inOrder), (ms) => ms / DAY_MS);
   return heals(leaps(inOrder.map(({ day }) => day)), leaps(exchanged)) ? "order" : null;
+}
+
+/** How often in a row the day is another than before. */
+function stretches(timesMs: Float64Array): number {
+  let count = 0;
+  let last = NaN;
+  for (let n = 0; n < timesMs.length; n++) {
+    const day = Math.floor(timesMs[n] / DAY_MS);
+    if (day !== last) count++;
+    last = day;
+  }
+  return count;
 }
 
 /** The days of times in a row, each once; `zone` null: they are local already. */

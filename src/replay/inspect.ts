@@ -1,9 +1,9 @@
-import { CELLS_STRIDE } from "../formats/csv.ts";
+import { CELLS_STRIDE, type CsvRows } from "../formats/csv.ts";
 import { type CsvFile, nextRows, openCsvFile } from "./csv_file.ts";
 import { type Direction, type DoubledRow, resolveDoubledRows } from "./doubled_hour.ts";
 import { stampOf } from "./file_stamp.ts";
 import type { FileInspection, Inspection, Problem, ReplayOptions } from "./records.ts";
-import { findRegisters, newRising, noteValue, type Rising } from "./rising.ts";
+import { findRegisters, newRising, noteMove, type Rising } from "./rising.ts";
 import {
   FAULT,
   type Fault,
@@ -12,16 +12,31 @@ import {
   type RowPlace,
   type RowReading,
 } from "./row_place.ts";
-import { newSeriesTable, seriesId } from "./series_table.ts";
+import { nameChannels, newSeriesTable, seriesId } from "./series_table.ts";
+import { mayBeSteady, newSteadyRows, takeSteadyRow } from "./steady_rows.ts";
 import { newTimeLog, noteTime, type TimeLog } from "./time_log.ts";
 import { BLOCKS_PER_TURN, nextTurn } from "./turn.ts";
+import { noteValue, type ValueLog } from "./value_log.ts";
 import { warningsOf } from "./warnings.ts";
 import { learnWhole } from "./whole_series.ts";
 
-export type InspectOptions = Pick<
-  ReplayOptions,
-  "files" | "zone" | "judging" | "nowMs" | "columns" | "recordBytesMax" | "signal"
->;
+/** Who looks at every row beside the inspection, and keeps what that does not. */
+export type RowWatch = {
+  /** The times of all series, in which the inspection notes them. */
+  readonly log: TimeLog;
+  readonly values: ValueLog;
+  /** A row that is rejected; `rows` is what it was read from. */
+  onFault(place: RowPlace, rows: CsvRows, row: number): void;
+  /** So many bytes of all files are read, and so many rows. */
+  onBlock(sizeBytes: number, rows: number): void;
+};
+
+export type InspectOptions =
+  & Pick<
+    ReplayOptions,
+    "files" | "zone" | "judging" | "nowMs" | "columns" | "formats" | "recordBytesMax" | "signal"
+  >
+  & { readonly watch?: RowWatch };
 
 const EXAMPLE_LENGTH_MAX = 60;
 const BAD_RECEIVED: Shown = ["no usable received_at", 3];
@@ -42,6 +57,9 @@ const PROBLEMS: { readonly [fault in Exclude<Fault, 0>]: Shown } = {
   [FAULT.futureArrival]: ["received after now", 3],
 };
 
+/** So many rows are read by the reader that reads all before steady ones are looked for again. */
+const ODD_ROWS = 64;
+
 /** What all files together have shown so far. */
 type Findings = {
   firstEventMs: number;
@@ -49,9 +67,13 @@ type Findings = {
   latestMs: number;
   /** Where the first time without an offset stands. */
   noOffset: string | null;
+  /** Of the files that are read already. */
+  bytesBefore: number;
+  rowsBefore: number;
   readonly problems: Map<string, Problem>;
   readonly log: TimeLog;
   readonly rising: Rising;
+  readonly watch: RowWatch | null;
   readonly doubled: DoubledRow[];
   readonly directions: Direction[];
 };
@@ -66,15 +88,18 @@ export async function inspectFiles(
   paths: readonly string[],
   options: InspectOptions,
 ): Promise<Inspection> {
-  const { zone, nowMs, judging } = options;
+  const { zone, nowMs, judging, watch = null } = options;
   const findings: Findings = {
     firstEventMs: Infinity,
     lastEventMs: -Infinity,
     latestMs: -Infinity,
     noOffset: null,
+    bytesBefore: 0,
+    rowsBefore: 0,
     problems: new Map(),
-    log: newTimeLog(),
+    log: watch?.log ?? newTimeLog(),
     rising: newRising(),
+    watch,
     doubled: [],
     directions: [],
   };
@@ -89,6 +114,7 @@ export async function inspectFiles(
       csv.file.close();
     }
   }
+  nameChannels(series);
   const { firstEventMs, lastEventMs, latestMs, problems, log } = findings;
   const hours = resolveDoubledRows(findings.doubled, findings.directions, zone);
   noteDoubled(findings, hours.laterRows, options);
@@ -137,10 +163,12 @@ async function inspectFile(
     readonly signal?: AbortSignal;
   },
 ): Promise<FileInspection> {
-  const place = firstPlace(index);
+  const place = firstPlace(index, undefined, csv.found?.labelMs);
+  reading.series.marksChannels = csv.found?.hasChannels ?? false;
   const order: Order = { isOrdered: true, forward: 0, backward: 0, lastDoubled: null };
+  const steady = newSteadyRows();
   let blocks = 0;
-  for (let count = nextRows(csv); count > 0; count = nextRows(csv)) {
+  for (let count = nextRows(csv, 1); count > 0; count = nextRows(csv, ODD_ROWS)) {
     for (let row = 0; row < count; row++) {
       const previousKeyMs = place.keyMs;
       placeRow(csv.reader, csv.rows, row, place, reading);
@@ -153,14 +181,47 @@ async function inspectFile(
       }
       noteRow(csv, row, place, findings);
     }
-    if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn(signal);
+    if (place.labelMs === 0 && mayBeSteady(csv.reader, reading.zone)) {
+      steady.saysOffset = findings.noOffset === null;
+      let previousKeyMs = place.keyMs;
+      while (takeSteadyRow(steady, csv.reader, place, reading)) {
+        noteOrder(place.keyMs, previousKeyMs, order);
+        noteSeriesTime(place, findings, order);
+        noteSpan(place.eventMs, findings, reading);
+        previousKeyMs = place.keyMs;
+      }
+    }
+    if (++blocks % BLOCKS_PER_TURN !== 0) continue;
+    findings.watch?.onBlock(
+      findings.bytesBefore + csv.reading.sizeBytes,
+      findings.rowsBefore + place.row + 1,
+    );
+    await nextTurn(signal);
   }
   findings.directions.push(directionOf(order));
   const { path, reader: { repeatedHeaders } } = csv;
   const stamp = stampOf(csv.reading);
   const { sizeBytes } = stamp;
   const rows = place.row + 1;
-  return { path, sizeBytes, rows, isOrdered: order.isOrdered, repeatedHeaders, stamp };
+  findings.bytesBefore += sizeBytes;
+  findings.rowsBefore += rows;
+  const { faults = [], notes = [] } = csv.opened?.writer ?? {};
+  const grown = sizeBytes - csv.file.sizeBytes;
+  const changed = grown === 0 ? [] : [
+    `it ${grown > 0 ? "grew" : "was cut"} while it was read, from ${csv.file.sizeBytes} bytes ` +
+    `to ${sizeBytes}`,
+  ];
+  const { isOrdered } = order;
+  return {
+    path,
+    sizeBytes,
+    rows,
+    isOrdered,
+    repeatedHeaders,
+    stamp,
+    faults: [...faults, ...changed],
+    notes,
+  };
 }
 
 /** In which order the rows of a file stand. */
@@ -209,14 +270,15 @@ function noteDoubledRow(
 
 function noteSeriesTime(
   { series, eventMs, fault, kwh }: RowPlace,
-  { log, rising }: Findings,
+  { log, rising, watch }: Findings,
   order: Order,
 ): void {
   const stepMs = eventMs - log.lastMs[series];
   if (stepMs > 0) order.forward++;
   else if (stepMs < 0) order.backward++;
   noteTime(log, series, eventMs, fault === FAULT.none ? 0 : 1);
-  if (fault === FAULT.none) noteValue(rising, series, eventMs, kwh);
+  if (fault === FAULT.none) noteMove(rising, series, eventMs, kwh);
+  if (watch !== null) noteValue(watch.values, series, fault === FAULT.none ? kwh : NaN);
 }
 
 /** From this share of steps of one direction on, the file has it. */
@@ -239,6 +301,7 @@ function noteDoubled(
     const ms = isLater[file].has(row) ? laterMs : earlierMs;
     noteSpan(ms, findings, options);
     noteTime(findings.log, series, ms, kwh === kwh ? 0 : 1);
+    if (findings.watch !== null) noteValue(findings.watch.values, series, kwh);
   }
 }
 
@@ -269,6 +332,7 @@ function noteRow(
   }
   if (fault !== FAULT.none) {
     noteProblem(PROBLEMS[fault], fault, { csv, row, findings });
+    findings.watch?.onFault(place, csv.rows, row);
   } else if (cells[base + 7] > 0 && place.receivedMs !== place.receivedMs) {
     noteProblem(BAD_RECEIVED, FAULT.none, { csv, row, findings });
   }

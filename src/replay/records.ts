@@ -1,5 +1,6 @@
 import type { ProcessorOptions } from "../core/options.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { Found } from "../formats/found.ts";
 import type { Zone } from "../core/zone.ts";
 import type { ReplayFiles } from "./files.ts";
 import type { FileStamp } from "./file_stamp.ts";
@@ -27,6 +28,9 @@ export type ReplayChunk = {
   readonly delays: number;
   readonly duplicates: number;
 };
+
+/** What the file of this path was found to be; null: plain CSV. */
+export type FileFormats = (path: string) => Found | null;
 
 /** What readings will be judged by, as far as a replay looks at that itself. */
 export type ReplayJudging = Pick<
@@ -69,6 +73,8 @@ export type ReplayOptions = {
   /** Whether a last tick is sent, at the latest event time + judgedAfterMs. */
   readonly finalTick: boolean;
   readonly columns?: CsvColumns;
+  /** What files were found to be; null: plain CSV. */
+  readonly formats?: FileFormats;
   readonly recordBytesMax?: number;
   /** Aborted: the replay throws its reason, also while it still sorts. */
   readonly signal?: AbortSignal;
@@ -105,6 +111,7 @@ export type WarningCode =
   | "clock_artefact"
   | "too_old_rows"
   | "look_alike_ids"
+  | "damaged_ids"
   | "settings_changed";
 
 /** What a person should know, in one line; `meters`: the first of those that it is about. */
@@ -125,6 +132,9 @@ export type FileInspection = {
   readonly repeatedHeaders: number;
   /** By which the replay knows that it plays the same bytes. */
   readonly stamp: FileStamp;
+  /** What in it could not be read, and what was though it is out of order. */
+  readonly faults: readonly string[];
+  readonly notes: readonly string[];
 };
 
 /** What one pass over all files found, in the order they were named. */

@@ -32,7 +32,7 @@ export function newRising(capacity = 256): Rising {
 }
 
 /** Notes a usable reading of a series. */
-export function noteValue(rising: Rising, series: number, ms: number, kwh: number): void {
+export function noteMove(rising: Rising, series: number, ms: number, kwh: number): void {
   if (series >= rising.lastMs.length) grow(rising, series);
   const stepMs = ms - rising.lastMs[series];
   const moved = stepMs > 0 ? kwh - rising.lastKwh[series] : rising.lastKwh[series] - kwh;

@@ -31,6 +31,8 @@ export type RowReading = Pick<ReplayOptions, "zone" | "nowMs" | "judging"> & {
 /** What the next row is, and where its record belongs. */
 export type RowPlace = CellValue & {
   readonly file: number;
+  /** How far its times stand behind the beginning of their intervals. */
+  readonly labelMs: number;
   /** The file's rows that mean the second instant of a local time that comes twice, ascending. */
   readonly laterRows: Int32Array;
   nextLater: number;
@@ -52,9 +54,14 @@ export type RowPlace = CellValue & {
 };
 
 /** A file's place before its first row. */
-export function firstPlace(file: number, laterRows: Int32Array = new Int32Array(0)): RowPlace {
+export function firstPlace(
+  file: number,
+  laterRows: Int32Array = new Int32Array(0),
+  labelMs = 0,
+): RowPlace {
   return {
     file,
+    labelMs,
     laterRows,
     nextLater: 0,
     row: -1,
@@ -88,6 +95,10 @@ export function placeRow(
   place.laterMs = NaN;
   place.isSkipped = false;
   place.eventMs = parseTimestampBytes(bytes, cells[base + 2], cells[base + 3], zone, place);
+  if (place.labelMs !== 0) {
+    place.eventMs -= place.labelMs;
+    place.laterMs -= place.labelMs;
+  }
   if (place.laterMs === place.laterMs) chooseInstant(place);
   place.receivedMs = cells[base + 7] > 0
     ? parseTimestampBytes(bytes, cells[base + 6], cells[base + 7], zone)

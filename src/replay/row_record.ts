@@ -16,7 +16,7 @@ import {
 } from "./block.ts";
 import { partitionOf } from "./partitioner.ts";
 import { FAULT, type RowPlace } from "./row_place.ts";
-import { idStart, type SeriesTable } from "./series_table.ts";
+import { idStart, seriesId, type SeriesTable } from "./series_table.ts";
 
 /** Which partition each series is of, and how many there are. */
 export type MeterPartitions = {
@@ -30,7 +30,10 @@ export function meterPartitions(table: SeriesTable, partitions: number): MeterPa
   const ofSeries = new Int16Array(table.count);
   for (let series = 0; series < table.count && partitions > 1; series++) {
     const start = idStart(table, series);
-    ofSeries[series] = partitionOf(table.ids, partitions, start, table.ends[series]);
+    // Of several channels the name that the record has is another than what stands in the table.
+    ofSeries[series] = table.names.has(series)
+      ? partitionOf(encoder.encode(seriesId(table, series)), partitions)
+      : partitionOf(table.ids, partitions, start, table.ends[series]);
   }
   return { table, partitions, ofSeries };
 }
@@ -140,7 +143,7 @@ function writeSeries(table: SeriesTable, series: number, bytes: Uint8Array, at: 
   const { ids, ends, isPlain } = table;
   const start = series === 0 ? 0 : ends[series - 1];
   const end = ends[series];
-  if (isPlain[series] === 0) return writeJson(decoder.decode(ids.subarray(start, end)), bytes, at);
+  if (isPlain[series] === 0) return writeJson(seriesId(table, series), bytes, at);
   bytes[at++] = QUOTE;
   for (let p = start; p < end; p++) bytes[at++] = ids[p];
   bytes[at++] = QUOTE;

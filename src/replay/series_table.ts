@@ -1,5 +1,6 @@
 import { HASH_PRIME, HASH_SEED, mixHash } from "../core/hash.ts";
-import { isMeterId, meterIdOfCell } from "../core/meter_id.ts";
+import { isMeterId, meterIdOfCell, trimMeterId } from "../core/meter_id.ts";
+import { CHANNEL_MARK } from "../formats/row_writer.ts";
 import { grown } from "../core/timers.ts";
 
 /** So many series are told apart: of those beyond, nothing is known from the whole. */
@@ -25,7 +26,16 @@ export type SeriesTable = {
   /** The series that came after this one last time. */
   followers: Int32Array;
   last: number;
+  /** Whether cells may have a channel behind the meter, and a mark between. */
+  marksChannels: boolean;
+  /** Of series with a channel, how they are named. */
+  readonly names: Map<number, SeriesName>;
+  /** These series. */
+  readonly marked: number[];
 };
+
+/** A series' meter, and its channel where the meter has several. */
+export type SeriesName = { readonly meterId: string; readonly channel: string | null };
 
 /** A table without series. */
 export function newSeriesTable(capacity = 256): SeriesTable {
@@ -38,6 +48,9 @@ export function newSeriesTable(capacity = 256): SeriesTable {
     buckets: new Int32Array(capacity * 2).fill(NO_SERIES),
     followers: new Int32Array(capacity),
     last: 0,
+    marksChannels: false,
+    names: new Map(),
+    marked: [],
   };
 }
 
@@ -46,9 +59,34 @@ export function idStart(table: SeriesTable, series: number): number {
   return series === 0 ? 0 : table.ends[series - 1];
 }
 
-/** The id of a series, as text. */
+/** The id of a series, as text: its meter's; of one of several channels `meter/channel`. */
 export function seriesId(table: SeriesTable, series: number): string {
+  const { meterId, channel } = seriesName(table, series);
+  return channel === null ? meterId : `${meterId}/${channel}`;
+}
+
+/** The meter and the channel of a series. */
+export function seriesName(table: SeriesTable, series: number): SeriesName {
+  return table.names.get(series) ?? { meterId: markedId(table, series), channel: null };
+}
+
+function markedId(table: SeriesTable, series: number): string {
   return decoder.decode(table.ids.subarray(idStart(table, series), table.ends[series]));
+}
+
+/** Names the series of which a channel is known, when all have come: one of a meter needs none. */
+export function nameChannels(table: SeriesTable): void {
+  const found = table.marked.map((series) => {
+    const [meterId, channel] = markedId(table, series).split(CHANNEL_MARK);
+    return { series, meterId, channel };
+  });
+  table.marksChannels = found.length > 0;
+  for (const [meterId, series] of Map.groupBy(found, (one) => one.meterId)) {
+    const isOne = series.length === 1;
+    for (const one of series) {
+      table.names.set(one.series, { meterId, channel: isOne ? null : one.channel });
+    }
+  }
 }
 
 /**
@@ -70,17 +108,33 @@ export function seriesOfCell(
   }
   let found = findId(table, bytes, start, end);
   if (found === NO_SERIES) {
-    const text = meterIdOfCell(decoder.decode(bytes.subarray(start, end)));
-    if (!isMeterId(text)) return NO_SERIES;
-    const id = encoder.encode(text);
+    const id = idOfCell(decoder.decode(bytes.subarray(start, end)), table.marksChannels);
+    if (id === null) return NO_SERIES;
     found = findId(table, id, 0, id.length);
-    if (found === NO_SERIES && adds && table.count < SERIES_MAX) found = addId(table, id);
+    if (found === NO_SERIES && adds && table.count < SERIES_MAX) {
+      found = addId(table, id);
+      if (table.marksChannels && id.includes(MARK_BYTE)) table.marked.push(found);
+    }
     if (found === NO_SERIES) return UNKNOWN_SERIES;
   }
   followers[last] = found;
   return table.last = found;
 }
 
+/** The id that a cell names, as bytes; null: it can name no meter. */
+function idOfCell(text: string, marksChannels: boolean): Uint8Array | null {
+  const at = marksChannels ? text.indexOf(CHANNEL_MARK) : -1;
+  if (at < 0) {
+    const id = meterIdOfCell(text);
+    return isMeterId(id) ? encoder.encode(id) : null;
+  }
+  const meter = meterIdOfCell(text.slice(0, at));
+  const channel = trimMeterId(text.slice(at + 1));
+  if (!isMeterId(meter) || channel !== "" && !isMeterId(channel)) return null;
+  return encoder.encode(channel === "" ? meter : meter + CHANNEL_MARK + channel);
+}
+
+const MARK_BYTE = CHANNEL_MARK.charCodeAt(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 

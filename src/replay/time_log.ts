@@ -24,7 +24,8 @@ export type TimeLog = {
 
 const CHUNK_BYTES = 32;
 const LINK_BYTES = 4;
-const PAGE_CHUNKS = 1 << 14;
+const PAGE_BITS = 14;
+const PAGE_CHUNKS = 1 << PAGE_BITS;
 const MINUTE_MS = 60_000;
 /** How a step is written: in minutes, seconds or milliseconds; of a faulty reading; with a count. */
 const UNITS_MS = [MINUTE_MS, 1000, 1];
@@ -90,24 +91,40 @@ function flushStep(log: TimeLog, series: number): void {
 
 /** Seven bits a byte, the lowest first. */
 function putNumber(log: TimeLog, series: number, number: number): void {
-  for (; number >= 0x80; number = Math.floor(number / 0x80)) {
-    putByte(log, series, number % 0x80 | 0x80);
+  let at = log.ends[series];
+  if (at % CHUNK_BYTES === 0) at = nextChunk(log, series, at);
+  let page = log.pages[Math.floor(at / PAGE_BYTES)];
+  // Most numbers are small, and cheap to take apart as such.
+  for (; number >= SMALL_MAX; number = Math.floor(number / 0x80)) {
+    page[at++ % PAGE_BYTES] = number % 0x80 | 0x80;
+    if (at % CHUNK_BYTES !== 0) continue;
+    at = nextChunk(log, series, at);
+    page = log.pages[Math.floor(at / PAGE_BYTES)];
   }
-  putByte(log, series, number);
+  let small = number | 0;
+  let offset = at % PAGE_BYTES;
+  for (; small >= 0x80; small >>>= 7) {
+    page[offset++] = small & 0x7f | 0x80;
+    at++;
+    if ((offset & (CHUNK_BYTES - 1)) !== 0) continue;
+    at = nextChunk(log, series, at);
+    page = log.pages[Math.floor(at / PAGE_BYTES)];
+    offset = at % PAGE_BYTES;
+  }
+  page[offset] = small;
+  log.ends[series] = at + 1;
 }
 
-function putByte(log: TimeLog, series: number, byte: number): void {
-  let at = log.ends[series];
-  if (at % CHUNK_BYTES === 0) {
-    const chunk = log.chunks++;
-    if (chunk % PAGE_CHUNKS === 0) log.pages.push(new Uint8Array(PAGE_CHUNKS * CHUNK_BYTES));
-    if (at === 0) log.firstChunk[series] = chunk;
-    else writeLink(log, at / CHUNK_BYTES - 1, chunk);
-    at = chunk * CHUNK_BYTES + LINK_BYTES;
-  }
-  const page = log.pages[Math.floor(at / (PAGE_CHUNKS * CHUNK_BYTES))];
-  page[at % (PAGE_CHUNKS * CHUNK_BYTES)] = byte;
-  log.ends[series] = at + 1;
+const SMALL_MAX = 2 ** 31;
+const PAGE_BYTES = PAGE_CHUNKS * CHUNK_BYTES;
+
+/** Begins the next chunk of a series, whose bytes end at `at`; returns where its first byte goes. */
+function nextChunk(log: TimeLog, series: number, at: number): number {
+  const chunk = log.chunks++;
+  if (chunk % PAGE_CHUNKS === 0) log.pages.push(new Uint8Array(PAGE_BYTES));
+  if (at === 0) log.firstChunk[series] = chunk;
+  else writeLink(log, at / CHUNK_BYTES - 1, chunk);
+  return chunk * CHUNK_BYTES + LINK_BYTES;
 }
 
 function writeLink({ pages }: TimeLog, chunk: number, next: number): void {
@@ -124,26 +141,28 @@ function readLink({ pages }: TimeLog, chunk: number): number {
   return next;
 }
 
+/** The times of a series, each as `2 · time + (its value is none ? 1 : 0)`. */
+export type LoggedTimes = { readonly times: Float64Array; readonly isSorted: boolean };
+
 /**
- * The times of a series, ascending, each as `2 · time + (its value is none ? 1 : 0)`: so they sort by
- * time, and a good one comes before a faulty one of the same time.
+ * The times of a series, ascending: so that of two equal ones a good one comes before a faulty one.
+ * See `LoggedTimes`.
  */
 export function sortedTimes(log: TimeLog, series: number): Float64Array {
-  return loggedTimes(log, series).times;
+  const { times, isSorted } = loggedTimes(log, series);
+  return isSorted ? times : times.sort();
 }
 
-/** The same, and once more in the order they came; null: they came ascending. */
-export function loggedTimes(
-  log: TimeLog,
-  series: number,
-): { readonly times: Float64Array; readonly inOrder: Float64Array | null } {
-  if (series >= log.totals.length) return { times: new Float64Array(0), inOrder: null };
+/** The times of a series in the order they came. */
+export function loggedTimes(log: TimeLog, series: number): LoggedTimes {
+  if (series >= log.totals.length) return { times: new Float64Array(0), isSorted: true };
   flushStep(log, series);
   log.counts[series] = 0;
   const times = new Float64Array(log.totals[series]);
   const at = { chunk: log.firstChunk[series], byte: LINK_BYTES };
   let isSorted = true;
   let ms = 0;
+  let last = -Infinity;
   for (let n = 0; n < times.length;) {
     const number = takeNumber(log, at);
     const code = number % CODE_BITS;
@@ -153,12 +172,12 @@ export function loggedTimes(
     const faulty = (code & FAULTY) === 0 ? 0 : 1;
     for (let count = (code & REPEATED) === 0 ? 1 : takeNumber(log, at); count > 0; count--) {
       ms += stepMs;
-      times[n] = ms * 2 + faulty;
-      if (n > 0 && times[n] < times[n - 1]) isSorted = false;
-      n++;
+      const time = ms * 2 + faulty;
+      if (time < last) isSorted = false;
+      times[n++] = last = time;
     }
   }
-  return isSorted ? { times, inOrder: null } : { times: times.toSorted(), inOrder: times };
+  return { times, isSorted };
 }
 
 function takeNumber(log: TimeLog, at: { chunk: number; byte: number }): number {
@@ -168,8 +187,8 @@ function takeNumber(log: TimeLog, at: { chunk: number; byte: number }): number {
       at.chunk = readLink(log, at.chunk);
       at.byte = LINK_BYTES;
     }
-    const page = log.pages[Math.floor(at.chunk / PAGE_CHUNKS)];
-    const byte = page[(at.chunk % PAGE_CHUNKS) * CHUNK_BYTES + at.byte++];
+    const page = log.pages[at.chunk >>> PAGE_BITS];
+    const byte = page[(at.chunk & (PAGE_CHUNKS - 1)) * CHUNK_BYTES + at.byte++];
     number += (byte & 0x7f) * scale;
     if (byte < 0x80) return number;
   }

@@ -5,7 +5,7 @@ import type { DoubledHours } from "./doubled_hour.ts";
 import type { DayMonthSign } from "./day_month.ts";
 import type { FileInspection, Problem, ReplayJudging, Warning } from "./records.ts";
 import { FAULT } from "./row_place.ts";
-import { seriesId, type SeriesTable } from "./series_table.ts";
+import { seriesId, seriesName, type SeriesTable } from "./series_table.ts";
 import type { SeriesFindings } from "./whole_series.ts";
 
 const MINUTE_MS = 60_000;
@@ -45,6 +45,7 @@ export function warningsOf(facts: WarningFacts): Warning[] {
     clockArtefact(facts),
     tooOldRows(facts),
     lookAlikes(facts),
+    damagedIds(facts),
   ].filter((warning) => warning !== null);
 }
 
@@ -213,6 +214,26 @@ function lookAlikes({ table }: WarningFacts): Warning | null {
     text: `${alike[0].slice(0, SHOWN_METERS_MAX).map((id) => JSON.stringify(id)).join(", ")}${
       alike.length === 1 ? "" : `, and ${alike.length - 1} more groups of ids,`
     } differ only by case or an apostrophe: they are counted as different meters`,
+    meters,
+  };
+}
+
+/** As a spreadsheet writes a long number that it was not told is text. */
+const DAMAGED_ID = /^[+-]?\d([.,]\d+)?E\+\d+$/i;
+
+function damagedIds({ table }: WarningFacts): Warning | null {
+  if (table.count > LOOK_ALIKE_SERIES_MAX) return null;
+  const found: number[] = [];
+  for (let series = 0; series < table.count; series++) {
+    if (DAMAGED_ID.test(seriesName(table, series).meterId)) found.push(series);
+  }
+  if (found.length === 0) return null;
+  const meters = named(table, found.map((series) => ({ series })));
+  return {
+    code: "damaged_ids",
+    text: `${shown(meters, found.length)}: a spreadsheet has cut the digits of ${
+      found.length === 1 ? "this id" : "these ids"
+    }; different meters may have become one`,
     meters,
   };
 }

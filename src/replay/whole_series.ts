@@ -7,6 +7,7 @@ import { contradiction, findIntervals, type IntervalPiece } from "./intervals.ts
 import type { ReplayJudging } from "./records.ts";
 import { findWaiting, type Waiting } from "./rivals.ts";
 import { seriesId, type SeriesTable } from "./series_table.ts";
+import { atPlaces, placesInOrder } from "./time_order.ts";
 import { loggedTimes, type TimeLog } from "./time_log.ts";
 
 const MINUTE_MS = 60_000;
@@ -71,10 +72,14 @@ export function learnWhole(
   const plans = new Map<number, SeriesPlan>();
   const skipped = Map.groupBy(hours.skipped, ({ series }) => series);
   for (let series = 0; series < table.count; series++) {
-    const { times, inOrder } = loggedTimes(log, series);
+    const { times: asCame, isSorted } = loggedTimes(log, series);
+    const times = isSorted ? asCame : atPlaces(asCame, placesInOrder(asCame));
     const usableMs = distinctTimes(times, false);
     if (usableMs.length === 0) continue;
-    noteOddities(series, { times, inOrder, usableMs }, { findings, zone: options.zone });
+    noteOddities(series, { times, inOrder: isSorted ? null : asCame, usableMs }, {
+      findings,
+      zone: options.zone,
+    });
     const pieces = intervalsOf(series, { times, usableMs, table, findings }, options);
     if (pieces.length === 0) continue;
     const fixed = fixedMs(table, series, options) !== 0;

@@ -3,6 +3,7 @@ import type { Ledger } from "../core/ledger.ts";
 import type { PartitionVerified } from "../engine/verify/partition.ts";
 import type { Warning } from "../replay/records.ts";
 import type { Difference } from "../tables/balance.ts";
+import type { KeyedKpis, Kpis } from "../tables/kpi.ts";
 import type { Dropped } from "../tables/dropped.ts";
 import type { Finding } from "../tables/finding.ts";
 import type { Summary } from "../tables/summary.ts";
@@ -70,10 +71,18 @@ export type TopicsVerified = {
   readonly more_differences: number;
   /** Partitions of which nothing is processed yet, or that have no account in the tables. */
   readonly not_compared: readonly number[];
+  /** Partitions whose older raw records are deleted: they are not compared. */
+  readonly history_deleted: readonly {
+    readonly partition: number;
+    readonly before_offset: number;
+  }[];
   readonly meters_in_several_partitions: number;
   /** Where a database is named: its tables, held against the topics. */
   readonly tables?: RowsVerified & { readonly ledger: Ledger };
 };
+
+/** What `kpi --json` prints: figures of all, or with --by a list of them, each with its key. */
+export type KpiAnswer = Kpis | readonly KeyedKpis[];
 
 /** What `query --json` prints: an object a row, by the names of its columns. */
 export type QueryAnswer = readonly { readonly [column: string]: Json }[];

@@ -5,7 +5,9 @@ import { playRecords } from "../engine/pipeline.ts";
 import type { InputStore, StoredInput } from "../engine/ports.ts";
 import { Task } from "../engine/task.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
+import type { FormatOptions } from "../formats/table.ts";
 import type { Inspection, Warning } from "../replay/records.ts";
+import type { FoundFiles } from "../replay/find_files.ts";
 import type { Reader } from "../tables/query.ts";
 import { toMsOrNull } from "../tables/values.ts";
 import { verbOf } from "../console/arguments.ts";
@@ -48,6 +50,10 @@ export type PlayOptions = {
   readonly ratePerSecond: number;
   readonly defects: Defects;
   readonly columns: CsvColumns;
+  /** What was said of the files' format. */
+  readonly format?: FormatOptions;
+  /** What the files were found to be. */
+  readonly found?: FoundFiles;
   /** Null: the wall clock at the input's first start. */
   readonly nowMs: number | null;
   readonly isSilent: boolean;

@@ -3,12 +3,13 @@ import type { RecordChunk } from "../engine/ports.ts";
 import { processorOptions } from "../judging.ts";
 import type { CsvColumns } from "../formats/csv_header.ts";
 import { changedFile, type FileStamp } from "../replay/file_stamp.ts";
-import { denoFiles } from "../adapters/deno/files.ts";
 import { checkUnchanged, stampFile } from "../replay/check_file.ts";
 import { inspectFiles } from "../replay/inspect.ts";
 import { replayFiles } from "../replay/replay_files.ts";
 import { replayRecorded } from "../replay/replay_recorded.ts";
 import type { Inspection, ReplayJudging, ReplayOptions } from "../replay/records.ts";
+import type { FoundFiles } from "../replay/find_files.ts";
+import { meterFiles } from "./meter_files.ts";
 import { RunError, UsageError } from "../console/errors.ts";
 import { attempt } from "../console/output_file.ts";
 
@@ -23,6 +24,9 @@ export type Defects = {
 
 /** Files to be played, by their names and their edges. */
 export type NamedInput = {
+  /** As they were named. */
+  readonly names: readonly string[];
+  /** Of archives among them, the files in them. */
   readonly paths: readonly string[];
   /** A recorded raw topic, played as it stands. */
   readonly isRecorded: boolean;
@@ -49,6 +53,8 @@ export type InputOptions = {
   readonly nowMs: number;
   readonly defects: Defects;
   readonly columns: CsvColumns;
+  /** What the files were found to be; none: plain CSV, or a recorded topic. */
+  readonly found?: FoundFiles;
   readonly temporaryDirectory: string;
   readonly signal: AbortSignal;
   /** Whether a recorded topic is given its last tick here; else whoever folds it sends one. */
@@ -92,7 +98,8 @@ export async function nameInput(
   const names = paths.map((path) => path.split(/[\\/]/).pop() ?? path);
   const more = paths.length > 3 ? ` and ${paths.length - 2} more` : "";
   return {
-    paths,
+    names: paths,
+    paths: options.found?.paths ?? paths,
     isRecorded: recorded.length > 0,
     description: names.slice(0, more === "" ? 3 : 2).join(", ") + more,
     fingerprint: await fingerprint(paths, options),
@@ -147,7 +154,7 @@ export async function stampFiles(
   signal: AbortSignal,
 ): Promise<FileStamp[]> {
   const stamps: FileStamp[] = [];
-  for (const path of paths) stamps.push(await stampFile(path, { files: denoFiles, signal }));
+  for (const path of paths) stamps.push(await stampFile(path, { files: meterFiles, signal }));
   return stamps;
 }
 
@@ -176,9 +183,9 @@ export async function* inputRecords(
       yield* replayRecorded(path, { ...replayOptions(options), finalTick, expected });
     }
   }
-  for (const stamp of input.stamps) checkUnchanged(stamp, denoFiles);
+  for (const stamp of input.stamps) checkUnchanged(stamp, meterFiles);
   // It was named before it was looked through.
-  if (await fingerprint(input.paths, options) === input.fingerprint) return;
+  if (await fingerprint(input.names, options) === input.fingerprint) return;
   throw changedFile(input.description);
 }
 
@@ -213,7 +220,8 @@ function replayOptions(options: InputOptions): ReplayOptions {
   const { config, defects } = options;
   const judging = processorOptions(config, 0, options.nowMs);
   return {
-    files: denoFiles,
+    files: meterFiles,
+    formats: options.found?.formats,
     partitions: options.partitions,
     zone: judging.zone,
     judging,
@@ -248,11 +256,12 @@ async function fingerprint(
   paths: readonly string[],
   options: Omit<InputOptions, "nowMs">,
 ): Promise<string> {
-  const { config, defects, partitions, columns } = options;
+  const { config, defects, partitions, columns, found } = options;
   const zone = config.timezone;
   const ticks = [config["replay.tick_seconds"], config.state_ttl_days, judgedAfterMs(config)];
   const stream = STREAM_VERSION;
-  const text = JSON.stringify({ stream, defects, partitions, columns, zone, ticks });
+  const format = found?.said;
+  const text = JSON.stringify({ stream, defects, partitions, columns, zone, ticks, format });
   const parts: Uint8Array[] = [new TextEncoder().encode(text)];
   for (const path of paths) parts.push(...await fileEdges(path));
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

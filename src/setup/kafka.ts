@@ -2,6 +2,7 @@ import { unreachable } from "../adapters/kafka/errors.ts";
 import { KafkaLog } from "../adapters/kafka/log.ts";
 import type { KafkaOptions, Sasl, Tls } from "../adapters/kafka/connections.ts";
 import type { Config } from "../settings.ts";
+import { repartitionHint } from "../engine/log/mark.ts";
 import { LogError, type LogReader } from "../engine/log/ports.ts";
 import { topicNames, type Topics } from "../engine/log/records.ts";
 import { losingTopics, producersClock, type TopicFault } from "../engine/log/topic_settings.ts";
@@ -241,7 +242,8 @@ export async function checkTopics({ log, topics }: KafkaSetup): Promise<TopicsCh
       throw new RunError(
         `Cannot use the topics: ${topics.raw} has ${partitions} partitions, but ` +
           others.map((topic) => `${topic.name} has ${topic.partitions}`).join(", "),
-        "all topics of a pipeline need as many: give the raw topic's number to the others",
+        `were partitions added? ${repartitionHint(topics.raw, partitions)}. If nothing is judged ` +
+          "yet, give the raw topic's number to the others",
       );
     }
     const losing = losingTopics(found, topics);

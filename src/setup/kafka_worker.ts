@@ -1,7 +1,8 @@
 import type { Config } from "../settings.ts";
 import { judgingFingerprint, processorOptions } from "../judging.ts";
 import type { WorkerEvent } from "../engine/event.ts";
-import { type PartitionStatus, Worker } from "../engine/log/worker.ts";
+import { Worker } from "../engine/log/worker.ts";
+import type { PartitionStatus } from "../engine/log/worker_partition.ts";
 import type { LogError } from "../engine/log/ports.ts";
 import { committedReader, DEADLINE_MS, openKafka, writerOptions } from "./kafka.ts";
 import { systemClock } from "../console/shell.ts";

@@ -15,6 +15,7 @@ export class LiveTracker {
       state: "starting",
       source,
       message: null,
+      problems: [],
       inputs: "",
       rowsRead: 0,
       rowsTotal: null,
@@ -41,6 +42,16 @@ export class LiveTracker {
     this.#update({ state, message });
   }
 
+  /** Says what keeps readings from the tables; none: they get there. It is no progress. */
+  tell(problems: readonly string[]): void {
+    const isStalled = problems.length > 0;
+    const message = isStalled ? problems.join("; ") : null;
+    this.#status = {
+      ...this.#status,
+      ...{ problems, message, state: isStalled ? "stalled" : "running" },
+    };
+  }
+
   progress({ rowsRead, readingsFolded, eventTimeMs }: Progress): void {
     const atMs = this.#nowMs();
     this.#samples.push({ atMs, readings: readingsFolded });
@@ -50,7 +61,12 @@ export class LiveTracker {
     const [oldest] = this.#samples;
     const seconds = (atMs - oldest.atMs) / 1000;
     const readingsPerSecond = seconds > 0 ? (readingsFolded - oldest.readings) / seconds : 0;
-    this.#update({ rowsRead, readingsPerSecond, eventTimeMs });
+    const { source, rowsRead: before, eventTimeMs: beforeMs } = this.#status;
+    const hasMoved = rowsRead !== before || eventTimeMs !== beforeMs;
+    const change = { rowsRead, readingsPerSecond, eventTimeMs };
+    // Of a database that others write, only its figures tell that they do.
+    if (source === "database" && !hasMoved) this.#status = { ...this.#status, ...change };
+    else this.#update(change);
   }
 
   #update(change: Partial<LiveStatus>): void {

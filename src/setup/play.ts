@@ -6,6 +6,7 @@ import { formatSeconds } from "../core/duration.js";
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { FencedError } from "../engine/ports.ts";
+import { judgedAs } from "../judging.ts";
 import type { Config } from "../settings.ts";
 import type { Reader } from "../tables/query.ts";
 import { readSummary, type Summary } from "../tables/summary.ts";
@@ -14,8 +15,8 @@ import { playFiles, type PlayOptions, type PlayResult, type PlayStore } from "./
 import { lookAtFiles } from "./input.ts";
 import { uselessOf } from "./input_findings.ts";
 import { LiveTracker } from "./live.ts";
-import { refuseUnread } from "./recognize.ts";
-import { type ApiStore, serveApi } from "./serve_api.ts";
+import { findFiles, FORMAT_OPTIONS, foundLines, readFormatOptions } from "./meter_files.ts";
+import { type ApiStore, serveApi, servedAt } from "./serve_api.ts";
 import { inUse, openStore, openStoreReader, runError } from "./store.ts";
 import { hintsFor } from "./useless.ts";
 
@@ -27,9 +28,7 @@ export const PLAY_OPTIONS = {
   scope: { type: "string" },
   json: { type: "boolean", default: false },
   quiet: { type: "boolean", default: false },
-  "meter-column": { type: "string" },
-  "time-column": { type: "string" },
-  "value-column": { type: "string" },
+  ...FORMAT_OPTIONS,
   now: { type: "string" },
   config: { type: "string" },
   "gap-probability": { type: "string", default: "0" },
@@ -75,6 +74,7 @@ export async function readPlayOptions(
       time: values["time-column"],
       value: values["value-column"],
     },
+    format: await readFormatOptions(command, values),
     nowMs: values.now === undefined ? null : readNow(command, values.now),
     isSilent: values.quiet,
   };
@@ -127,6 +127,19 @@ export async function openEmbedded(
   };
 }
 
+/**
+ * Finds out what the files of a play are, and judges them by the zone that their format says.
+ *
+ * @throws {ReadError} for the first that cannot be read: what it is, and what to do
+ */
+export async function withFoundFiles<Play extends Omit<PlayOptions, "signal" | "live">>(
+  play: Play,
+): Promise<Play> {
+  const found = await findFiles(play.paths, play.format ?? { columns: play.columns });
+  if (!play.isSilent) foundLines(found).forEach(say);
+  return { ...play, found, config: judgedAs(play.config, found) };
+}
+
 type RunOptions = {
   /** Null: no page. */
   readonly port: number | null;
@@ -151,7 +164,7 @@ export async function runPipeline(
     );
   }
   await lookAtFiles(play.paths);
-  refuseUnread(play.paths, play.columns);
+  play = await withFoundFiles(play);
   const stop = stopSignal(() => say("stopping: what was played is kept"));
   const live = new LiveTracker(Date.now);
   const store = await open().catch((error) => {
@@ -160,8 +173,9 @@ export async function runPipeline(
   });
   let exitCode = 0;
   try {
-    const host = play.config["api.host"];
-    const server = port === null ? null : serveApi(store.reader, () => live.status, { host, port });
+    const server = port === null
+      ? null
+      : serveApi(store.reader, () => live.status, servedAt(play.config, port));
     try {
       if (server !== null) say(`page: ${server.url}`);
       const { directory, database } = store;

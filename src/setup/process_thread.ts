@@ -1,7 +1,7 @@
 import { loadOwnRules } from "../console/own_rules.ts";
 import type { Config } from "../settings.ts";
 import type { WorkerEvent } from "../engine/event.ts";
-import type { PartitionStatus } from "../engine/log/worker.ts";
+import type { PartitionStatus } from "../engine/log/worker_partition.ts";
 import { runKafkaWorker } from "./kafka_worker.ts";
 
 /** What a thread is told first; after that only "stop". */

@@ -117,12 +117,13 @@ async function sortOut(reader: Reader, meterIds: readonly string[]) {
 const encoder = new TextEncoder();
 const NEVER = new AbortController().signal;
 
-function byPartition(ids: readonly string[], partitions: number): Map<number, string[]> {
+/** Ids by the partition that their records belong into. */
+export function byPartition(ids: readonly string[], partitions: number): Map<number, string[]> {
   return Map.groupBy(ids, (id) => partitionOf(encoder.encode(id), partitions));
 }
 
 /** Texts one behind another, and where each ends. */
-function joined(parts: readonly Uint8Array[]) {
+export function joined(parts: readonly Uint8Array[]) {
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   const ends: number[] = [];
   let at = 0;

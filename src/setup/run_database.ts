@@ -34,7 +34,7 @@ export async function openRunDatabase(
     () => Deno.makeTempDir({ prefix: "gridwatch-" }),
   );
   const database = new PostgresDatabase(url, {
-    connections: 1,
+    connections: 2, // one holds the lock
     name: "gridwatch run",
     statementMsMax: 0,
   });

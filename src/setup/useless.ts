@@ -2,7 +2,8 @@ import { commandAgain } from "../console/again.ts";
 import { processorOptions } from "../judging.ts";
 import type { Warning } from "../replay/records.ts";
 import type { PlayOptions, PlayResult } from "./embedded.ts";
-import { readHeadLines } from "./recognize.ts";
+import { meterFiles } from "./meter_files.ts";
+import { readHeadLines } from "../replay/file_head.ts";
 import { type WayOut, wayOut } from "./ways_out.ts";
 
 type Given = Pick<
@@ -27,7 +28,11 @@ export function hintsFor(
     return [`hint: ${commandAgain(["query", sql, "--data", directory], [])}`];
   }
   const { zone } = processorOptions(config, 0, null);
-  const way = wayOut(inspection, { headOf: readHeadLines, columns, zone });
+  const way = wayOut(inspection, {
+    headOf: (path) => readHeadLines(meterFiles, path),
+    columns,
+    zone,
+  });
   const command = way === null ? null : againWith(way, { ...given, isAlone });
   if (command !== null) return [`hint: ${command}`];
   return [

@@ -1,3 +1,5 @@
+const DAY_MS = 86_400_000;
+
 /** What the two databases say differently; all else of a question reads the same on both. */
 export type Dialect = {
   readonly name: "sqlite" | "postgres";
@@ -17,6 +19,18 @@ export type Dialect = {
   larger(a: string, b: string): string;
   /** The texts of a JSON array that is a parameter: a subquery of one column. */
   texts(parameter: string): string;
+  /** The objects of a JSON array that is a parameter, as a table of their fields. */
+  objects(parameter: string, fields: Readonly<Record<string, "text" | "bigint">>): string;
+  /** A parameter that is a whole number. */
+  whole(parameter: string): string;
+  /** Milliseconds since 1970-01-01 of a time, and the time of milliseconds. */
+  toMs(time: string): string;
+  fromMs(ms: string): string;
+  /**
+   * Ids of the meters that were read after one time in ms and up to another, of those that the
+   * condition names.
+   */
+  metersRead(span: { readonly after: string; readonly to: string }, where: string): string;
   /** Which readings have a flag. */
   hasFlag(flag: string): string;
   /** When meters were read last, as `meter_id, last_at`: of those that the condition names. */
@@ -44,6 +58,19 @@ export const POSTGRES: Dialect = {
   // Drivers agree on text; an array they write each in their own way.
   texts: (parameter) =>
     `SELECT jsonb_array_elements_text(CAST(CAST(${parameter} AS text) AS jsonb))`,
+  objects: (parameter, fields) =>
+    `jsonb_to_recordset(CAST(CAST(${parameter} AS text) AS jsonb)) AS given (${
+      Object.entries(fields).map(([name, type]) => `${name} ${type}`).join(", ")
+    })`,
+  whole: (parameter) => `CAST(${parameter} AS bigint)`,
+  toMs: (time) => `CAST(round(extract(epoch FROM ${time}) * 1000) AS bigint)`,
+  fromMs: (ms) => `to_timestamp((${ms}) / 1000.0)`,
+  metersRead: ({ after, to }, where) => {
+    const [afterTime, toTime] = [after, to].map((each) => `to_timestamp(${each} / 1000.0)`);
+    return `SELECT DISTINCT meter_id FROM readings_meter_daily
+      WHERE bucket >= date_trunc('day', ${afterTime}, 'UTC') AND bucket <= ${toTime}
+        AND last_at > ${afterTime} AND first_at <= ${toTime} AND ${where}`;
+  },
   hasFlag: (flag) => `'${flag}' = ANY (flags)`,
   lastTimes: (where) =>
     `SELECT meter_id, max(last_at) AS last_at FROM readings_meter_daily ${where} GROUP BY meter_id`,
@@ -73,6 +100,20 @@ export const SQLITE: Dialect = {
   dayNumber: (time) => `unixepoch(${time}) / 86400`,
   larger: (a, b) => `max(${a}, ${b})`,
   texts: (parameter) => `SELECT value FROM json_each(${parameter})`,
+  objects: (parameter, fields) =>
+    `(SELECT ${
+      Object.keys(fields).map((name) => `value ->> '${name}' AS ${name}`).join(", ")
+    } FROM json_each(${parameter})) AS given`,
+  whole: (parameter) => `CAST(${parameter} AS INTEGER)`,
+  toMs: (time) => `CAST(round((julianday(${time}) - 2440587.5) * 86400000) AS INTEGER)`,
+  fromMs: (ms) =>
+    `CASE (${ms}) % 1000 WHEN 0 THEN strftime('%Y-%m-%dT%H:%M:%SZ', (${ms}) / 1000, 'unixepoch')
+       ELSE strftime('%Y-%m-%dT%H:%M:%fZ', (${ms}) / 1e3, 'unixepoch') END`,
+  metersRead: ({ after, to }, where) =>
+    `SELECT DISTINCT meter_id FROM meter_days
+       WHERE day BETWEEN ${after} / ${DAY_MS} AND ${to} / ${DAY_MS}
+         AND day * ${DAY_MS} + last_ms > ${after} AND day * ${DAY_MS} + first_ms <= ${to}
+         AND ${where}`,
   hasFlag: (flag) => `EXISTS (SELECT 1 FROM json_each(flags) WHERE value = '${flag}')`,
   lastTimes: (where) =>
     `SELECT meter_id, strftime('%Y-%m-%dT%H:%M:%fZ', max(last_ms) / 1e3, 'unixepoch') AS last_at

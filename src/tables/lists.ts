@@ -66,6 +66,8 @@ export type GapRow = {
   readonly silence: string | null;
   readonly detected_at: string | null;
   readonly partition: number;
+  /** The shared outage that it is a part of. */
+  readonly incident_id: string | null;
 };
 
 /** One more than the limit is asked for, to learn whether there are more. */
@@ -114,6 +116,7 @@ export async function listGaps(
     silence: toTextOrNull(row.silence),
     detected_at: toIsoOrNull(row.detected_at),
     partition: toNumber(row.source_partition),
+    incident_id: toTextOrNull(row.incident_id),
   }));
 }
 

@@ -11,6 +11,7 @@ import {
   readRejected,
   readValidated,
 } from "../core/wire/output_message.ts";
+import { endingOf, registeredOf, type Told } from "./incident_stage.ts";
 import { MeterDays } from "./meter_days.ts";
 import {
   COLUMNS,
@@ -46,7 +47,11 @@ export class MessageRows {
   readonly #days = new MeterDays();
   readonly #gaps = new LatestGaps();
   readonly #findings = new LatestFindings();
-  readonly #plain: PlainReading = { idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN };
+  readonly #ended: Told["ended"][number][] = [];
+  readonly #registered: Told["registered"][number][] = [];
+  readonly #plain: PlainReading = {
+    ...{ idStart: 0, idEnd: 0, timestampMs: NaN, consumptionKwh: NaN, receivedMs: NaN },
+  };
   #firstMs = Infinity;
   #lastMs = -Infinity;
 
@@ -71,6 +76,17 @@ export class MessageRows {
   /** Event times of the first and the last row, by the column `time`; null without rows. */
   get spanMs(): { readonly first: number; readonly last: number } | null {
     return this.#firstMs > this.#lastMs ? null : { first: this.#firstMs, last: this.#lastMs };
+  }
+
+  /** What the second stage is told of these messages, see `followGaps`. */
+  get told(): Told {
+    const isTimed = this.#kind === "validated" || this.#kind === "metric";
+    return {
+      gaps: this.#gaps.all,
+      ended: this.#ended,
+      registered: this.#registered,
+      span: isTimed ? this.spanMs : null,
+    };
   }
 
   /** The rows taken, tables without rows left out; this object is of no use afterwards. */
@@ -129,6 +145,8 @@ export class MessageRows {
       case "metric": {
         const metric = readMetric(fields, offset);
         metricRow(this.#writer, metric, partition);
+        this.#ended.push(...endingOf(metric));
+        this.#registered.push(...registeredOf(metric));
         return this.#touch(metric.timestampMs);
       }
       default:
@@ -145,7 +163,7 @@ export class MessageRows {
   #addPlain(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
     const plain = this.#plain;
     if (!parsePlainReading(bytes, start, end, plain)) return false;
-    const { idStart, idEnd, timestampMs, consumptionKwh: kwh } = plain;
+    const { idStart, idEnd, timestampMs, consumptionKwh: kwh, receivedMs } = plain;
     const writer = this.#writer;
     writer.row(COLUMNS.validated_readings.length);
     writer.timestamp(timestampMs);
@@ -155,6 +173,8 @@ export class MessageRows {
     writer.int32(this.#partition);
     writer.int64(offset);
     writer.null(); // it revises none
+    if (Number.isNaN(receivedMs)) writer.null();
+    else writer.timestamp(receivedMs);
     writer.null(); // and has no quality
     const reading = {
       ...{ timestampMs, kwh, offset },

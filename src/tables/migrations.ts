@@ -4,9 +4,11 @@ import summaries from "../../sql/003_summaries.sql" with { type: "text" };
 import digests from "../../sql/004_digests.sql" with { type: "text" };
 import completeness from "../../sql/005_completeness.sql" with { type: "text" };
 import identity from "../../sql/006_identity.sql" with { type: "text" };
+import health from "../../sql/007_health.sql" with { type: "text" };
 import validation from "../../sql/009_validation.sql" with { type: "text" };
-import estimates from "../../sql/010_estimates.sql" with { type: "text" };
-import quality from "../../sql/011_quality.sql" with { type: "text" };
+import incidents from "../../sql/010_incidents.sql" with { type: "text" };
+import estimates from "../../sql/011_estimates.sql" with { type: "text" };
+import quality from "../../sql/012_quality.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -23,9 +25,11 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "004_digests", sql: digests, embedded: false },
   { name: "005_completeness", sql: completeness, embedded: false },
   { name: "006_identity", sql: identity, embedded: false },
+  { name: "007_health", sql: health, embedded: false },
   { name: "009_validation", sql: validation, embedded: false },
-  { name: "010_estimates", sql: estimates, embedded: false },
-  { name: "011_quality", sql: quality, embedded: false },
+  { name: "010_incidents", sql: incidents, embedded: false },
+  { name: "011_estimates", sql: estimates, embedded: false },
+  { name: "012_quality", sql: quality, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

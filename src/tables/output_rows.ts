@@ -39,7 +39,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
   validated_readings: [
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
-    ...["revises_kwh", "quality"],
+    ...["revises_kwh", "received_at", "quality"],
   ],
   readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
@@ -170,6 +170,11 @@ export class LatestGaps {
     this.#latest.set(gapId(gap), gap);
   }
 
+  /** Each as it was told of last. */
+  get all(): GapAlert[] {
+    return [...this.#latest.values()];
+  }
+
   rows(partition: number): CopyWriter {
     const writer = new CopyWriter(this.#latest.size * 192 + 64);
     for (const [id, gap] of this.#latest) {
@@ -241,6 +246,8 @@ export function validatedRow(
   writer.int64(reading.offset);
   if (reading.revisesKwh === undefined) writer.null();
   else writer.float64(reading.revisesKwh);
+  if (reading.receivedMs === undefined) writer.null();
+  else writer.timestamp(reading.receivedMs);
   if (reading.quality === undefined) writer.null();
   else writer.text(withoutNul(reading.quality));
 }

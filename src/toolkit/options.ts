@@ -2,7 +2,8 @@ import { checkSetting, findContradiction } from "../check_setting.ts";
 import { nearest } from "../core/nearest.ts";
 import type { ProcessorOptions } from "../core/options.ts";
 import { judgingValues, processorOptions } from "../judging.ts";
-import { type Config, type Key, type Setting, SETTINGS } from "../settings.ts";
+import type { Setting } from "../setting.ts";
+import { type Config, type Key, SETTINGS } from "../settings.ts";
 
 /**
  * How readings are judged. Every option has a default, that of the setting of the same meaning (`deno

@@ -21,6 +21,7 @@ export function commitOf(
     watermarkMs: Date.UTC(2024, 0, 1),
     judgedToMs: Date.UTC(2024, 0, 1) - 900_000,
     ledger: { ...emptyLedger(), raw: nextOffset, ok: nextOffset },
+    stateTtlMs: 7 * 86_400_000,
     ...changes,
   };
 }

@@ -7,6 +7,7 @@ const empty = await openEmpty();
 const STATUS_PATHS = ["/api/status", "/api/ledger"];
 const LIST_PATHS = [
   "/api/silences",
+  "/api/incidents",
   "/api/meters",
   "/api/gaps",
   "/api/validation",
@@ -14,7 +15,7 @@ const LIST_PATHS = [
   "/api/late?status=LATE",
   "/api/rejected",
 ];
-const OTHER_PATHS = ["/api/delays", "/api/timeline", "/api/meters/MAC1"];
+const OTHER_PATHS = ["/api/kpi", "/api/delays", "/api/timeline", "/api/meters/MAC1"];
 
 Deno.test("/healthz is alive while a running pipeline gets on, and fails after a minute without", async () => {
   const bench = createBench(filled, { state: "running" });
@@ -35,6 +36,83 @@ Deno.test("/healthz fails with the message of a failed run", async () => {
   const { status, body } = await bench.get("/healthz");
   assert.equal(status, 503);
   assert.equal(body.error, "the disk is full");
+});
+
+Deno.test("/api/kpi gives the key figures of all, of days, and of a span", async () => {
+  const { get } = createBench(filled, {}, { kpiTarget: 0.9 });
+  const { body } = await get("/api/kpi");
+  assert.equal(body.expected, body.valid + body.not_estimated);
+  assert.equal(body.completeness, Math.round(body.valid / body.expected * 1e6) / 1e6);
+  assert.equal(
+    body.error_budget_used,
+    Math.round((body.expected - body.valid) / (0.1 * body.expected) * 1e6) / 1e6,
+  );
+  assert.deepEqual([body.gaps, body.open_gaps, body.mean_minutes_to_recover], [2, 1, 60]);
+  const { body: { kpis } } = await get("/api/kpi?by=day");
+  assert.deepEqual(kpis.map(({ day }: { day: string }) => day), [
+    ...["2013-01-01", "2013-01-02", "2013-01-03"],
+  ]);
+  const sum = kpis.reduce((sum: number, { valid }: { valid: number }) => sum + valid, 0);
+  assert.equal(sum, body.valid);
+  const { body: first } = await get("/api/kpi?to=2013-01-02");
+  assert.equal(first.valid, kpis[0].valid);
+  assert.equal((await get("/api/kpi?by=week")).status, 400);
+  const { body: without } = await createBench(filled).get("/api/kpi");
+  assert.equal(without.error_budget_used, null);
+});
+
+Deno.test("/api/incidents gives shared outages, the latest first, and those that are asked for", async () => {
+  const db = await openEmpty();
+  try {
+    const slot = (hour: number) => Date.UTC(2013, 0, 3, hour);
+    const row = (hour: number, group: string, more: string) =>
+      `('${group}@2013-01-03T0${hour}:00:00Z', '${group}', '2013-01-03T0${hour}:00Z', ${more},
+        ${slot(hour)}, ${slot(hour) + (group === "fleet" ? 0 : 1_800_000)})`;
+    await db.exec(`INSERT INTO incidents VALUES ${
+      [
+        row(1, "A", "'2013-01-03T02:00Z', 'CLOSED', 5, 50, 3, NULL"),
+        row(3, "A", "NULL, 'OPEN', 26, 50, 3, 'fleet@2013-01-03T03:00:00Z'"),
+        row(3, "fleet", "NULL, 'OPEN', 60, 100, 50, NULL"),
+        row(5, "B", "'2013-01-03T05:00Z', 'WITHDRAWN', 4, 50, 3, NULL"),
+      ].join(", ")
+    }`);
+    const { get } = createBench(db);
+    const { body } = await get("/api/incidents");
+    const idsOf = (list: { incident_id: string }[]) => list.map(({ incident_id }) => incident_id);
+    assert.deepEqual(idsOf(body.incidents), [
+      "B@2013-01-03T05:00:00Z",
+      "fleet@2013-01-03T03:00:00Z",
+      "A@2013-01-03T03:00:00Z",
+      "A@2013-01-03T01:00:00Z",
+    ]);
+    assert.deepEqual(body.states, { OPEN: 2, CLOSED: 1, WITHDRAWN: 1 });
+    assert.deepEqual(body.incidents[2], {
+      incident_id: "A@2013-01-03T03:00:00Z",
+      group_id: "A",
+      from: "2013-01-03T03:00:00Z",
+      to: null,
+      state: "OPEN",
+      meters: 26,
+      expected: 50,
+      needed: 3,
+      part_of: "fleet@2013-01-03T03:00:00Z",
+    });
+    for (
+      const [question, found] of [
+        ["state=open&group=A", 1],
+        ["group=A", 2],
+        ["from=2013-01-03T02:00:00Z", 3],
+        ["to=2013-01-03T03:00:00Z", 1],
+        ["limit=1&offset=3", 1],
+      ] as const
+    ) {
+      const { body: { incidents } } = await get(`/api/incidents?${question}`);
+      assert.equal(incidents.length, found, question);
+    }
+    assert.equal((await get("/api/incidents?state=FILLED")).status, 400);
+  } finally {
+    await db.close();
+  }
 });
 
 Deno.test("/readyz waits for the start, then for the store", async () => {

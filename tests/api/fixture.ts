@@ -38,6 +38,8 @@ async function addViews(db: PGlite): Promise<void> {
   await runSql(db, "003_summaries.sql");
   await runSql(db, "004_digests.sql");
   await runSql(db, "005_completeness.sql");
+  await runSql(db, "010_incidents.sql");
+  await runSql(db, "011_estimates.sql");
 }
 
 async function runSql(db: PGlite, file: string): Promise<void> {
@@ -137,24 +139,29 @@ export function createBench(
     queries: 0,
     nowMs: NOW_MS,
     fail: false,
-    live: {
-      state: "finished",
-      source: "replay",
-      message: null,
-      inputs: "a.csv",
-      rowsRead: 144,
-      rowsTotal: 144,
-      readingsPerSecond: 0,
-      eventTimeMs: Date.UTC(2013, 0, 3, 12),
-      startedAtMs: NOW_MS - 10_000,
-      lastProgressAtMs: NOW_MS,
-      openGaps: null,
-      ...change,
-    },
+    live: { ...benchLive(), ...change },
     async get(path) {
       const response = await app.request(path);
       return { status: response.status, body: await response.json(), response };
     },
   };
   return bench;
+}
+
+/** What the driver of a bench knows. */
+export function benchLive(): LiveStatus {
+  return {
+    state: "finished",
+    source: "replay",
+    message: null,
+    problems: [],
+    inputs: "a.csv",
+    rowsRead: 144,
+    rowsTotal: 144,
+    readingsPerSecond: 0,
+    eventTimeMs: Date.UTC(2013, 0, 3, 12),
+    startedAtMs: NOW_MS - 10_000,
+    lastProgressAtMs: NOW_MS,
+    openGaps: null,
+  };
 }

@@ -66,6 +66,16 @@ Deno.test("Processor judges the records of a replay by its own ticks, and live o
   assert.equal(live("M4", "9001:00:00.001"), "FUTURE");
 });
 
+Deno.test("Processor knows by a live reading that no replay is the clock any more", () => {
+  const core = startHarness();
+  core.tick("0:00", { recordTime: "9000:00", replayStart: "9000:00" });
+  assert.equal(core.processor.state.replaying, true);
+  core.reading("M1", "0:30", 1, "", "9000:00", "9000:00");
+  assert.equal(core.processor.state.replaying, true, "the replay goes on");
+  core.reading("M2", "9000:00", 1, "", "9000:00");
+  assert.equal(core.processor.state.replaying, false, "it was killed, or others send beside it");
+});
+
 Deno.test("Processor remembers the ticks of the latest replays alone", () => {
   const core = startHarness();
   for (let replay = 0; replay < 100; replay++) {

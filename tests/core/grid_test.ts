@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { DAY_MS, MONTH } from "../../src/core/calendar.ts";
-import { goForward, Grids, slotAfter, startGrid, stepsTo } from "../../src/core/grid.ts";
+import {
+  goForward,
+  goForwardEvenly,
+  Grids,
+  slotAfter,
+  startGrid,
+  stepsTo,
+} from "../../src/core/grid.ts";
 import { buildZone, UTC_ZONE, type Zone } from "../../src/core/zone.ts";
 import { createRandom } from "../../src/generate/random.ts";
 import { HOUR_MS, MINUTE_MS, ms, startHarness } from "./harness.ts";
@@ -135,4 +142,27 @@ Deno.test("Of a meter's slots, present and missing ones are all from its first t
     ),
     { numRuns: 500 },
   );
+});
+
+Deno.test("goForwardEvenly() does what as many goForward() do, wherever the grid stands", () => {
+  fc.assert(fc.property(
+    fc.array(fc.integer({ min: -500_000, max: 500_000 }), { maxLength: 40 }),
+    fc.integer({ min: 1, max: 200 }),
+    fc.constantFrom(0, 1, -7, 15_000),
+    (residuals, count, lastMs) => {
+      const [even, each] = [new Grids(1), new Grids(1)];
+      const intervalMs = 1_800_000;
+      for (const grids of [even, each]) {
+        startGrid(grids, 0, { intervalMs, atMs: 0, graceMs: 0, zone: UTC_ZONE });
+        for (const offMs of [...residuals, ...Array(40).fill(lastMs)]) {
+          goForward(grids, 0, 1, grids.slotMs[0] + intervalMs, offMs);
+        }
+      }
+      goForwardEvenly(even, 0, count);
+      for (let n = 0; n < count; n++) {
+        goForward(each, 0, 1, each.slotMs[0] + intervalMs, each.prevMs(0));
+      }
+      assert.deepEqual(even, each);
+    },
+  ));
 });

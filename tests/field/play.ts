@@ -1,6 +1,6 @@
 /** Files from their text to what the core says of them, by the defaults that users have. */
 import { readConfig, variableOf } from "../../src/config.ts";
-import type { Outputs } from "../../src/core/outputs.ts";
+import type { GapAlert, Outputs } from "../../src/core/outputs.ts";
 import { Processor } from "../../src/core/processor.ts";
 import { formatTimestamp } from "../../src/core/time.ts";
 import { newRawRecord } from "../../src/core/wire/raw_record.ts";
@@ -34,6 +34,8 @@ export type Played = {
     readonly raw: string;
   }[];
   readonly metrics: readonly string[];
+  /** Each gap as it was said last, by its id. */
+  readonly alerts: ReadonlyMap<string, GapAlert>;
 };
 
 /** Plays files into the core. */
@@ -93,6 +95,7 @@ function show(outputs: readonly Outputs[]): Omit<Played, "inspection" | "records
   const counts: Record<string, number> = {};
   const count = (name: string) => counts[name] = (counts[name] ?? 0) + 1;
   const gaps = new Map<string, string>();
+  const alerts = new Map<string, GapAlert>();
   const validated = [];
   const rejected = [];
   const metrics: string[] = [];
@@ -107,14 +110,16 @@ function show(outputs: readonly Outputs[]): Omit<Played, "inspection" | "records
       const at = timestampMs === null ? null : formatTimestamp(timestampMs);
       rejected.push({ reason, at, raw: new TextDecoder().decode(raw) });
     }
-    for (const { meterId, idMs, missingIntervals, rejectedIntervals, state } of output.gaps) {
+    for (const alert of output.gaps) {
+      const { meterId, idMs, missingIntervals, rejectedIntervals, state } = alert;
       const id = `${meterId}@${formatTimestamp(idMs)}`;
       const unusable = rejectedIntervals === 0 ? "" : ` rejected ${rejectedIntervals}`;
+      alerts.set(id, alert);
       gaps.set(id, `${id} ${missingIntervals} ${state}${unusable}`);
     }
     metrics.push(...output.metrics.map(({ metricType }) => metricType));
   }
-  return { counts, gaps: [...gaps.values()].sort(), validated, rejected, metrics };
+  return { counts, gaps: [...gaps.values()].sort(), validated, rejected, metrics, alerts };
 }
 
 const FIELD = new URL("../../../shared/data/field/", import.meta.url);

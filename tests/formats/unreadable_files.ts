@@ -271,3 +271,27 @@ export const READABLE: readonly (readonly [name: string, content: string | Uint8
   ["a header alone", "meter_id,timestamp,consumption_kwh\n"],
   ["letters of any script", TABLE.replaceAll("M1", "Zähler‐7")],
 ];
+
+/** Of these the formats that read them: no plain reader does, but they play. */
+export const READ_BY_FORMAT: Readonly<Record<string, string>> = {
+  "nem12.csv": "nem12",
+  "nem12_headless.csv": "nem12",
+  "nem13.csv": "nem13",
+  "green_button.xml": "green-button",
+  "day_of_48.csv": "wide-day",
+  "hh.csv": "wide-day",
+  "day_of_96.csv": "wide-day",
+  "uci.txt": "uci",
+  "registers.csv": "ausgrid",
+  "utf16.csv": "csv",
+  "utf16_big.csv": "csv",
+  "cp1252_ids.csv": "csv",
+  "enedis.csv": "enedis",
+  "sep.csv": "csv",
+  "comment.csv": "csv",
+  "semicolons.csv": "csv",
+  "tabs.tsv": "csv",
+  "commas.csv": "csv",
+  "one meter's.csv": "octopus",
+  "single.csv": "csv",
+};

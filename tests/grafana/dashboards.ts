@@ -72,6 +72,8 @@ export type AlertRule = {
   readonly uid: string;
   readonly title: string;
   readonly condition: string;
+  readonly noDataState: string;
+  readonly execErrState: string;
   readonly data: readonly {
     readonly refId: string;
     readonly datasourceUid: string;

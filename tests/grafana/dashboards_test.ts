@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
-import { alertRules, type Dashboard, DASHBOARDS, dataPanels, ROOT } from "./dashboards.ts";
+import {
+  type AlertRule,
+  alertRules,
+  type Dashboard,
+  DASHBOARDS,
+  dataPanels,
+  ROOT,
+} from "./dashboards.ts";
 import { putVariables } from "./macros.ts";
 
 const uids = [...DASHBOARDS.values()].map(({ uid }) => uid);
@@ -124,6 +131,10 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
     "gridwatch-completeness",
     "gridwatch-open-gaps",
     "gridwatch-consumer-lag",
+    "gridwatch-stalled",
+    "gridwatch-sink-errors",
+    "gridwatch-watermarks-apart",
+    "gridwatch-silent-meters",
     "gridwatch-ledger",
   ]);
   for (const { title, condition, data } of rules) {
@@ -137,6 +148,22 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
     // Grafana puts its own environment in for a dollar sign in these files.
     assert.doesNotMatch(JSON.stringify(data), /\$/);
   }
-  const { annotations } = rules[0] as unknown as { annotations: Record<string, string> };
-  assert.ok(uids.includes(annotations.__dashboardUid__));
+  const shown = rules.map((rule) => {
+    const { title, annotations } = rule as unknown as AlertRule & {
+      annotations: Record<string, string>;
+    };
+    const board = [...DASHBOARDS.values()].find(({ uid }) => uid === annotations.__dashboardUid__);
+    const panel = board?.panels.find(({ id }) => String(id) === annotations.__panelId__);
+    return `${title}: ${panel?.title}`;
+  });
+  assert.deepEqual(shown, [
+    "Completeness under the target: Completeness",
+    "Many open gaps: Open gaps",
+    "Consumer lag: Consumer lag by partition",
+    "Readings do not get into the tables: Way into the tables by partition",
+    "Messages became no row: Messages that the database refused",
+    "Watermarks of the partitions are apart: Watermark lag by partition",
+    "Meters are silent: Silent meters",
+    "Ledger out of balance: Ledger",
+  ]);
 });

@@ -31,7 +31,8 @@ export async function openDemo(): Promise<DemoStore> {
     INSERT INTO sink_positions (topic, partition, next_offset)
       VALUES ('smartmeter_validated', 0, 283670);
     INSERT INTO sink_errors (topic, partition, "offset", error, sqlstate, value)
-      VALUES ('smartmeter_validated', 0, 7, 'value out of range', '22003', '{}');`);
+      VALUES ('smartmeter_validated', 0, 7, 'value out of range', '22003', '{}');
+    INSERT INTO raw_ends VALUES (0, 283670, 283670, 0, 283670, 0, now(), now());`);
   const newestMs = Number(await only(client, "SELECT max(watermark) FROM positions"));
   const meterId = String(await only(client, METER, [new Date(newestMs - 28 * DAY_MS)]));
   return {

@@ -1,13 +1,16 @@
 import { parseArgs } from "node:util";
 import { type Action, chaosPlan, SESSION_TIMEOUT_MS } from "./chaos_plan.ts";
-import { type ProxiedBroker, startProxiedBroker } from "./chaos_broker.ts";
+import { type Break, breakAndMend, breakOfSeed, BREAKS } from "./chaos_breaks.ts";
+import { type ProxiedBrokers, startProxiedBrokers } from "./chaos_broker.ts";
 import { pause } from "./chaos_proxy.ts";
-import { Pipeline, type Running, terminate } from "./pipeline.ts";
+import { recordsOf } from "./kafka_fixture.ts";
+import { Pipeline, type PipelineOptions, type Running, terminate } from "./pipeline.ts";
 
 /**
  * Random harm by seed: a replay runs at speed into six partitions, three processors work on them,
- * and processors, the replay, the broker and the line between are killed, stopped and cut. Then all
- * is healed, and the outputs must be those of an undisturbed run.
+ * and processors, the replay, the brokers and the line between are killed, stopped and cut, beside
+ * live readings of producers whose clocks run ahead. Then all is healed, and the outputs must be those
+ * of an undisturbed run. At last something is broken that nobody can heal by waiting (`chaos_breaks`).
  */
 
 const PARTITIONS = 6;
@@ -18,6 +21,9 @@ const RATE = 5000;
 const HEAL_MS_MAX = 120_000;
 const READINGS_A_DAY = 48;
 const TICKS_A_DAY = 1440;
+/** What the meters' ids of producers with another clock begin with. */
+const AHEAD = "AHEAD-";
+const WRITER = { compression: "gzip", batchBytesMax: 512 << 10, deadlineMs: 60_000 } as const;
 
 export type ChaosReport = {
   readonly seed: number;
@@ -29,16 +35,26 @@ export type ChaosReport = {
   readonly problems: readonly string[];
 };
 
-/** One run. `say` hears what happens. */
+/** What a run is made of besides its seed. */
+export type ChaosOptions = {
+  readonly durationMs: number;
+  readonly brokers?: number;
+  /** Absent: that of the seed. */
+  readonly breaks?: Break;
+  /** Hears what happens. */
+  readonly say: (text: string) => void;
+};
+
+/** One run. */
 export async function runChaos(
   seed: number,
-  durationMs: number,
-  say: (text: string) => void,
+  { durationMs, brokers: count = 1, breaks = breakOfSeed(seed), say }: ChaosOptions,
 ): Promise<ChaosReport> {
-  await using broker = await startProxiedBroker();
-  await using pipeline = new Pipeline([broker.address], {
+  await using brokers = await startProxiedBrokers(count);
+  const options: PipelineOptions = {
     partitions: PARTITIONS,
-    commandBrokers: [broker.proxy.address],
+    replication: Math.min(3, count),
+    commandBrokers: brokers.proxies.map(({ address }) => address),
     settings: {
       KAFKA_SESSION_TIMEOUT_MS: SESSION_TIMEOUT_MS,
       KAFKA_TRANSACTION_TIMEOUT_MS: 6000,
@@ -46,19 +62,21 @@ export async function runChaos(
       COMMIT_INTERVAL_MS: 50,
       IDLE_TIMEOUT_SECONDS: 0,
     },
-  });
-  const chaos = new Chaos(pipeline, broker, say);
+  };
+  await using pipeline = new Pipeline(brokers.addresses, options);
+  const chaos = new Chaos(pipeline, { brokers, options, say });
   try {
-    return await chaos.run(seed, durationMs);
+    return await chaos.run(seed, { durationMs, breaks });
   } catch (error) {
-    console.error(`chaos seed ${seed}\n${pipeline.logs()}\n${await broker.node.log()}`);
+    console.error(`chaos seed ${seed}\n${pipeline.logs()}\n${await brokers.logs()}`);
     throw error;
   }
 }
 
 class Chaos {
   readonly #pipeline: Pipeline;
-  readonly #broker: ProxiedBroker;
+  readonly #brokers: ProxiedBrokers;
+  readonly #options: PipelineOptions;
   readonly #say: (text: string) => void;
   readonly #counts: Record<string, number> = {};
   readonly #problems: string[] = [];
@@ -69,13 +87,24 @@ class Chaos {
   #replay: Running | null = null;
   #isHealing = false;
 
-  constructor(pipeline: Pipeline, broker: ProxiedBroker, say: (text: string) => void) {
+  constructor(
+    pipeline: Pipeline,
+    { brokers, options, say }: {
+      readonly brokers: ProxiedBrokers;
+      readonly options: PipelineOptions;
+      readonly say: (text: string) => void;
+    },
+  ) {
     this.#pipeline = pipeline;
-    this.#broker = broker;
+    this.#brokers = brokers;
+    this.#options = options;
     this.#say = say;
   }
 
-  async run(seed: number, durationMs: number): Promise<ChaosReport> {
+  async run(
+    seed: number,
+    { durationMs, breaks }: { readonly durationMs: number; readonly breaks: Break },
+  ): Promise<ChaosReport> {
     const fleet = await this.#makeFleet(seed, durationMs);
     await this.#pipeline.createTopics();
     for (let n = 0; n < PROCESSORS; n++) this.#start();
@@ -87,7 +116,7 @@ class Chaos {
     }
     this.#isHealing = true;
     await Promise.all(this.#later);
-    this.#broker.proxy.delayMs = 0;
+    for (const proxy of this.#brokers.proxies) proxy.delayMs = 0;
     this.#say("healed");
     const healedAt = performance.now();
     await replayed;
@@ -96,6 +125,7 @@ class Chaos {
     this.#say(`all is judged after ${healSeconds} s`);
     await this.#end();
     const rawRecords = await this.#compare(replayArguments(fleet, seed));
+    if (this.#problems.length === 0) await this.#break(breaks, { fleet, seed });
     const { counts, problems } = { counts: this.#counts, problems: this.#problems };
     return { seed, counts, rawRecords, healSeconds, problems };
   }
@@ -140,7 +170,7 @@ class Chaos {
   }
 
   async #act(action: Action): Promise<void> {
-    const { proxy, node } = this.#broker;
+    const { proxies, nodes } = this.#brokers;
     this.#say(JSON.stringify(action));
     switch (action.kind) {
       case "kill":
@@ -161,19 +191,57 @@ class Chaos {
         if (this.#replay === null) return;
         this.#killed.add(this.#replay);
         return this.#replay.kill("SIGKILL");
-      case "kill broker":
+      case "clock":
+        return void this.#later.push(this.#sendAhead(action));
+      case "kill broker": {
+        const node = nodes[action.target % nodes.length];
         await node.kill();
         await pause(action.againMs);
         return await node.start();
+      }
       case "cut":
-        return void proxy.cut();
+        return proxies.forEach((proxy) => void proxy.cut());
       case "delay":
-        proxy.delayMs = action.delayMs;
-        this.#later.push(pause(action.forMs).then(() => void (proxy.delayMs = 0)));
+        for (const proxy of proxies) proxy.delayMs = action.delayMs;
+        this.#later.push(
+          pause(action.forMs).then(() => {
+            for (const proxy of proxies) proxy.delayMs = 0;
+          }),
+        );
         return;
       default:
         return action satisfies never;
     }
+  }
+
+  /** A live reading by a clock that is ahead, dated by it. */
+  async #sendAhead({ partition, aheadMs }: { partition: number; aheadMs: number }): Promise<void> {
+    const atMs = Date.now() + aheadMs;
+    const meterId = `${AHEAD}${crypto.randomUUID()}`;
+    const value = JSON.stringify({
+      meter_id: meterId,
+      timestamp: new Date(atMs),
+      consumption_kwh: 1,
+    });
+    const producer = this.#pipeline.log.producer(WRITER);
+    const to = { partition: partition % PARTITIONS, keys: [meterId] };
+    const run = { ...recordsOf(this.#pipeline.topics.raw, [value], to), timesMs: atMs };
+    // What is not acknowledged may be there or not: it is counted where it is.
+    await producer.send([run]).catch((error) => this.#say(`a live reading failed: ${error}`));
+    await producer.close();
+  }
+
+  async #break(kind: Break, { fleet, seed }: { fleet: string; seed: number }): Promise<void> {
+    const replay = async (to: Pipeline, defects: "same" | "others") => {
+      const args = replayArguments(fleet, defects === "same" ? seed : seed + 1);
+      await to.onKafka("replay", ...args, "--kafka", "--quiet");
+    };
+    const { problems, pipeline, brokers, options, say } = {
+      ...{ problems: this.#problems, pipeline: this.#pipeline, brokers: this.#brokers },
+      ...{ options: this.#options, say: this.#say },
+    };
+    this.#counts[kind] = 1;
+    problems.push(...await breakAndMend(kind, { seed, pipeline, brokers, options, replay, say }));
   }
 
   #take(target: number): Running {
@@ -214,7 +282,12 @@ class Chaos {
     const embedded = JSON.parse(
       (await pipeline.run("replay", ...args, ...store, ...partitions, "--quiet", "--json")).stdout,
     );
-    const [is, shouldBe] = [found?.ledger, embedded.ledger].map((one) => JSON.stringify(one));
+    const future = (await pipeline.messages(pipeline.topics.rejected))
+      .filter(({ reason, meter_id }) => reason === "FUTURE" && meter_id.startsWith(AHEAD));
+    const { raw, rejected } = embedded.ledger;
+    const ahead = { raw: raw + future.length, rejected: rejected + future.length };
+    const expected = { ...embedded.ledger, ...ahead };
+    const [is, shouldBe] = [found?.ledger, expected].map((one) => JSON.stringify(one));
     if (is !== shouldBe) this.#problems.push(`the ledger is ${is}, embedded ${shouldBe}`);
     await this.#compareGaps(store);
     return found?.ledger?.raw ?? 0;
@@ -257,13 +330,23 @@ if (import.meta.main) {
     options: {
       seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
       minutes: { type: "string", default: "1" },
+      brokers: { type: "string", default: "1" },
+      break: { type: "string" },
     },
   });
-  console.log(`chaos seed ${values.seed}`);
+  const breaks = BREAKS.find((one) => one === values.break);
+  if (values.break !== undefined && breaks === undefined) {
+    console.error(`error: no break "${values.break}"\nhint: ${BREAKS.join(", ")}`);
+    Deno.exit(2);
+  }
+  console.log(`chaos seed ${values.seed}, brokers ${values.brokers}`);
   const startedAt = performance.now();
   const say = (text: string) =>
     console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${text}`);
-  const report = await runChaos(Number(values.seed), Number(values.minutes) * 60_000, say);
+  const report = await runChaos(Number(values.seed), {
+    ...{ durationMs: Number(values.minutes) * 60_000, brokers: Number(values.brokers) },
+    ...{ breaks, say },
+  });
   console.log(JSON.stringify(report, null, 2));
   Deno.exit(report.problems.length === 0 ? 0 : 1);
 }

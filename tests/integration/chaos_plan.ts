@@ -13,12 +13,15 @@ export type Action =
     | { readonly kind: "add" }
     /** SIGKILL of the replay; it is run again. */
     | { readonly kind: "kill replay" }
-    | { readonly kind: "kill broker"; readonly againMs: number }
+    | { readonly kind: "kill broker"; readonly target: number; readonly againMs: number }
     | { readonly kind: "cut" }
+    /** A live reading of a producer whose clock runs ahead: that one alone is FUTURE. */
+    | { readonly kind: "clock"; readonly partition: number; readonly aheadMs: number }
     | { readonly kind: "delay"; readonly delayMs: number; readonly forMs: number }
   );
 
 export const SESSION_TIMEOUT_MS = 2000;
+const HOUR_MS = 3_600_000;
 /** A broker needs its time to come back. */
 const BROKER_EVERY_MS = 14_000;
 
@@ -33,7 +36,8 @@ export function chaosPlan(seed: number, durationMs: number): Action[] {
     if (atMs > durationMs) return plan;
     if (atMs < brokerAtMs) plan.push({ afterMs, ...drawAction(random) });
     else {
-      plan.push({ afterMs, kind: "kill broker", againMs: randomInteger(random, 0, 2500) });
+      const againMs = randomInteger(random, 0, 2500);
+      plan.push({ afterMs, kind: "kill broker", target: plan.length, againMs });
       brokerAtMs = atMs + BROKER_EVERY_MS;
     }
   }
@@ -44,7 +48,7 @@ type Drawn = Action extends infer A ? A extends Action ? Omit<A, "afterMs"> : ne
 
 function drawAction(random: Random): Drawn {
   const target = randomInteger(random, 0, 9);
-  switch (randomInteger(random, 0, 14)) {
+  switch (randomInteger(random, 0, 15)) {
     case 0:
     case 1:
     case 2:
@@ -67,6 +71,11 @@ function drawAction(random: Random): Drawn {
     case 11:
     case 12:
       return { kind: "cut" };
+    case 13:
+      return {
+        ...{ kind: "clock", partition: target },
+        aheadMs: randomInteger(random, 2, 5000) * HOUR_MS,
+      };
     default:
       return {
         kind: "delay",

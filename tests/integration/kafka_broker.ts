@@ -9,6 +9,10 @@ const CLUSTER_ID = "R3JpZHdhdGNoVGVzdHNLQQ";
 export type KafkaNode = {
   readonly id: number;
   readonly address: string;
+  /** Of its files: properties, log, data. */
+  readonly folder: string;
+  /** Null while it does not run. */
+  readonly pid: number | null;
   /** SIGKILL, at once. */
   kill(): Promise<void>;
   /** SIGTERM, and SIGKILL when it does not follow. */
@@ -42,6 +46,14 @@ export class BrokerProcess implements KafkaNode {
     this.#settings = settings;
     this.id = settings.id;
     this.address = settings.address;
+  }
+
+  get folder(): string {
+    return this.#settings.folder;
+  }
+
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
   }
 
   async start(): Promise<void> {

@@ -88,6 +88,7 @@ export const READER_OPTIONS: LogReaderOptions = {
   isolation: "committed",
   keys: true,
   origins: true,
+  replays: true,
   bufferBytesMax: 4 << 20,
   partitionBytesMax: 1 << 20,
   pollMs: 100,
@@ -170,13 +171,14 @@ export class StepTransaction implements AsyncDisposable {
     });
   }
 
-  async open(): Promise<void> {
+  /** @param timeoutMs After so long the broker ends it. */
+  async open(timeoutMs = 20_000): Promise<void> {
     const answer = await this.#retry(() =>
       this.#cluster.askCoordinator(
         this.#at,
         initProducerIdV4,
         this.transactionalId,
-        20_000,
+        timeoutMs,
         -1n,
         -1,
       )

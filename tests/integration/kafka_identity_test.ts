@@ -272,7 +272,13 @@ pipelineTest("partitions added are told, and nobody judges on with them", async 
   const { code } = await running.ended; // within ten seconds
   assert.equal(code, 1);
   assert.match(running.stderr, /"\w+_raw" has 2 partitions, and was judged with 1/);
-  assert.match(running.stderr, /hint: take another kafka\.topic_prefix/);
+  assert.match(
+    running.stderr,
+    /hint: stop the producers, `gridwatch repartition --to \w+_2_ --partitions 2`/,
+  );
+  const later = await pipeline.run("process", ...pipeline.brokers);
+  assert.equal(later.code, 1);
+  assert.match(later.stderr, /hint: were partitions added\? .*`gridwatch repartition --to \w+_2_ /);
   // The others, too: now nothing but the state tells.
   await addPartitions(2, `${pipeline.name}_(?!raw).*`);
   const { error } = await refusalOf(pipeline);

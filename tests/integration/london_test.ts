@@ -46,6 +46,27 @@ const FORMS: Readonly<Record<string, (files: readonly File[]) => string[]>> = {
   },
 };
 
+/** As the specification finds them (tests/specification/validation/). */
+const INCIDENTS = [
+  "incident_id,state,meters,expected,needed",
+  "fleet@2013-02-10T22:00:00Z,CLOSED,5,81,3",
+  "fleet@2013-02-25T12:30:00Z,CLOSED,5,81,3",
+  "fleet@2013-03-15T16:00:00Z,CLOSED,3,81,3",
+  "fleet@2013-03-23T04:30:00Z,CLOSED,4,81,3",
+  "fleet@2013-04-04T17:30:00Z,CLOSED,4,81,3",
+  "fleet@2013-04-17T12:30:00Z,CLOSED,5,81,3",
+  "fleet@2013-05-29T14:30:00Z,CLOSED,3,80,3",
+  "fleet@2013-05-31T08:00:00Z,CLOSED,5,80,3",
+  "fleet@2013-07-28T12:30:00Z,CLOSED,5,78,3",
+  "fleet@2013-08-31T01:30:00Z,CLOSED,3,78,3",
+  "fleet@2013-09-05T15:00:00Z,CLOSED,4,78,3",
+  "fleet@2013-09-24T21:00:00Z,CLOSED,3,78,3",
+  "fleet@2013-10-04T21:30:00Z,CLOSED,4,77,3",
+  "fleet@2013-11-10T16:30:00Z,CLOSED,4,74,3",
+  "fleet@2013-12-19T06:00:00Z,CLOSED,4,74,3",
+  "",
+].join("\n");
+
 const RUNS = [
   ["file by file"],
   ["newest first, one file behind another with its header", "--partitions", "3"],
@@ -94,6 +115,10 @@ Deno.test({
           const { stdout } = await gridwatch("query", sql, "--csv", ...store);
           first ??= stdout;
           assert.ok(stdout === first, "other gaps than file by file");
+          const shared = "SELECT incident_id, state, meters, expected, needed FROM incidents " +
+            "ORDER BY slot_ms";
+          const { stdout: incidents } = await gridwatch("query", shared, "--csv", ...store);
+          assert.equal(incidents, INCIDENTS);
         });
       }
     });

@@ -87,6 +87,10 @@ export type PipelineOptions = {
   readonly partitions?: number;
   /** Settings by their environment variables, without `GRIDWATCH_`. */
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** Copies of each partition. */
+  readonly replication?: number;
+  /** What the topics' names begin with; absent: a name of its own. */
+  readonly prefix?: string;
   /** Takes the place of the brokers for the commands: a proxy. */
   readonly commandBrokers?: readonly string[];
 };
@@ -104,19 +108,22 @@ export class Pipeline implements AsyncDisposable {
   readonly #brokers: readonly string[];
   readonly #environment: Record<string, string>;
   readonly #running: Running[] = [];
+  readonly #replication: number;
 
   constructor(brokers: readonly string[], options: PipelineOptions = {}) {
     const name = `t${crypto.randomUUID().slice(0, 8)}`;
     this.name = name;
-    this.topics = topicNames(`${name}_`);
+    const prefix = options.prefix ?? `${name}_`;
+    this.topics = topicNames(prefix);
     this.group = `${name}-${this.topics.raw}`;
     this.folder = Deno.makeTempDirSync({ prefix: "gridwatch-pipeline-" });
     this.partitions = options.partitions ?? 3;
+    this.#replication = options.replication ?? 1;
     this.#brokers = options.commandBrokers ?? brokers;
     this.log = openLog(brokers);
     this.admin = this.log.admin({ deadlineMs: 30_000 });
     const settings = {
-      KAFKA_TOPIC_PREFIX: `${name}_`,
+      KAFKA_TOPIC_PREFIX: prefix,
       KAFKA_GROUP: name,
       KAFKA_SESSION_TIMEOUT_MS: 3000,
       COMMIT_INTERVAL_MS: 100,
@@ -161,7 +168,8 @@ export class Pipeline implements AsyncDisposable {
   }
 
   async createTopics(): Promise<void> {
-    await this.onKafka("topics", "--create", "--partitions", String(this.partitions));
+    const size = ["--partitions", this.partitions, "--replication", this.#replication].map(String);
+    await this.onKafka("topics", "--create", ...size);
   }
 
   process(...args: string[]): Running {

@@ -10,11 +10,15 @@ import { rowsOf, startPostgres } from "./postgres_harness.ts";
 async function openSite() {
   const server = await startPostgres();
   const url = await server.createDatabase();
-  const database = new PostgresDatabase(url, { connections: 1, name: "test", statementMsMax: 0 });
+  const database = new PostgresDatabase(url, { connections: 2, name: "test", statementMsMax: 0 });
   await migrateDatabase(database, { chunkDays: 7, columnstoreAfterDays: 0, retentionDays: 0 });
   return {
     url,
-    sink: new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }),
+    sink: new PostgresSink(database, {
+      answerMsMax: 60_000,
+      gapGraceMs: 900_000,
+      stateTtlMs: 604_800_000,
+    }),
     async [Symbol.asyncDispose]() {
       await database.close();
       await server.stop();
@@ -108,7 +112,7 @@ Deno.test("PostgresSink.commit() writes in parts what takes more locks than the 
     ],
     account: { nextOffset: count + 1, watermarkMs: 0, ledger },
   });
-  assert.deepEqual(written, { rows: count + 1, refused: 0 });
+  assert.deepEqual(written, { rows: count + 1, refused: 0, incidents: [] });
   const [{ rows }] = await rowsOf(url, "SELECT count(*)::int AS rows FROM rejected_readings");
   assert.equal(rows, count);
   assert.deepEqual(

@@ -165,7 +165,7 @@ class Gate implements AsyncDisposable {
   private constructor(readonly url: string, readonly database: PostgresDatabase) {}
 
   static async at(url: string, records: number): Promise<Gate> {
-    const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+    const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     await database.query(`SELECT pg_advisory_lock(${GATE})`);
     await database.script(`
       CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -235,7 +235,13 @@ databaseTest("a database is written by runs or by sinks, and not by both", async
   const withSink = async (url: string, work: (sink: PostgresSink) => Promise<void>) => {
     const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     try {
-      await work(new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 }));
+      await work(
+        new PostgresSink(database, {
+          answerMsMax: 60_000,
+          gapGraceMs: 900_000,
+          stateTtlMs: 604_800_000,
+        }),
+      );
     } finally {
       await database.close();
     }
@@ -273,7 +279,7 @@ databaseTest(
   async (site) => {
     const { url } = site;
     await passes(...runArgs(site, url));
-    const open = () => new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+    const open = () => new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
     const [first, second] = [open(), open()];
     try {
       const store = await PostgresStore.open(first, OPTIONS);
@@ -297,6 +303,7 @@ databaseTest(
           watermarkMs: 0,
           judgedToMs: 0,
           ledger: { ...emptyLedger(), raw: 1e9 },
+          stateTtlMs: 604_800_000,
         };
         await assert.rejects(store.commit(commit), FencedError);
       }
@@ -312,7 +319,7 @@ databaseTest(
 databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of", async (site) => {
   const { url } = site;
   await migrated(url);
-  const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
+  const database = new PostgresDatabase(url, { connections: 2, name: "t", statementMsMax: 0 });
   try {
     const store = await PostgresStore.open(database, OPTIONS);
     const rejected = [{
@@ -336,6 +343,7 @@ databaseTest("PostgresStore keeps texts with a NUL, which PostgreSQL has none of
       watermarkMs: null,
       judgedToMs: null,
       ledger: { ...emptyLedger(), raw: 1, rejected: 1 },
+      stateTtlMs: 604_800_000,
     });
     assert.deepEqual(await rowsOf(url, "SELECT detail, meter_id, raw FROM rejected_readings"), [
       { detail: "of a\ufffdb", meter_id: "a\ufffdb", raw: "YQBi" },

@@ -3,7 +3,7 @@ import { KAFKA_VERSION } from "./kafka_harness.ts";
 import { postgresPrograms } from "./postgres_programs.ts";
 
 /** What tests need that is not the project's: programs that they start. */
-export const SERVERS = ["kafka", "postgres", "openssl"] as const;
+export const SERVERS = ["kafka", "postgres", "openssl", "pgbouncer"] as const;
 
 export type Server = (typeof SERVERS)[number];
 
@@ -12,6 +12,7 @@ export const SYSTEM_PACKAGES = {
   java: "default-jre-headless",
   mvn: "maven",
   openssl: "openssl",
+  pgbouncer: "pgbouncer",
 } as const;
 
 /**
@@ -29,7 +30,8 @@ export async function lackOf(server: Server): Promise<string | null> {
         return "no PostgreSQL: apt-get install -y postgresql";
       });
     case "openssl":
-      return await lackOfProgram("openssl");
+    case "pgbouncer":
+      return await lackOfProgram(server);
   }
 }
 
@@ -41,10 +43,14 @@ async function lackOfJars(): Promise<string | null> {
   });
 }
 
+const VERSION_ASKED = {
+  ...{ java: "-version", mvn: "-version", openssl: "version", pgbouncer: "--version" },
+} as const;
+
 /** The same of a program that the system's packages have. */
 export async function lackOfProgram(name: keyof typeof SYSTEM_PACKAGES): Promise<string | null> {
   const lack = `no ${name}: apt-get install -y ${Object.values(SYSTEM_PACKAGES).join(" ")}`;
-  const args = [name === "openssl" ? "version" : "-version"];
+  const args = [VERSION_ASKED[name]];
   try {
     const command = new Deno.Command(name, { args, stdout: "null", stderr: "null" });
     return (await command.output()).success ? null : lack;

@@ -5,7 +5,7 @@ import { PostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { PostgresSink } from "../../src/adapters/postgres/sink.ts";
 
 /** That of every topic here. */
-const TOPIC_ID = "00000000-0000-4000-8000-000000000001";
+export const TOPIC_ID = "00000000-0000-4000-8000-000000000001";
 
 /** Commits as a sink makes them of messages, without a Kafka. */
 
@@ -26,7 +26,11 @@ export async function commitMessages(
 ): Promise<void> {
   const database = new PostgresDatabase(url, { connections: 1, name: "t", statementMsMax: 0 });
   try {
-    const sink = new PostgresSink(database, { answerMsMax: 60_000, gapGraceMs: 900_000 });
+    const sink = new PostgresSink(database, {
+      answerMsMax: 60_000,
+      gapGraceMs: 900_000,
+      stateTtlMs: 604_800_000,
+    });
     for (const partition of PARTITIONS) {
       await sink.load(KINDS.map((topic) => ({ topic, topicId: TOPIC_ID, partition, offset: 0 })));
       for (let n = first; n < end; n++) {
@@ -133,7 +137,7 @@ function runOf(kind: SinkKind, { n, partition, timeMs }: Place): SinkRun {
 }
 
 /** The messages written, and one behind them that is none. */
-function runOfMessages(
+export function runOfMessages(
   writer: JsonWriter,
   origins: readonly number[],
   { kind, partition, n }: { kind: SinkKind; partition: number; n: number },

@@ -8,9 +8,12 @@ import { assertServedAlike } from "./served.ts";
 import { type Postgres, rowsOf, startPostgres } from "./postgres_harness.ts";
 import type { Finding } from "../../src/tables/finding.ts";
 import { assertAnswer } from "../schemas.ts";
-import { serverTests } from "./servers.ts";
+import { postgresPrograms } from "./postgres_programs.ts";
+import { lackOf, serverTests } from "./servers.ts";
 
 const { serverTest, beforeAll } = await serverTests("kafka", "postgres");
+/** What a backup is made and restored by; null: these programs of PostgreSQL are not here. */
+const DUMPS = await lackOf("postgres") === null ? await findDumps() : null;
 let kafka: Kafka;
 let server: Postgres;
 
@@ -40,20 +43,21 @@ type SinkTestOptions = PipelineOptions & {
   readonly days?: number;
   /** True: the test has a server of its own, to be killed. */
   readonly owned?: boolean;
+  readonly ignore?: boolean;
 };
 
 /** A fleet's readings in the raw topic, and an empty database of this schema. */
 function sinkTest(
   name: string,
   test: (site: Site) => Promise<void>,
-  { owned = false, meters = 40, days = 4, ...options }: SinkTestOptions = {},
+  { owned = false, ignore = false, meters = 40, days = 4, ...options }: SinkTestOptions = {},
 ): void {
   serverTest(name, async () => {
     if (owned) {
       await using own = await startPostgres({ owned });
       await runOn(own);
     } else await runOn(server);
-  });
+  }, { ignore });
   const runOn = (server: Postgres) =>
     withPipeline(kafka.brokers, options, async (pipeline) => {
       const url = await server.createDatabase();
@@ -441,10 +445,8 @@ serverTest(
       const applied = (await Promise.all(runs)).flatMap(({ stdout }) => JSON.parse(stdout).applied);
       assert.deepEqual(applied, [
         ...["001_init", "003_summaries", "004_digests", "005_completeness"],
-        "006_identity",
-        "009_validation",
-        "010_estimates",
-        "011_quality",
+        ...["006_identity", "007_health", "009_validation", "010_incidents", "011_estimates"],
+        "012_quality",
       ]);
       assert.equal((await status()).code, 0);
       await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");
@@ -464,6 +466,48 @@ serverTest(
     });
   },
 );
+
+const BACKUP =
+  "a dump of the middle of a load is restored, and the sink goes on to the same tables";
+sinkTest(DUMPS === null ? `${BACKUP} [skipped: no pg_dump]` : BACKUP, async (site) => {
+  const { pipeline, url } = site;
+  await judge(pipeline);
+  await rowsOf(url, SLOW_COMMITS);
+  const sink = sinkOf(site);
+  await until("it has begun", async () => Number((await rowsOf(url, WRITTEN))[0].n) > 0);
+  const copy = { ...site, url: await site.server.createDatabase() };
+  const file = `${pipeline.folder}/dump`;
+  await runs(DUMPS!.dump, "--format=custom", `--file=${file}`, url);
+  await rowsOf(url, "DROP TRIGGER slow ON sink_positions");
+  await untilWritten(site);
+  assert.equal((await terminate(sink)).code, 0);
+  await runs(DUMPS!.restore, "--no-owner", `--dbname=${copy.url}`, file);
+  const [[{ n: restored }], [{ n: whole }]] = [
+    await rowsOf(copy.url, WRITTEN),
+    await rowsOf(url, WRITTEN),
+  ];
+  assert.ok(0 < Number(restored) && Number(restored) < Number(whole), "it was no middle");
+  await rowsOf(copy.url, "DROP TRIGGER slow ON sink_positions");
+  const again = sinkOf(copy);
+  await untilWritten(copy);
+  assert.equal((await terminate(again)).code, 0);
+  await assertBalanced(copy);
+  for (const sql of TABLES) {
+    assertSameRows(await rowsOf(copy.url, sql), await rowsOf(url, sql), sql);
+  }
+}, { settings: SMALL_STEPS, ignore: DUMPS === null });
+
+async function runs(program: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(program, { args }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+}
+
+async function findDumps(): Promise<{ readonly dump: string; readonly restore: string } | null> {
+  const folder = await postgresPrograms();
+  const [dump, restore] = [`${folder}/pg_dump`, `${folder}/pg_restore`];
+  const isThere = await Deno.stat(restore).then(() => true, () => false);
+  return isThere ? { dump, restore } : null;
+}
 
 sinkTest("topics made anew are refused by a sink that wrote the former ones", async (site) => {
   const { pipeline, url } = site;

@@ -260,7 +260,11 @@ export async function untilSameSummaries(url: string, expected: string): Promise
 export async function settle(pipeline: Pipeline, url: string): Promise<void> {
   const database = openForSchema(url);
   try {
-    const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
+    const sink = new PostgresSink(database, {
+      answerMsMax: 30_000,
+      gapGraceMs: 900_000,
+      stateTtlMs: 604_800_000,
+    });
     const [{ name: topic, id: topicId }] = await pipeline.admin.identify([
       pipeline.topics.validated,
     ]);

@@ -105,8 +105,8 @@ timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", 
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
     ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
-    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
-    "timescale_004_dropped",
+    ...["007_health", "timescale_001_hypertables", "timescale_002_aggregates"],
+    ...["timescale_003_columnstore", "timescale_004_dropped"],
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -222,7 +222,11 @@ timescaleTest("settle() makes up for what another refresh kept it from", async (
     Number((await rowsOf(url, "SELECT * FROM readings_daily"))[0].readings);
   assert.equal(await readings(), 1, "it is behind what is materialised");
   const database = openForSchema(url);
-  const sink = new PostgresSink(database, { answerMsMax: 30_000, gapGraceMs: 900_000 });
+  const sink = new PostgresSink(database, {
+    answerMsMax: 30_000,
+    gapGraceMs: 900_000,
+    stateTtlMs: 604_800_000,
+  });
   try {
     await sink.load([{ topic: "t", topicId: crypto.randomUUID(), partition: 0, offset: 0 }]);
     const holder = holdReadings(url, 2);
@@ -376,6 +380,7 @@ timescaleTest(
         "004_digests",
         "005_completeness",
         "006_identity",
+        "007_health",
         "timescale_001_hypertables",
         "timescale_004_dropped",
       ]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findRegisters, newRising, noteValue } from "../../src/replay/rising.ts";
+import { findRegisters, newRising, noteMove } from "../../src/replay/rising.ts";
 
 const HOUR_MS = 3_600_000;
 /** A household's hours: from 0.1 to 1.1, up and down, the same for the same seed. */
@@ -10,7 +10,7 @@ function isRegister(values: readonly number[], order = (n: number) => n): boolea
   const rising = newRising(1);
   for (let n = 0; n < values.length; n++) {
     const hour = order(n);
-    noteValue(rising, 2, hour * HOUR_MS, values[hour]);
+    noteMove(rising, 2, hour * HOUR_MS, values[hour]);
   }
   return findRegisters(rising).includes(2);
 }

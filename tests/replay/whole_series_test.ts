@@ -149,7 +149,7 @@ Deno.test("replayFiles() sends a row of no use with where it stands and its cell
     ["A,2013-01-01,100001", ["A", "2013-01-01", "100001"]],
     ["A,2004-01-01,1", ["A", "2004-01-01", "1"]],
     ["A,2030-01-01,1", ["A", "2030-01-01", "1"]],
-    ['A,"1 ""2""\n3",1', ["A", '1 "2"\n3', "1"]],
+    ['A,"1 ""2"" 3",1', ["A", '1 "2" 3', "1"]],
   ];
   for (const [row, cells] of table) {
     const text = `${HEADER}\nA,2013-01-01,1\n${row}\n`;

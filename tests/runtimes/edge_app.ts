@@ -16,5 +16,6 @@ export const EDGE = {
     startedAtMs: Date.UTC(2026, 0, 1),
     lastProgressAtMs: Date.UTC(2026, 0, 1),
     openGaps: null,
+    problems: [],
   } satisfies LiveStatus as LiveStatus,
 };

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { CsvColumns } from "../../src/formats/csv_header.ts";
 import { ReadError } from "../../src/formats/read_error.ts";
+import { findFiles } from "../../src/setup/meter_files.ts";
 import { refuseUnread } from "../../src/setup/recognize.ts";
 import { gridwatch, inFolder } from "../commands/command_line.ts";
-import { READABLE, UNREADABLE } from "../formats/unreadable_files.ts";
+import { READ_BY_FORMAT, READABLE, UNREADABLE } from "../formats/unreadable_files.ts";
 
 /** What is said of a file; null: it plays. */
 function refusalOf(path: string, columns: CsvColumns = {}): ReadError | null {
@@ -79,6 +80,7 @@ Deno.test("run of what cannot be read ends with 1, one message on one screen, an
   await inFolder(async (folder) => {
     const store = `${folder}/the store`;
     for (const { name, content } of UNREADABLE) {
+      if (Object.hasOwn(READ_BY_FORMAT, name)) continue;
       const path = `${folder}/${name}`;
       await writeFile(path, content);
       const { code, stdout, stderr } = await gridwatch("run", path, "--exit", "--data", store);
@@ -88,6 +90,23 @@ Deno.test("run of what cannot be read ends with 1, one message on one screen, an
       assert.equal(stderr.match(/^(error|hint|warning|note): /gm)!.length <= 2, true, stderr);
       assert.ok(screenLines(stderr) <= 24, `${name}: ${stderr}`);
       await assert.rejects(Deno.stat(store), Deno.errors.NotFound, name);
+    }
+  });
+});
+
+Deno.test("findFiles() finds the format of what no plain reader reads, and audit takes it", async () => {
+  await inFolder(async (folder) => {
+    for (const { name, content } of UNREADABLE) {
+      if (!Object.hasOwn(READ_BY_FORMAT, name)) continue;
+      const path = `${folder}/${name}`;
+      await writeFile(path, content);
+      assert.equal(
+        (await findFiles([path], { columns: {} })).decided.format.value,
+        READ_BY_FORMAT[name],
+      );
+      const { stdout, stderr } = await gridwatch("audit", path, "--json");
+      // Some of them are beginnings alone, without a reading.
+      assert.ok(JSON.parse(stdout || "{}").rows >= 0, `${name}: ${stderr}`);
     }
   });
 });

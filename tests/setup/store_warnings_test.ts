@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { warningsOfRepeats } from "../../src/setup/store_warnings.ts";
+import { warningsOfRepeats } from "../../src/replay/repeat_warnings.ts";
 
 const codesOf = (...args: Parameters<typeof warningsOfRepeats>) =>
   warningsOfRepeats(...args).map(({ code, meters }) => `${code} ${meters?.join(",")}`);

@@ -16,6 +16,9 @@ type Service = {
   readonly restart?: string;
   readonly profiles?: readonly string[];
   readonly volumes?: readonly string[];
+  readonly read_only?: boolean;
+  readonly cap_drop?: readonly string[];
+  readonly security_opt?: readonly string[];
 };
 type Compose = {
   readonly services: Readonly<Record<string, Service>>;
@@ -129,6 +132,23 @@ Deno.test("Our containers may do no more than their command needs", () => {
       !command.some((word) => /^(-A|--allow-all|--allow-run|--allow-ffi)/.test(word)),
       name,
     );
+  }
+});
+
+Deno.test("Our containers write nothing but their volumes, have no capability, and see no .env", () => {
+  for (const [name, service] of services) {
+    if (!service.image.startsWith("denoland/deno")) continue;
+    assert.equal(service.read_only, true, name);
+    assert.deepEqual(service.cap_drop, ["ALL"], name);
+    for (const volume of service.volumes ?? []) {
+      const [from, to] = volume.split(":");
+      assert.ok(to === "/deno-dir" || to === "/dashboards" || volume.endsWith(":ro"), volume);
+      assert.ok(from !== "." && from !== "./", `${name} sees the whole checkout`);
+    }
+  }
+  for (const [name, { image, security_opt }] of services) {
+    if (image.includes("timescaledb")) continue; // its start changes the user
+    assert.deepEqual(security_opt, ["no-new-privileges:true"], name);
   }
 });
 

@@ -5,10 +5,10 @@ import { gridwatch, inFolder } from "../commands/command_line.ts";
 /** What the pipeline keeps for itself: nothing to be asked. */
 const INNER = [
   ...["task_state", "state_changelog", "inputs", "settings", "sink_positions"],
-  ...["database_identity", "digests", "undigested", "dropped", "dropped_days"],
+  ...["database_identity", "digests", "undigested", "dropped", "dropped_days", "gap_starts"],
 ];
 /** Only the sink writes it, never the embedded store. */
-const SINK_ONLY = ["sink_errors"];
+const SINK_ONLY = ["sink_errors", "raw_ends", "pipeline_health"];
 
 /** The tables and views that the schema makes. */
 async function readSchema(): Promise<string[]> {

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { openReader, STORE_FILE } from "../../src/adapters/sqlite/store.ts";
 import { Task } from "../../src/engine/task.ts";
 import { readBalance } from "../../src/tables/balance.ts";
+import { countIncidents, listIncidents } from "../../src/tables/incident_lists.ts";
+import { readKpis, readKpisBy } from "../../src/tables/kpi.ts";
 import { readLedger } from "../../src/tables/ledger.ts";
 import {
   countGaps,
@@ -30,12 +32,14 @@ import { readSummary } from "../../src/tables/summary.ts";
 import { readTimeline } from "../../src/tables/timeline.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
-import { TestPostgres } from "../pglite.ts";
+import { SILENT_AFTER_MS, TestPostgres } from "../pglite.ts";
 import { coreOptions, rawOf } from "../simulation/fold.ts";
 import { optionsArbitrary, streamArbitrary } from "../specification/arbitraries.ts";
 
 const ALL = { limit: 1000, offset: 0 };
 const ANY_GAP = { state: null, meterId: null, fromMs: null, toMs: null, sort: "recent" } as const;
+
+const ANY_INCIDENT = { state: null, groupId: null, fromMs: null, toMs: null } as const;
 
 /** The questions, by name. */
 function questions(meterIds: readonly string[], span: { fromMs: number; toMs: number }) {
@@ -70,6 +74,11 @@ function questions(meterIds: readonly string[], span: { fromMs: number; toMs: nu
     "half a timeline": (query) => readTimeline(query, { ...span, cellDays: 1, toMs: middleMs }),
     delays: countDelays,
     summary: (query) => readSummary({ ...asReader(query) }),
+    kpis: (query) => readKpis(query, { fromMs: null, toMs: null, target: 0.99 }),
+    "kpis by day": (query) => readKpisBy(query, "day", { ...span, target: 0.99 }),
+    "kpis by meter": (query) => readKpisBy(query, "meter", { ...span, target: null }),
+    incidents: (query) => listIncidents(query, { ...ANY_INCIDENT, ...ALL }),
+    "incidents by state": countIncidents,
     repeats: (query) => readRepeats(asReader(query), { repeatsMin: 1, metersMax: 100 }),
     "interval news": (query) => readIntervalNews(asReader(query)),
   };
@@ -104,7 +113,9 @@ const VIEWS = [
   ...["missing_daily", "completeness_daily", "completeness_fleet_daily", "gap_recovery"],
   ...["validated_readings", "gap_alerts", "late_events", "rejected_readings", "metrics"],
   ...["ledger", "positions", "meter_status", "completeness", "silences", "duplicates"],
-  ...["late_revisions", "revisions", "readings_current"],
+  ...["late_revisions", "revisions", "readings_current", "gap_starts", "incidents"],
+  ...["incident_meters", "meters_failing_together", "kpi_slots", "kpi_gaps", "meter_intervals"],
+  "kpi_arrivals",
 ];
 
 /** A cell as both write it: numbers to a millionth, times as text, lists and objects as JSON. */
@@ -138,7 +149,7 @@ async function playLives(writer: SessionStore): Promise<void> {
       task.fold(rawOf(own, task.nextOffset));
     }
     const commit = task.takeCommit();
-    if (commit !== null) await writer.commit(commit);
+    if (commit !== null) await writer.commit({ ...commit, stateTtlMs: SILENT_AFTER_MS });
   }
 }
 

@@ -164,6 +164,7 @@ Deno.test("/api/gaps gives an open gap as stored and its length at the watermark
     missing_from: "2013-01-03T02:00:00Z",
     missing_to: "2013-01-03T04:00:00Z",
     gap_minutes: 120,
+    incident_id: null,
     known_minutes: 600,
     missing_intervals: 4,
     known_intervals: 20,

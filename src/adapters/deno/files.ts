@@ -46,7 +46,11 @@ function readFrom(file: Deno.FsFile, path: string, into: Uint8Array): number | n
 
 function readError(path: string, cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause;
-  return new ReadError(`Cannot read "${path}": ${cause.message}`, undefined, { cause });
+  const reason = cause.message.replace(/ \(os error \d+\).*/s, "");
+  const hint = cause instanceof Deno.errors.PermissionDenied
+    ? "this user may not read it: chmod +r, or copy it"
+    : undefined;
+  return new ReadError(`Cannot read "${path}": ${reason}`, hint, { cause });
 }
 
 function createSpill(path: string): SpillFile {

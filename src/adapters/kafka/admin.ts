@@ -2,6 +2,7 @@ import {
   createTopicsV7,
   deleteTopicsV6,
   describeConfigsV2,
+  incrementalAlterConfigsV1,
   listOffsetsV7,
   offsetFetchV8,
 } from "@platformatic/kafka";
@@ -22,6 +23,8 @@ const LANE = "admin";
 const TOPIC_RESOURCE = 2;
 /** Set on the topic itself, not inherited (the protocol's "config source"). */
 const OF_THE_TOPIC = 1;
+/** The operation that gives a setting a value. */
+const SET = 0;
 const START = -2n;
 const END = -1n;
 
@@ -89,7 +92,7 @@ export class KafkaAdmin implements LogAdmin {
         }
       });
     }
-    for (const name of created) await this.#cluster.topic(name);
+    for (const name of created) await this.#cluster.spread(LANE, name);
     return created;
   }
 
@@ -104,6 +107,21 @@ export class KafkaAdmin implements LogAdmin {
       });
       this.#cluster.forgetDeleted(name);
     }
+  }
+
+  async setTopic(name: string, configs: TopicSpec["configs"]): Promise<void> {
+    const resource = {
+      resourceType: TOPIC_RESOURCE as 2,
+      resourceName: name,
+      configs: Object.entries(configs).map(([name, value]) => ({
+        name,
+        value,
+        configOperation: SET as 0,
+      })),
+    };
+    await this.#retry(`set up topic "${name}"`, async () => {
+      await this.#cluster.any(LANE, incrementalAlterConfigsV1, [resource], false);
+    });
   }
 
   async listOffsets(

@@ -111,6 +111,7 @@ export class KafkaCluster {
     this.#brokers.clear();
     for (const { nodeId, host, port } of answer.brokers) this.#brokers.set(nodeId, { host, port });
     const found: TopicMetadata[] = [];
+    for (const name of names) this.#topics.delete(name); // one that is not there any more
     for (const topic of answer.topics) {
       if (topic.errorCode !== 0 || !topic.name) continue;
       const leaders = new Array<number>(topic.partitions.length).fill(-1);
@@ -171,6 +172,24 @@ export class KafkaCluster {
       );
     }
     return this.#brokers.get(leaders[partition]) ?? null;
+  }
+
+  /** Waits until every broker that answers knows a topic: one just created is not known to all. */
+  async spread(lane: string, name: string): Promise<void> {
+    await this.topic(name);
+    const giveUpAt = performance.now() + MISSING_TOPIC_MS;
+    for (const broker of [...this.#brokers.values()]) {
+      for (let tries = 0; performance.now() < giveUpAt; tries++) {
+        try {
+          await this.ask({ lane, broker }, metadataV12, [name], false, false);
+          break;
+        } catch (error) {
+          if (isNetworkError(error)) break; // it is away, and will know when it is back
+          if (brokerErrorOf(error) === null) throw error;
+        }
+        await backOff(tries);
+      }
+    }
   }
 
   /** Forgets who leads a topic's partitions. */

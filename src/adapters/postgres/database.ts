@@ -1,6 +1,6 @@
-import { Socket } from "node:net";
 import postgres from "postgres";
 import { COPY_HEADER_BYTES } from "../../tables/copy.ts";
+import { ConnectionLostError, openSocket, socketOnce } from "./socket.ts";
 import { driverTls, NoTlsError, readTls } from "./tls.ts";
 
 /** Rows of one statement. */
@@ -49,19 +49,26 @@ const CONNECT_MS_MAX = 5000;
  */
 export class PostgresDatabase {
   readonly #open: () => Connection;
+  /** A pooler stands before the server, and takes no settings with the greeting. */
+  #isPooled = false;
   readonly #all = new Set<Connection>();
   readonly #idle: Connection[] = [];
   readonly #waiting: ((connection: Connection) => void)[] = [];
   readonly #connectionsMax: number;
 
   constructor(url: string, options: DatabaseOptions) {
-    this.#open = () => new Connection(url, options);
+    this.#open = () => new Connection(url, { ...options, isPooled: this.#isPooled });
     this.#connectionsMax = options.connections;
   }
 
-  /** Runs one statement with its parameters ($1, $2, …). */
+  /** Runs one statement with its parameters ($1, $2, …), in a transaction of its own. */
   async query(sql: string, params: readonly unknown[] = []): Promise<Answer> {
-    return await this.#with((connection) => connection.query(sql, params));
+    return await this.#with((connection) => connection.queryAlone(sql, params));
+  }
+
+  /** Runs one statement that makes transactions itself, as some procedures do. */
+  async call(sql: string): Promise<void> {
+    await this.#with((connection) => connection.query(sql));
   }
 
   /** Runs a script of any number of statements. */
@@ -88,9 +95,14 @@ export class PostgresDatabase {
     const connection = await this.#take();
     try {
       return await work(connection);
+    } catch (error) {
+      if (this.#isPooled || !isGreetingRefused(error)) throw error;
+      this.#isPooled = true;
+      await connection.close(0);
     } finally {
       this.#give(connection);
     }
+    return await this.#with(work);
   }
 
   async #take(): Promise<Connection> {
@@ -121,20 +133,22 @@ export class PostgresDatabase {
   }
 }
 
-/** The server has gone between two statements. */
-class ConnectionLostError extends Error {
-  override name = "ConnectionLostError";
-  readonly code = "CONNECTION_CLOSED";
+/** Whether a pooler refused a setting of the greeting: what was to be done has not begun. */
+function isGreetingRefused(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return code === "08P01" && String(message).includes("startup parameter");
 }
 
 class Connection implements Transaction {
   readonly #sql: postgres.Sql;
+  readonly #begin: string;
   /** Statements under way: the driver forgets those sent between an error and the end it causes. */
   readonly #pending = new Set<(error: Error) => void>();
   #isLost = false;
   #isWithoutTls = false;
 
-  constructor(url: string, options: DatabaseOptions) {
+  constructor(url: string, options: ConnectionOptions) {
+    this.#begin = beginning(options);
     this.#sql = connect(url, options, {
       lost: () => this.#lose(),
       noTls: () => this.#isWithoutTls = true,
@@ -148,13 +162,26 @@ class Connection implements Transaction {
   async query(sql: string, params: readonly unknown[] = []): Promise<Touched> {
     this.#check();
     const rows = await this.#follow(
-      this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[]),
+      // One statement, whatever a text may hold behind a semicolon.
+      this.#sql.unsafe(sql, params as postgres.ParameterOrJSON<never>[], ONE),
     );
     return {
       columns: (rows.columns ?? []).map(({ name }) => name),
       rows: [...rows],
       touched: rows.count ?? 0,
     };
+  }
+
+  /** The end is sent with the statement: an error of it makes a rollback of the COMMIT. */
+  async queryAlone(sql: string, params: readonly unknown[]): Promise<Answer> {
+    await this.#begun();
+    const [asked, ended] = await Promise.allSettled([
+      this.query(sql, params),
+      this.query("COMMIT"),
+    ]);
+    if (asked.status === "rejected") throw asked.reason;
+    if (ended.status === "rejected") throw ended.reason;
+    return asked.value;
   }
 
   async script(sql: string): Promise<void> {
@@ -168,7 +195,7 @@ class Connection implements Transaction {
   }
 
   async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    await this.query("BEGIN");
+    await this.#begun();
     try {
       const result = await work(this);
       // Of a transaction that has failed COMMIT makes a rollback, without an error.
@@ -249,8 +276,13 @@ class Connection implements Transaction {
     await this.#sql.end({ timeout: secondsMax });
   }
 
+  async #begun(): Promise<void> {
+    this.#check();
+    await this.#follow(this.#sql.unsafe(this.#begin).simple());
+  }
+
   #check(): void {
-    if (this.#isLost) throw new ConnectionLostError("the connection was lost");
+    if (this.#isLost) throw new ConnectionLostError();
   }
 
   /** A connection that cannot even do this is of no more use. */
@@ -275,7 +307,7 @@ class Connection implements Transaction {
 
   #lose(): void {
     this.#isLost = true;
-    const error = new ConnectionLostError("the connection was lost");
+    const error = new ConnectionLostError();
     // The driver's own error says more, where there is one: it comes first.
     const pending = [...this.#pending];
     if (pending.length > 0) setTimeout(() => pending.forEach((reject) => reject(error)), 0);
@@ -295,8 +327,21 @@ type SocketHearer = {
   readonly noTls: () => void;
 };
 
-function connect(text: string, options: DatabaseOptions, on: SocketHearer): postgres.Sql {
-  const { name, readOnly = false, statementMsMax } = options;
+const ONE = { simple: false } as postgres.UnsafeQueryOptions;
+
+/**
+ * How a transaction begins. Its settings are its own: behind a pooler a session's would be those of
+ * whoever comes next on the same connection, and a session that only reads would not know it.
+ */
+function beginning({ readOnly = false, statementMsMax }: DatabaseOptions): string {
+  return `BEGIN${readOnly ? " READ ONLY" : ""}; SET LOCAL jit = off; ` +
+    `SET LOCAL statement_timeout = ${statementMsMax}`;
+}
+
+type ConnectionOptions = DatabaseOptions & { readonly isPooled: boolean };
+
+function connect(text: string, options: ConnectionOptions, on: SocketHearer): postgres.Sql {
+  const { name, isPooled, statementMsMax } = options;
   const tls = readTls(text);
   let reached = "";
   return postgres(tls.url, {
@@ -310,11 +355,10 @@ function connect(text: string, options: DatabaseOptions, on: SocketHearer): post
     connection: {
       application_name: name,
       TimeZone: "UTC",
-      // Plans of a few ms are estimated dear enough to be compiled for a second; of a refresh over
-      // many chunks for a minute. Text: the driver leaves out what is false.
-      jit: "off",
-      statement_timeout: String(statementMsMax),
-      ...(readOnly ? { default_transaction_read_only: true } : {}),
+      // For statements outside of transactions: a pooler knows none of these. Plans of a few ms are
+      // estimated dear enough to be compiled for a second; of a refresh over many chunks for a
+      // minute. Text: the driver leaves out what is false.
+      ...(isPooled ? {} : { jit: "off", statement_timeout: String(statementMsMax) }),
     } as Record<string, unknown>,
     // Once TLS has begun, the socket's own listeners are gone: then the driver alone hears of its end.
     onclose: on.lost,
@@ -327,35 +371,5 @@ function connect(text: string, options: DatabaseOptions, on: SocketHearer): post
   } as postgres.Options<Record<string, never>>);
 }
 
-/** The driver would go on with another connection in the middle of a transaction: it gets none. */
-function socketOnce(open: (address: Address) => Socket): (address: Address) => Socket {
-  let isOpened = false;
-  return (address) => {
-    if (isOpened) throw new ConnectionLostError("the connection was lost");
-    isOpened = true;
-    return open(address);
-  };
-}
-
 /** The server's answer to a client that asks for TLS: the letter N. */
 const NO_TLS = 78;
-
-type Address = { host: string[]; port: number[]; path?: string | false };
-
-/**
- * A socket that sends at once: with Nagle's algorithm a COPY waits for the delayed acknowledgement
- * of what went before it, 40 to 90 ms each time. It is given out while it still connects; the driver
- * hears of a failure from the socket's events.
- */
-function openSocket(
-  { host, port, path }: Address,
-  onLost: () => void,
-): Socket {
-  const socket = new Socket();
-  socket.once("error", onLost);
-  socket.once("close", onLost);
-  socket.once("connect", () => socket.setNoDelay(true));
-  if (path) socket.connect(path);
-  else socket.connect(port[0], host[0]);
-  return Object.assign(socket, { host: host[0], port: port[0] });
-}

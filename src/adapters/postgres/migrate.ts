@@ -8,6 +8,7 @@ import {
   TIMESCALE_MIGRATIONS,
 } from "../../tables/migrations.ts";
 import { PostgresDatabase } from "./database.ts";
+import { holdLock } from "./lock.ts";
 import {
   applyTimescaleOptions,
   type TimescaleEdition,
@@ -24,10 +25,10 @@ export type SchemaState = {
 /** One migration at a time, whoever starts it: "gridwatc" in ASCII. */
 const LOCK = "7453301640498869347";
 
-/** Opens a database for its schema: one connection, statements without a limit. */
+/** Opens a database for its schema: one connection, and one for the lock; no limit on statements. */
 export function openForSchema(url: string): PostgresDatabase {
   return new PostgresDatabase(url, {
-    connections: 1,
+    connections: 2,
     name: "gridwatch migrate",
     statementMsMax: 0,
   });
@@ -35,7 +36,8 @@ export function openForSchema(url: string): PostgresDatabase {
 
 /**
  * Brings a database to the newest schema, and TimescaleDB's jobs to the settings. `embedded`: with the
- * tables that `run` keeps its own state in, which are not taken away where they are.
+ * tables that `run` keeps its own state in, which are not taken away where they are. The database
+ * has two connections at least: one holds the lock.
  *
  * @throws {MigrationError} when it has another schema than this build knows
  */
@@ -43,7 +45,7 @@ export async function migrateDatabase(
   database: PostgresDatabase,
   { embedded = false, ...options }: TimescaleOptions & { readonly embedded?: boolean },
 ): Promise<string[]> {
-  await database.query(`SELECT pg_advisory_lock(${LOCK})`);
+  const release = await holdLock(database, LOCK, { waitMsMax: 0 });
   try {
     const timescale = await timescaleEdition(database);
     const migrations = migrationsFor(timescale, {
@@ -55,8 +57,7 @@ export async function migrateDatabase(
     if (timescale !== null) await applyTimescaleOptions(database, options, timescale);
     return done;
   } finally {
-    // Where the connection is lost, so is the lock.
-    await database.query(`SELECT pg_advisory_unlock(${LOCK})`).catch(() => {});
+    await release();
   }
 }
 

@@ -5,6 +5,7 @@ import type { SinkCommit, SinkKind, SinkRun } from "../../engine/sink/ports.ts";
 import { MessageRows } from "../../tables/message_rows.ts";
 import type { CopyWriter } from "../../tables/copy.ts";
 import { COLUMNS, type TableRows, UPSERTS } from "../../tables/output_rows.ts";
+import { joinTold, type Told } from "../../tables/incident_stage.ts";
 import { type DigestedTable, LAYOUTS } from "../../tables/table_digests.ts";
 import { toMsOrNull } from "../../tables/values.ts";
 import type { Transaction } from "./database.ts";
@@ -26,10 +27,11 @@ export type EncodedRows = {
   readonly refused: readonly Refused[];
   /** Event times of the rows. */
   readonly span: { readonly first: number; readonly last: number } | null;
+  readonly told: Told;
 };
 
-/** How much was written. */
-export type Written = { readonly rows: number; readonly refused: number };
+/** How much was written, and what it tells of incidents. */
+export type Written = { readonly rows: number; readonly refused: number; readonly told: Told };
 
 const NO_ORIGIN = "the message does not say which raw record it came from";
 
@@ -55,7 +57,7 @@ function encodeKind(runs: readonly SinkRun[], partition: number): EncodedRows {
       if (error !== null) refused.push({ run, place, error, sqlstate: null });
     }
   }
-  return { kind, tables: rows.tables(), refused, span: rows.spanMs };
+  return { kind, tables: rows.tables(), refused, span: rows.spanMs, told: rows.told };
 }
 
 /**
@@ -119,7 +121,7 @@ export async function writeRows(
     written.rows += rowsOf(tables);
     written.refused += refused.length;
   }
-  return written;
+  return { ...written, told: joinTold(encoded.map(({ told }) => told)) };
 }
 
 /** Messages that are tried together once it is known that some of a commit are refused. */
@@ -132,6 +134,7 @@ export async function writeAccepted(
   book: DigestBook,
 ): Promise<Written> {
   const written = { rows: 0, refused: 0 };
+  const told: Told[] = [];
   for (const run of runs) {
     const accepted: SinkRun[] = [];
     for (let first = run.first; first < run.end; first += TRIED_MAX) {
@@ -140,11 +143,12 @@ export async function writeAccepted(
       written.refused += await trySpan(tx, { ...run, first, end }, into);
     }
     if (accepted.length === 0) continue;
-    const { tables } = encodeKind(accepted, partition);
-    written.rows += rowsOf(tables);
-    for (const rows of tables) if (isSum(rows)) await writeTable(tx, rows, book);
+    const encoded = encodeKind(accepted, partition);
+    told.push(encoded.told);
+    written.rows += rowsOf(encoded.tables);
+    for (const rows of encoded.tables) if (isSum(rows)) await writeTable(tx, rows, book);
   }
-  return written;
+  return { ...written, told: joinTold(told) };
 }
 
 /** Writes what the server accepts of a span; gives how many messages became no row. */
@@ -193,7 +197,7 @@ async function trySpan(
 function stumbledAt(error: Error, run: SinkRun, unread: readonly Refused[]): number | null {
   const where = String((error as { where?: unknown }).where ?? "");
   const [, table, line] = /^COPY (\w+), line (\d+)/.exec(where) ?? [];
-  if (line === undefined || table.endsWith("_stage")) return null;
+  if (line === undefined || /_stage_\d+$/.test(table)) return null;
   const isUnread = new Set(unread.map(({ place }) => place));
   for (let place = run.first, rows = 0; place < run.end; place++) {
     if (!isUnread.has(place) && ++rows === Number(line)) return place;
@@ -285,23 +289,26 @@ export async function writeTable(
     if (table in LAYOUTS) book.added.addCopy(table as DigestedTable, bytes);
     return;
   }
-  const stage = `${table}_stage`;
+  // A pooler keeps the table for other clients, of other versions too: their columns may be fewer.
+  const stage = `${table}_stage_${columns.length}`;
   await tx.query(
     `CREATE TEMPORARY TABLE IF NOT EXISTS ${stage} (LIKE ${table}) ON COMMIT DELETE ROWS`,
   );
   await tx.copy({ table: stage, columns }, bytes);
   const replaced = table === "gap_alerts" || table === "validation_records" ? table : null;
-  if (replaced !== null) await takeReplaced(tx, replaced, book);
-  const { touched } = await tx.query(upsert);
+  if (replaced !== null) await takeReplaced(tx, { table: replaced, stage }, book);
+  const { touched } = await tx.query(upsert.replaceAll(`${table}_stage`, stage));
   if (replaced !== null) {
     if (touched === rows) book.added.addCopy(replaced, bytes);
-    else await addReplacing(tx, replaced, book);
+    else await addReplacing(tx, { table: replaced, stage }, book);
   }
   await tx.query(`DELETE FROM ${stage}`);
 }
 
 /** Tables whose rows are replaced by later ones of the same key. */
 type Replaced = "gap_alerts" | "validation_records";
+/** One of them, and the table where its new rows wait. */
+type Staged = { readonly table: Replaced; readonly stage: string };
 
 const KEYS: Readonly<Record<Replaced, readonly string[]>> = {
   gap_alerts: ["meter_id", "time", "source_partition"],
@@ -309,25 +316,25 @@ const KEYS: Readonly<Record<Replaced, readonly string[]>> = {
 };
 
 /** The rows that stand where those of the stage belong. */
-function staged(table: Replaced): string {
+function staged({ table, stage }: Staged): string {
   const columns = COLUMNS[table].map((name) => `g.${name}`).join(", ");
   const on = KEYS[table].map((name) => `g.${name} = s.${name}`).join(" AND ");
-  return `SELECT ${columns} FROM ${table}_stage s JOIN ${table} g ON ${on}`;
+  return `SELECT ${columns} FROM ${stage} s JOIN ${table} g ON ${on}`;
 }
 
 /** Takes the rows as they stand, which those of the stage are to replace, out of their digest. */
-async function takeReplaced(tx: Transaction, table: Replaced, book: DigestBook): Promise<void> {
+async function takeReplaced(tx: Transaction, of: Staged, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${staged(table)} AND g.source_offset <= s.source_offset`,
-    (rows) => book.added.addRows(table, rows, -1),
+    `${staged(of)} AND g.source_offset <= s.source_offset`,
+    (rows) => book.added.addRows(of.table, rows, -1),
   );
 }
 
 /** Adds those of the stage that are there now: some were told of later before. */
-async function addReplacing(tx: Transaction, table: Replaced, book: DigestBook): Promise<void> {
+async function addReplacing(tx: Transaction, of: Staged, book: DigestBook): Promise<void> {
   await tx.copyOut(
-    `${staged(table)} AND g.source_offset = s.source_offset`,
-    (rows) => book.added.addRows(table, rows),
+    `${staged(of)} AND g.source_offset = s.source_offset`,
+    (rows) => book.added.addRows(of.table, rows),
   );
 }
 

@@ -14,6 +14,7 @@ import { answered, type Answering, transacted } from "./answered.ts";
 import type { PostgresDatabase, Transaction } from "./database.ts";
 import { DigestBook, readDigestedFrom } from "./digest_book.ts";
 import { isRefusal, isTooMuch } from "./errors.ts";
+import { writeIncidentsOf } from "./incidents.ts";
 import {
   type EncodedRows,
   encodeRuns,
@@ -41,6 +42,7 @@ import {
 export class PostgresSink implements SinkStore {
   readonly #to: Answering;
   readonly #gapGraceMs: number;
+  readonly #stateTtlMs: number;
   /** Event times written since the aggregates were last refreshed. */
   readonly #touched: Touched = new Map();
   /** It never changes once the schema is there. */
@@ -48,14 +50,17 @@ export class PostgresSink implements SinkStore {
 
   constructor(
     database: PostgresDatabase,
-    { answerMsMax, gapGraceMs }: {
+    { answerMsMax, gapGraceMs, stateTtlMs }: {
       readonly answerMsMax: number;
       /** The processor's: slots up to so long before the watermark are judged. */
       readonly gapGraceMs: number;
+      /** The processor's: a meter without a reading for so long is silent. */
+      readonly stateTtlMs: number;
     },
   ) {
     this.#to = { database, answerMsMax };
     this.#gapGraceMs = gapGraceMs;
+    this.#stateTtlMs = stateTtlMs;
   }
 
   /**
@@ -125,7 +130,11 @@ export class PostgresSink implements SinkStore {
       if (parts === null) throw error;
       const first = await this.commit(parts[0]);
       const rest = await this.commit(parts[1]);
-      return { rows: first.rows + rest.rows, refused: first.refused + rest.refused };
+      return {
+        rows: first.rows + rest.rows,
+        refused: first.refused + rest.refused,
+        incidents: [...first.incidents, ...rest.incidents],
+      };
     }
   }
 
@@ -154,7 +163,10 @@ export class PostgresSink implements SinkStore {
       const counts = await rows(tx, book);
       await writeAccount(tx, commit, { gapGraceMs: this.#gapGraceMs, book });
       await book.save(tx);
-      return counts;
+      const { rows: written, refused, told } = counts;
+      const { partition } = commit;
+      const stage = { ...told, partition, silentAfterMs: this.#stateTtlMs };
+      return { rows: written, refused, incidents: await writeIncidentsOf(tx, stage) };
     });
   }
 

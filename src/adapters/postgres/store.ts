@@ -9,12 +9,15 @@ import {
 } from "../../engine/ports.ts";
 import { StoreAwayError } from "../../engine/sink/ports.ts";
 import type { CopyWriter } from "../../tables/copy.ts";
+import { stageInput } from "../../tables/incident_stage.ts";
 import { outputRows } from "../../tables/output_rows.ts";
 import type { DigestedFrom } from "../../tables/table_digests.ts";
 import { answered, type Answering, transacted } from "./answered.ts";
 import type { Answer, PostgresDatabase, Transaction } from "./database.ts";
 import { awayOf } from "./errors.ts";
 import { DigestBook, readDigestedFrom } from "./digest_book.ts";
+import { holdLock } from "./lock.ts";
+import { writeIncidentsOf } from "./incidents.ts";
 import { bookPosition, writeLedger, writeTable } from "./rows.ts";
 import {
   AGGREGATES,
@@ -35,8 +38,8 @@ const PAYLOADS_MAX = 16;
 /**
  * The embedded pipeline's store on PostgreSQL or TimescaleDB: a commit is one SQL transaction, which
  * moves its partition's position on from where the commit begins, or else changes nothing. The
- * database must have one connection, which holds the lock that keeps other runs out; should it be
- * lost, the positions still do.
+ * database must have two connections: one holds the lock that keeps other runs out, until the
+ * database is closed; should it be lost, the positions still do.
  */
 export class PostgresStore implements InputStore {
   readonly #to: Answering;
@@ -62,7 +65,7 @@ export class PostgresStore implements InputStore {
     { answerMsMax, lockMsMax }: { readonly answerMsMax: number; readonly lockMsMax: number },
   ): Promise<PostgresStore> {
     const to = { database, answerMsMax };
-    await answered(to, () => lockRun(database, lockMsMax)).catch((error) => {
+    await answered(to, () => holdLock(database, LOCK, { waitMsMax: lockMsMax })).catch((error) => {
       const isHeld = error instanceof StoreAwayError &&
         (error.cause as { code?: unknown }).code === LOCK_NOT_AVAILABLE;
       throw isHeld ? new FencedError("another process plays into the database") : error;
@@ -89,13 +92,14 @@ export class PostgresStore implements InputStore {
    * @throws {StoreAwayError} when the database is away, full, or refuses a row
    */
   async commit(commit: Commit): Promise<void> {
-    const { partition, outputs } = commit;
+    const { partition, outputs, stateTtlMs } = commit;
     const tables = outputRows(outputs, partition);
     await this.#write(async (tx, book) => {
       await movePosition(tx, commit, book);
       for (const rows of tables) await writeTable(tx, rows, book);
       await writeLedger(tx, { partition, ledger: commit.ledger }, book);
       await writeState(tx, commit, book);
+      await writeIncidentsOf(tx, stageInput(outputs, { partition, silentAfterMs: stateTtlMs }));
     });
     this.#touch(outputs);
   }
@@ -230,12 +234,6 @@ export async function refuseSinks(tx: Pick<PostgresDatabase, "query">): Promise<
   if (!found) return;
   const { rows } = await tx.query("SELECT topic FROM sink_positions LIMIT 1");
   if (rows.length > 0) throw new OtherLogError("sinks write into the database from Kafka");
-}
-
-async function lockRun(database: PostgresDatabase, msMax: number): Promise<void> {
-  await database.query(`SET lock_timeout = ${msMax}`);
-  await database.query(`SELECT pg_advisory_lock(${LOCK})`);
-  await database.query("SET lock_timeout = 0");
 }
 
 /** Moves the position on, before anything else: whoever comes second waits here for the first. */

@@ -160,8 +160,8 @@ async function applyPolicy(database: PostgresDatabase, policy: Policy): Promise<
        AND jsonb_exists(config, '${key}')`,
   );
   if (add !== null && rows.length === 1 && rows[0].same === true) return;
-  if (rows.length > 0) await database.query(remove);
-  if (add !== null) await database.query(add);
+  if (rows.length > 0) await database.call(remove);
+  if (add !== null) await database.call(add);
 }
 
 function hoursOf(hours: number): string {
@@ -266,7 +266,7 @@ export async function refreshWindow(
   touched.delete(aggregate);
   if (last >= end) touched.set(aggregate, { first: end, last });
   try {
-    await database.query(
+    await database.call(
       `CALL refresh_continuous_aggregate('${aggregate.view}', '${isoOf(from)}', '${
         isoOf(end)
       }'${order})`,

@@ -15,6 +15,7 @@ import { withoutNul } from "../../core/text.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import type { Commit } from "../../engine/ports.ts";
 import type { HashedValue } from "../../tables/digest.ts";
+import { type StageInput, stageInput } from "../../tables/incident_stage.ts";
 
 /** Accepted readings in columns, which go to another thread without being copied. */
 export type ReadingColumns = {
@@ -33,6 +34,8 @@ export type ReadingColumns = {
   readonly delaysMs: Float64Array<ArrayBuffer>;
   /** The values that they replace; NaN: none. */
   readonly revisesKwh: Float64Array<ArrayBuffer>;
+  /** When they arrived, where they say so; NaN: they do not. */
+  readonly receivedMs: Float64Array<ArrayBuffer>;
 };
 
 /** A row of one of the plain tables, in the order of its columns. */
@@ -82,6 +85,7 @@ export type CommitBatch = {
   readonly watermark: string | null;
   readonly judgedTo: string | null;
   readonly ledger: Readonly<Ledger>;
+  readonly stage: StageInput;
 };
 
 const NO_CHANNEL = "";
@@ -104,9 +108,13 @@ export function batchOf(
     watermark: timestampOrNull(commit.watermarkMs),
     judgedTo: timestampOrNull(commit.judgedToMs),
     ledger: commit.ledger,
+    stage: stageInput(outputs, { partition, silentAfterMs: commit.stateTtlMs }),
   };
   const { meters, flags, quality, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
-  const columns = [meters, flags, quality, timesMs, kwh, offsets, delaysMs, revisesKwh];
+  const columns = [
+    ...[meters, flags, quality],
+    ...[timesMs, kwh, offsets, delaysMs, revisesKwh, readings.receivedMs],
+  ];
   return { batch, transfer: columns.map(({ buffer }) => buffer) };
 }
 
@@ -125,6 +133,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     offsets: new Float64Array(count),
     delaysMs: new Float64Array(count),
     revisesKwh: new Float64Array(count),
+    receivedMs: new Float64Array(count),
   };
   const meterIds: string[] = [];
   const places = new Map<string, number>();
@@ -144,6 +153,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     columns.offsets[r] = reading.offset;
     columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
     columns.revisesKwh[r] = reading.revisesKwh ?? NaN;
+    columns.receivedMs[r] = reading.receivedMs ?? NaN;
     if (reading.quality !== undefined) {
       const known = qualities.indexOf(reading.quality);
       columns.quality[r] = known >= 0 ? known : qualities.push(reading.quality) - 1;

@@ -13,11 +13,12 @@ const CHANNEL_HASH = hashOfText(NO_CHANNEL);
 
 /**
  * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags,
- * the value that it replaces, and the quality that it was delivered with.
+ * the value that it replaces, when it arrived, in seconds since the day began, and the quality that it
+ * was delivered with.
  */
 export type Slot = [
   ...[number, number, number, (number | null)?, string[]?],
-  ...[(number | null)?, string?],
+  ...[(number | null)?, (number | null)?, string?],
 ];
 
 /** What a meter's day adds up to. */
@@ -77,10 +78,11 @@ type MeterDay = {
 export function hashReading(
   hash: RowHash,
   meter: { readonly id: Hashed; readonly channel: Hashed },
-  { timeMs, kwh, revisesKwh, offset, delaySeconds, partition, quality }: {
+  { timeMs, kwh, revisesKwh, receivedMs, offset, delaySeconds, partition, quality }: {
     readonly timeMs: number;
     readonly kwh: number;
     readonly revisesKwh: number | null;
+    readonly receivedMs: number | null;
     readonly offset: number;
     readonly delaySeconds: number | null;
     readonly partition: number;
@@ -96,6 +98,7 @@ export function hashReading(
   if (flags === null) hash.null();
   else hash.hashedText(flags.low, flags.high);
   if (revisesKwh !== null) hash.number(revisesKwh);
+  if (receivedMs !== null) hash.number(receivedMs);
   if (quality !== "") hash.text(quality);
   return hash.number(partition).number(offset);
 }
@@ -162,7 +165,7 @@ export class ReadingDays {
   /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
   #count(readings: ReadingColumns, partition: number) {
     const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets } = readings;
-    const { delaysMs, revisesKwh: revised, qualities } = readings;
+    const { delaysMs, revisesKwh: revised, receivedMs: received, qualities } = readings;
     const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
     const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
     const days: MeterDay[] = [];
@@ -193,7 +196,8 @@ export class ReadingDays {
       const isFlagged = flags[r] > 0;
       addToSum(days[place].sum, { ms, kwh: kwh[r], revisesKwh, offset, isLate, isFlagged });
       const quality = qualities[readings.quality[r]];
-      const values = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition, quality };
+      const value = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition, quality };
+      const values = { ...value, receivedMs: numberOrNull(received[r]) };
       hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
     }
     return { days, places };
@@ -205,6 +209,7 @@ export class ReadingDays {
     order: Int32Array,
   ): Uint8Array<ArrayBuffer> {
     const { timesMs, kwh, offsets, flags, flagSets, delaysMs, revisesKwh: revised } = readings;
+    const { receivedMs: received } = readings;
     const text = this.#text;
     text.begin();
     for (let at = start; at < start + sum.readings; at++) {
@@ -212,9 +217,10 @@ export class ReadingDays {
       const seconds = (timesMs[r] - day * DAY_MS) / 1000;
       const delaySeconds = numberOrNull(delaysMs[r] / 1000);
       const revisesKwh = numberOrNull(revised[r]);
+      const receivedSeconds = numberOrNull((received[r] - day * DAY_MS) / 1000);
       const quality = readings.qualities[readings.quality[r]];
       const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh, quality };
-      text.add(value, flagSets[flags[r]]);
+      text.add({ ...value, receivedSeconds }, flagSets[flags[r]]);
     }
     return text.finish();
   }

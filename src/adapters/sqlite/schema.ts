@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import init from "../../../sql/sqlite/001_init.sql" with { type: "text" };
 import views from "../../../sql/sqlite/002_views.sql" with { type: "text" };
 import validation from "../../../sql/sqlite/003_validation.sql" with { type: "text" };
-import estimates from "../../../sql/sqlite/004_estimates.sql" with { type: "text" };
-import quality from "../../../sql/sqlite/005_quality.sql" with { type: "text" };
+import incidents from "../../../sql/sqlite/004_incidents.sql" with { type: "text" };
+import estimates from "../../../sql/sqlite/005_estimates.sql" with { type: "text" };
+import quality from "../../../sql/sqlite/006_quality.sql" with { type: "text" };
 import { DAMAGE_HINT, StoreError } from "./errors.ts";
 import { type Database, prepareCells } from "./library.ts";
 
@@ -12,8 +13,9 @@ export const SQLITE_MIGRATIONS: readonly { readonly name: string; readonly sql: 
   { name: "001_init", sql: init },
   { name: "002_views", sql: views },
   { name: "003_validation", sql: validation },
-  { name: "004_estimates", sql: estimates },
-  { name: "005_quality", sql: quality },
+  { name: "004_incidents", sql: incidents },
+  { name: "005_estimates", sql: estimates },
+  { name: "006_quality", sql: quality },
 ];
 
 /** "GrdW" in ASCII, in the file's header: `file` and SQLite's tools show whose file it is. */

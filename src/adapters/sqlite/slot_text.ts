@@ -3,8 +3,8 @@ import { NUMBER_BYTES_MAX, writeDecimal } from "../../core/wire/decimal.ts";
 const COMMA = 0x2c;
 const OPENING = 0x5b;
 const CLOSING = 0x5d;
-/** Brackets, commas, and five numbers. */
-const SLOT_BYTES_MAX = 5 * NUMBER_BYTES_MAX + 16;
+/** Brackets, commas, nulls, and six numbers. */
+const SLOT_BYTES_MAX = 6 * NUMBER_BYTES_MAX + 32;
 
 /** Readings of one meter's day as the JSON array that `reading_days.slots` is, into one buffer. */
 export class SlotText {
@@ -18,20 +18,22 @@ export class SlotText {
   }
 
   add(
-    { seconds, kwh, offset, delaySeconds, revisesKwh, quality }: {
+    { seconds, kwh, offset, delaySeconds, revisesKwh, receivedSeconds, quality }: {
       readonly seconds: number;
       readonly kwh: number;
       readonly offset: number;
       readonly delaySeconds: number | null;
       /** Where it is not null, there are flags. */
       readonly revisesKwh: number | null;
+      readonly receivedSeconds: number | null;
       /** Empty: none. */
       readonly quality: string;
     },
     flags: readonly string[],
   ): void {
     const last = quality === "" ? "" : JSON.stringify(quality);
-    const more = flags.length > 0 ? JSON.stringify(flags) : last === "" ? "" : "[]";
+    const hasMore = receivedSeconds !== null || last !== "";
+    const more = flags.length === 0 && !hasMore ? "" : JSON.stringify(flags);
     this.#reserve(SLOT_BYTES_MAX + (more.length + last.length) * 3);
     const bytes = this.#bytes;
     let at = this.#length;
@@ -53,6 +55,10 @@ export class SlotText {
     if (revisesKwh !== null) {
       bytes[at++] = COMMA;
       at = writeDecimal(revisesKwh, bytes, at);
+    } else if (hasMore) at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (receivedSeconds !== null) {
+      bytes[at++] = COMMA;
+      at = writeDecimal(receivedSeconds, bytes, at);
     } else if (last !== "") at += encoder.encodeInto(",null", bytes.subarray(at)).written;
     if (last !== "") {
       bytes[at++] = COMMA;

@@ -1,5 +1,9 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { DISPOSITIONS } from "../../core/ledger.ts";
+import { SQLITE } from "../../tables/dialect.ts";
+import { type Asking, drive } from "../../tables/incident_rows.ts";
+import { followGaps } from "../../tables/incident_stage.ts";
+import type { Row } from "../../tables/query.ts";
 import { type CommitBatch, PLAIN_COLUMNS, type PlainRow, type PlainTable } from "./batch.ts";
 import { DAY_DIGESTS, DigestBook } from "./digest_book.ts";
 import { prepareCells, type Statement } from "./library.ts";
@@ -25,6 +29,8 @@ const KEYS: Readonly<Partial<Record<PlainTable, readonly string[]>>> = {
 export class Writer {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Statement>();
+  /** Those of the second stage, a few texts. */
+  readonly #asked = new Map<string, StatementSync>();
   readonly #digests: DigestBook;
   readonly #days: ReadingDays;
 
@@ -44,6 +50,15 @@ export class Writer {
       for (const row of batch.rows[table]) this.#writeRow(table, row);
     }
     this.#digests.save();
+    drive(followGaps(batch.stage, SQLITE), (asking) => this.#answer(asking));
+  }
+
+  /** Runs a statement whose parameters are named $1, $2, …; gives its rows by name. */
+  #answer({ sql, params }: Asking): Row[] {
+    let statement = this.#asked.get(sql);
+    if (statement === undefined) this.#asked.set(sql, statement = this.#database.prepare(sql));
+    const named = Object.fromEntries(params.map((value, at) => [`$${at + 1}`, value]));
+    return statement.all(named as Record<string, SQLInputValue>);
   }
 
   #move({ partition, fromOffset, nextOffset, watermark, judgedTo, ledger }: CommitBatch): void {

@@ -5,6 +5,8 @@
 import { byId, getJson, h, icon, setText } from "./dom.js";
 import { closeMeter, createMeterSheet } from "./meter.js";
 import { createFleetPanel } from "./fleet_panel.js";
+import { createKpiPanel } from "./kpi_panel.js";
+import { createIncidentsPanel } from "./incidents_panel.js";
 import {
   createGapsPanel,
   createLatePanel,
@@ -25,6 +27,8 @@ const gapsPanel = createGapsPanel({ onAllDays: () => fleetPanel.showAllDays() })
 const fleetPanel = createFleetPanel({ onDay: (cell) => gapsPanel.showDay(cell) });
 const lists = [
   sheet,
+  createKpiPanel(),
+  createIncidentsPanel(),
   createOpenPanel(),
   gapsPanel,
   createRejectedPanel(),
@@ -165,6 +169,9 @@ function showNotices() {
     );
   } else if (listsError !== null) {
     notices.push(`A list could not be read: ${listsError}.`);
+  }
+  for (const problem of lastStatus?.problems ?? []) {
+    notices.push(`The pipeline stands: ${problem}.`);
   }
   if (lastStatus?.state === "failed") {
     notices.push(

@@ -10,6 +10,7 @@ const STATES = {
   failed: ["cross", "Failed"],
   /** Of nothing that is shown it is known whether it still holds. */
   away: ["alert", "No answer"],
+  stalled: ["alert", "Stalled"],
 };
 
 const TERMS = [

@@ -12,6 +12,7 @@ import {
 import { formatCount } from "../../console/progress.ts";
 import { readBalance, tablesOf } from "../../tables/balance.ts";
 import { isPlayedInto } from "../../tables/migrations.ts";
+import { pipelineProblems, readPipelineHealth } from "../../tables/pipeline_health.ts";
 import { queryOf } from "../../tables/query.ts";
 import { shownUrl } from "../../setup/database.ts";
 import { SKEW_MS_MAX } from "./kafka.ts";
@@ -35,6 +36,8 @@ export type DatabasePorts = {
   /** The sum of the offsets that the processors have committed; null: Kafka does not say. */
   readonly processed: () => Promise<number | null>;
   readonly clock: Clock;
+  /** Records that have waited for so long without progress are stuck. */
+  readonly stalledSeconds: number;
 };
 
 /** TimescaleDB's; null on plain PostgreSQL. */
@@ -113,6 +116,7 @@ export function databaseChecks(ports: DatabasePorts): {
       ...check("sink lag", "gridwatch sink", (db) => checkSink(db, ports), [SCHEMA]),
       limitMs: MOVE_MS_MAX + LIMIT_MS,
     },
+    check("way into the tables", "gridwatch sink", (db) => checkWay(db, ports), [SCHEMA]),
   ];
   return { chain, close: async () => await opened?.close() };
 }
@@ -218,6 +222,33 @@ async function checkLedger(database: DoctorDatabase): Promise<Finding> {
   }
   if (partitions === 0) return warning("no partition has an account yet", writer);
   return ok(`balances: ${formatCount(ledger.raw)} raw records, each with its row`);
+}
+
+/** What the sinks say of the raw topic, and what the tables refused. */
+async function checkWay(
+  database: DoctorDatabase,
+  { stalledSeconds }: DatabasePorts,
+): Promise<Finding> {
+  const query = queryOf(database);
+  const partitions = await readPipelineHealth(query);
+  if (partitions.length === 0) return skipped("no sink has looked at the raw topic yet");
+  const problems = pipelineProblems(partitions, { stalledSeconds });
+  if (problems.length > 0) {
+    return failed(
+      problems.join("; "),
+      "/readyz and the log of gridwatch process and gridwatch sink",
+    );
+  }
+  const [row] = await query("SELECT count(*) AS n FROM sink_errors");
+  const refused = Number(row.n);
+  if (refused > 0) {
+    return warning(
+      `${counted(refused, "message")} became no row`,
+      "look into the table sink_errors",
+    );
+  }
+  const waiting = partitions.reduce((sum, { waitingRecords }) => sum + waitingRecords, 0);
+  return ok(`${counted(waiting, "raw record")} on the way`);
 }
 
 async function checkSink(

@@ -127,6 +127,7 @@ async function lookAround(
     readMigrations: migrationsOf,
     processed: async () => "error" in kafka ? null : await readProcessed(kafka).catch(() => null),
     clock,
+    stalledSeconds: config["health.stalled_seconds"],
   });
   const store = storeChecks({
     ...ports.store,

@@ -6,6 +6,7 @@ import type {
   PartitionRef,
   ReadFrom,
 } from "../../engine/log/ports.ts";
+import { repartitionHint } from "../../engine/log/mark.ts";
 import type { Topics } from "../../engine/log/records.ts";
 import { losingTopics, producersClock } from "../../engine/log/topic_settings.ts";
 import type { Clock } from "../../engine/ports.ts";
@@ -91,7 +92,8 @@ async function checkTopicSet({ admin, topics }: KafkaPorts): Promise<Finding> {
     const said = others.map((topic) => `${topic.name} ${topic.partitions}`).join(", ");
     return failed(
       `${topics.raw} has ${counted(partitions, "partition")}, but ${said}`,
-      `kafka-topics --alter --partitions ${partitions}: all topics of a pipeline need as many`,
+      `were partitions added? ${repartitionHint(topics.raw, partitions)}. If nothing is judged ` +
+        `yet: kafka-topics --alter --partitions ${partitions} for the others`,
     );
   }
   const [loses] = losingTopics(found, topics);
@@ -104,41 +106,54 @@ async function checkTopicSet({ admin, topics }: KafkaPorts): Promise<Finding> {
   return ok(said);
 }
 
-type Standing = { readonly lag: number; readonly done: number };
+/** A partition: records behind, and how far it is committed. */
+type Standing = { readonly partition: number; readonly lag: number; readonly done: number };
+
+const lagOf = (standing: readonly Standing[]) => standing.reduce((sum, { lag }) => sum + lag, 0);
 
 async function checkLag(ports: KafkaPorts, signal: AbortSignal): Promise<Finding> {
   const { clock, group } = ports;
   const first = await readStanding(ports, signal);
-  if (first.lag === 0) return ok(`0 records behind (group ${group})`);
-  const behind = `${counted(first.lag, "record")} behind (group ${group})`;
+  if (lagOf(first) === 0) return ok(`0 records behind (group ${group})`);
+  const behind = `${counted(lagOf(first), "record")} behind (group ${group})`;
   const giveUpAtMs = clock.nowMs() + MOVE_MS_MAX;
+  // Each must move: one that stands is not made good by the others.
+  let standing = first.filter(({ lag }) => lag > 0);
   while (clock.nowMs() < giveUpAtMs && !signal.aborted) {
     await clock.sleep(MOVE_POLL_MS, signal);
     const now = await readStanding(ports, signal);
-    if (now.done > first.done || now.lag === 0) return ok(`${behind}, and moving`);
+    const at = (partition: number) => now.find((one) => one.partition === partition);
+    standing = standing.filter(({ partition, done }) => {
+      const one = at(partition);
+      return one !== undefined && one.lag > 0 && one.done <= done;
+    });
+    if (standing.length === 0) return ok(`${behind}, and moving`);
   }
-  const idle = first.done === 0 ? "nothing was ever processed" : "nothing moves";
+  const named = standing.length === first.length
+    ? "nothing moves"
+    : `partition ${standing.map(({ partition }) => partition).join(", ")} does not move`;
+  const isNew = first.every(({ done }) => done === 0);
+  const idle = isNew ? "nothing was ever processed" : named;
   return failed(`${behind}, ${idle}`, "start one: gridwatch process; or look into its log");
 }
 
-async function readStanding(ports: KafkaPorts, signal: AbortSignal): Promise<Standing> {
+async function readStanding(ports: KafkaPorts, signal: AbortSignal): Promise<Standing[]> {
   const { admin, topics, group } = ports;
   const partitions = await rawPartitions(admin, topics);
   const bounds = await readBounds(admin, partitions);
   const stored = await admin.groupOffsets(group, partitions);
-  let lag = 0, done = 0;
+  const standing: Standing[] = [];
   for (const { topic, partition, start, end } of bounds) {
     const next = stored.find((at) => at.partition === partition)?.nextOffset ?? -1;
-    done += Math.max(0, next);
     const offset = Math.max(next, start);
     let behind = Math.max(0, end - offset);
     // Markers of transactions take offsets, too: the last records are looked for, not counted.
     if (behind > 0 && behind <= MARKERS_MAX) {
       behind = (await readTimes(ports, { topic, partition, offset }, signal)).length;
     }
-    lag += behind;
+    standing.push({ partition, lag: behind, done: Math.max(0, next) });
   }
-  return { lag, done };
+  return standing;
 }
 
 /** The sum of the raw offsets that the processors have committed. */

@@ -1,5 +1,5 @@
 import type { Config } from "../../settings.ts";
-import { processorOptions } from "../../judging.ts";
+import { judgingFingerprint, processorOptions } from "../../judging.ts";
 import { type Ledger, ledgerDifference, sumLedgers } from "../../core/ledger.ts";
 import type { LogAdmin } from "../../engine/log/ports.ts";
 import type { LogDifference } from "../../engine/verify/output_cursor.ts";
@@ -51,6 +51,7 @@ export async function verifyKafka(
       rowsTotal: null,
       isSilent: isJson,
     });
+    const judging = await judgingFingerprint(config);
     const results: PartitionVerified[] = [];
     let done = 0;
     for (let partition = 0; partition < partitions; partition++) {
@@ -58,6 +59,7 @@ export async function verifyKafka(
         partition,
         topics: setup.topics,
         processorOptions: processorOptions(config, partition, null),
+        judging,
         admin,
         openReader: () => committedReader(setup, { keys: true, origins: true }),
         accountAt: tables?.partitions.get(partition)?.nextOffset ?? null,
@@ -119,8 +121,14 @@ function report(
   const areTablesRight = compared === null ||
     compared.differences.length + compared.tables.findings.length === 0;
   const unwritten = compared === null ? [] : unwrittenPartitions(compared.tables, results);
+  const deleted = results.filter(({ deletedBefore }) => deletedBefore > 0);
   const notCompared = [
-    ...new Set([...unread, ...unwritten, ...compared?.tables.notCompared ?? []]),
+    ...new Set([
+      ...unread,
+      ...unwritten,
+      ...deleted.map(({ partition }) => partition),
+      ...compared?.tables.notCompared ?? [],
+    ]),
   ];
   const areAllThere = unread.length === 0 && unwritten.length === 0;
   const shared = sharedMeters(results);
@@ -132,6 +140,9 @@ function report(
       differences,
       more_differences: more,
       not_compared: notCompared,
+      history_deleted: deleted.map(({ partition, deletedBefore }) => ({
+        ...{ partition, before_offset: deletedBefore },
+      })),
       meters_in_several_partitions: shared.length,
       ...(compared === null ? {} : {
         tables: {
@@ -144,6 +155,28 @@ function report(
   }
   for (const difference of differences) sayDifference(difference);
   if (more > 0) say(`and ${formatCount(more)} more differences`);
+  sayNotes({ shared, unread, unwritten, deleted });
+  const verified = results.reduce((sum, { rawRecords }) => sum + rawRecords, 0);
+  say(
+    areTopicsRight
+      ? sealOfTopics(ledger, { unread, verified })
+      : "the outputs are not what the raw topic says",
+  );
+  if (compared !== null) {
+    for (const line of describeTables(compared.tables, compared.differences)) say(line);
+    const behind = ledger.raw - compared.tables.ledger.raw;
+    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
+  }
+  return areTopicsRight && areTablesRight && areAllThere ? 0 : 3;
+}
+
+/** What people should know of what was compared, and what was not. */
+function sayNotes({ shared, unread, unwritten, deleted }: {
+  readonly shared: readonly string[];
+  readonly unread: readonly number[];
+  readonly unwritten: readonly number[];
+  readonly deleted: readonly PartitionVerified[];
+}): void {
   if (shared.length > 0) {
     const named = shared.slice(0, METERS_SHOWN_MAX).join(", ");
     say(
@@ -152,15 +185,12 @@ function report(
     );
   }
   sayMissing(unread, unwritten);
-  say(
-    areTopicsRight ? sealOfTopics(ledger, unread) : "the outputs are not what the raw topic says",
-  );
-  if (compared !== null) {
-    for (const line of describeTables(compared.tables, compared.differences)) say(line);
-    const behind = ledger.raw - compared.tables.ledger.raw;
-    if (behind > 0) say(`the sinks are ${formatCount(behind)} raw records behind the processors`);
+  for (const { partition, deletedBefore } of deleted) {
+    say(
+      `partition ${partition} is not compared: its raw records before offset ` +
+        `${formatCount(deletedBefore)} are deleted (retention.ms of the raw topic)`,
+    );
   }
-  return areTopicsRight && areTablesRight && areAllThere ? 0 : 3;
 }
 
 function sayDifference(difference: LogDifference): void {
@@ -191,11 +221,15 @@ function unwrittenPartitions(
     .map(({ partition }) => partition);
 }
 
-function sealOfTopics({ raw }: Ledger, unread: readonly number[]): string {
+function sealOfTopics(
+  { raw }: Ledger,
+  { unread, verified }: { readonly unread: readonly number[]; readonly verified: number },
+): string {
   if (raw === 0) return "nothing to verify: no raw record is processed yet";
+  if (verified === 0) return "nothing is verified: raw records are deleted in every partition";
   const scope = unread.length === 0 ? "verified" : "verified as far as it is processed";
-  return `${scope}: ${formatCount(raw)} raw records, each with one disposition, and every output ` +
-    "as it must be";
+  return `${scope}: ${formatCount(verified)} raw records, each with one disposition, and every ` +
+    "output as it must be";
 }
 
 function sharedMeters(results: readonly PartitionVerified[]): string[] {

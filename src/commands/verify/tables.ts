@@ -75,11 +75,13 @@ async function readAll(reader: ReadTransaction): Promise<Tables> {
  */
 export function compareTables(
   { partitions }: Tables,
-  topics: readonly Pick<PartitionVerified, "partition" | "account">[],
+  topics: readonly Pick<PartitionVerified, "partition" | "account" | "deletedBefore">[],
 ): Difference[] {
   const differences: Difference[] = [];
   for (const [partition, tables] of partitions) {
-    const account = topics.find((one) => one.partition === partition)?.account;
+    const topic = topics.find((one) => one.partition === partition);
+    if (topic !== undefined && topic.deletedBefore > 0) continue;
+    const account = topic?.account;
     if (account === undefined || account === null) {
       const what = "raw records, which the topics do not have";
       differences.push({ partition, what, ledger: 0, found: tables.nextOffset });

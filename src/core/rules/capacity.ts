@@ -2,7 +2,7 @@ import { mwhOf, mwhOfPower } from "./energy.ts";
 import type { Rule } from "./rule.ts";
 
 /** 2²⁴ − 1 Wh: what a register of 24 bits says when it has no value. */
-const SENTINEL_MWH = 16_777_215_000;
+export const SENTINEL_MWH = 16_777_215_000;
 
 /** Whether an energy is more than a connection of `maxKw` carries in an interval, or a sentinel. */
 export function isBeyondCapacity(mwh: number, intervalMs: number, maxKw: number): boolean {

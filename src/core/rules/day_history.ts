@@ -87,11 +87,13 @@ export class DayHistories {
     return this.#latest[i];
   }
 
-  /** Remembers a day later than every one before. */
+  /** Remembers a day later than every one before; the same or an earlier one when slots are passed again. */
   add(i: number, day: number, past: PastDay): void {
     const from = Math.max(this.#latest[i] + 1, day - HISTORY_DAYS + 1);
     for (let d = from; d < day; d++) this.#readings[this.#placeOf(i, d)] = 0;
     this.#latest[i] = day;
+    // A change of the interval passes slots again: their days are to be written once more.
+    this.#written[i] = Math.min(this.#written[i], day - 1);
     const at = this.#placeOf(i, day);
     const sum = Number.isNaN(past.sumMwh) ? NO_SUM : Math.min(past.sumMwh, NO_SUM - 1);
     const highest = Math.min(past.highestMwh, NO_SUM);

@@ -22,6 +22,11 @@ export type Placing = {
 export type Rule<Memory = unknown> = {
   /** The flag, and the name of its section in the state: public, never changed. */
   readonly name: string;
+  /**
+   * It looks at nothing but how a reading lies, and passes one that lies as the one before did: a
+   * run of such readings need not be asked for.
+   */
+  readonly looksAtPlaceOnly?: true;
   /** How bad it is; absent: the flag says it all, and it is no finding. */
   readonly severity?: Severity;
   /** Whether it judges by these options at all; absent: by any. */

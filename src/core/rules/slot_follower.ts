@@ -3,9 +3,9 @@ import { DAY_MS, isCalendar } from "../calendar.ts";
 import type { MeterTable } from "../meters.ts";
 import type { Step } from "../step.ts";
 import { grown } from "../timers.ts";
-import { isBeyondCapacity } from "./capacity.ts";
+import { SENTINEL_MWH } from "./capacity.ts";
 import { DayHistories, type HistoryFigures } from "./day_history.ts";
-import { mwhOf } from "./energy.ts";
+import { mwhOf, mwhOfPower } from "./energy.ts";
 import type { Finding, JudgedDay, JudgedSlot, SlotRule } from "./slot_rule.ts";
 import { RuleNumbers } from "./slot_rule.ts";
 
@@ -239,6 +239,13 @@ export class SlotFollower {
     return intervalMs > 0 && intervalMs < DAY_MS && !isCalendar(intervalMs);
   }
 
+  /** The day of a slot: never one before the open one, which slots of an older interval may be in. */
+  #dayAt(i: number, atMs: number, intervalMs: number): number {
+    const day = dayOf(atMs, intervalMs);
+    const open = this.#day[i];
+    return open !== 0 && day < open ? open : day;
+  }
+
   /** Passes the slots up to `last`; those after the latest reading are missing. */
   #passTo(step: Step, i: number, last: number): void {
     const { meters, meters: { grids } } = step;
@@ -248,21 +255,16 @@ export class SlotFollower {
     while (this.#next[i] <= last) {
       const ordinal = this.#next[i];
       const atMs = grids.slotMs[i] + (ordinal - latest) * intervalMs;
-      const day = dayOf(atMs, intervalMs);
+      const day = this.#dayAt(i, atMs, intervalMs);
       if (day !== this.#day[i]) this.#openDay(step, i, day);
       const isAfterLatest = ordinal > latest;
-      const mwh = isAfterLatest ? NaN : this.#valueOf(meters.valueAt(i, ordinal), intervalMs);
+      const mwh = isAfterLatest ? NaN : valueOf(meters.valueAt(i, ordinal));
       const after = ordinal < latest ? meters.valueAt(i, ordinal + 1) : NaN;
       this.#next[i] = isAfterLatest ? last + 1 : ordinal + 1;
-      if (!Number.isNaN(mwh)) this.#judge(step, i, atMs, mwh, this.#valueOf(after, intervalMs));
+      if (!Number.isNaN(mwh)) this.#judge(step, i, atMs, mwh, valueOf(after));
       else if (!Number.isNaN(this.#before[i])) this.#judge(step, i, atMs, mwh, NaN);
-      if (dayOf(atMs + intervalMs, intervalMs) !== day) this.#closeDay(step, i);
+      if (this.#dayAt(i, atMs + intervalMs, intervalMs) !== day) this.#closeDay(step, i);
     }
-  }
-
-  #valueOf(kwh: number, intervalMs: number): number {
-    const mwh = mwhOf(kwh);
-    return mwh < 0 || isBeyondCapacity(mwh, intervalMs, this.#maxKw) ? NaN : mwh;
   }
 
   #judge(step: Step, i: number, atMs: number, mwh: number, afterMwh: number): void {
@@ -275,7 +277,7 @@ export class SlotFollower {
     slot.historyDays = this.#historyDays[i];
     slot.highestMwh = this.#historyHighest[i];
     slot.areZerosRare = this.#areZerosRare[i] === 1;
-    let counts = mwh;
+    let counts = Math.min(mwh, mwhOfPower(this.#maxKw, slot.intervalMs));
     let at = this.#beginSaying(step, i);
     for (let r = 0; r < this.rules.length; r++) {
       const rule = this.rules[r];
@@ -377,4 +379,10 @@ export class SlotFollower {
 /** The UTC day of a slot: those on a grid lie a little off the clock, and count as on it. */
 function dayOf(atMs: number, intervalMs: number): number {
   return Math.floor((Math.floor(atMs / intervalMs + 0.5) * intervalMs) / DAY_MS);
+}
+
+/** What cannot be a value, below 0 or a sentinel, is missing; what is only too much is judged. */
+function valueOf(kwh: number): number {
+  const mwh = mwhOf(kwh);
+  return mwh < 0 || mwh >= SENTINEL_MWH ? NaN : mwh;
 }

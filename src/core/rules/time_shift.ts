@@ -7,6 +7,7 @@ import type { Rule } from "./rule.ts";
  */
 export const timeShift: Rule = {
   name: "TIME_SHIFT",
+  looksAtPlaceOnly: true,
   fails: (_reading, { offSlotMs, offBeforeMs, intervalMs }, { timeToleranceMs }) => {
     const limitMs = timeToleranceMs ?? intervalMs / 10;
     return Math.abs(offSlotMs) > limitMs && Math.abs(offSlotMs - offBeforeMs) > limitMs;

@@ -17,6 +17,8 @@ export type ValidatedMessage = {
   readonly delay_seconds?: number;
   /** Where it has the flag REVISES: the value that it replaces. */
   readonly revises_kwh?: number;
+  /** When it arrived at the head end, where its record said so. */
+  readonly received_at?: string;
   /** The quality code that it was delivered with. */
   readonly quality?: string;
 };

@@ -51,6 +51,11 @@ export class JsonWriter {
       this.#ascii(REVISES);
       this.#number(reading.revisesKwh);
     }
+    if (reading.receivedMs !== undefined) {
+      this.#ascii(RECEIVED);
+      this.length = writeTimestamp(reading.receivedMs, this.bytes, this.length);
+      this.bytes[this.length++] = 0x22;
+    }
     if (reading.quality !== undefined) {
       this.#ascii(QUALITY);
       this.#string(reading.quality);
@@ -220,6 +225,7 @@ const STATUS_OK = encoder.encode(',"status":"OK","flags":[');
 const STATUS_LATE = encoder.encode(',"status":"LATE","flags":[');
 const DELAY = encoder.encode(',"delay_seconds":');
 const REVISES = encoder.encode(',"revises_kwh":');
+const RECEIVED = encoder.encode(',"received_at":"');
 const QUALITY = encoder.encode(',"quality":');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');

@@ -23,13 +23,18 @@ export type PlainReading = {
   idEnd: number;
   timestampMs: number;
   consumptionKwh: number;
+  /** NaN: it does not say. */
+  receivedMs: number;
 };
 
 const METER = asciiBytes('{"meter_id":"');
 const TIMESTAMP = asciiBytes('","timestamp":"');
 const VALUE = asciiBytes('","consumption_kwh":');
-const PLAIN_END = asciiBytes(',"status":"OK","flags":[]}');
-const PLAIN_LENGTH_MIN = METER.length + TIMESTAMP.length + VALUE.length + PLAIN_END.length;
+const PLAIN = asciiBytes(',"status":"OK","flags":[]');
+const RECEIVED = asciiBytes(',"received_at":"');
+const PLAIN_LENGTH_MIN = METER.length + TIMESTAMP.length + VALUE.length + PLAIN.length + 1;
+const COMMA = 0x2c;
+const CLOSE = 0x7d;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -54,8 +59,21 @@ export function parsePlainReading(
   const timeEnd = at;
   if (!matches(bytes, at, VALUE)) return false;
   const valueStart = at + VALUE.length;
-  const valueEnd = end - PLAIN_END.length;
-  if (valueEnd <= valueStart || !matches(bytes, valueEnd, PLAIN_END)) return false;
+  at = valueStart;
+  while (at < end && bytes[at] !== COMMA) at++;
+  const valueEnd = at;
+  if (valueEnd === valueStart || !matches(bytes, valueEnd, PLAIN)) return false;
+  at += PLAIN.length;
+  into.receivedMs = NaN;
+  if (bytes[at] === COMMA) {
+    if (!matches(bytes, at, RECEIVED)) return false;
+    const receivedStart = at += RECEIVED.length;
+    while (at < end && bytes[at] !== QUOTE) at++;
+    into.receivedMs = parseTimestampBytes(bytes, receivedStart, at, UTC_ZONE);
+    if (Number.isNaN(into.receivedMs)) return false;
+    at++;
+  }
+  if (bytes[at] !== CLOSE || at + 1 !== end) return false;
   into.consumptionKwh = parseDecimal(bytes, valueStart, valueEnd);
   into.timestampMs = parseTimestampBytes(bytes, timeStart, timeEnd, UTC_ZONE);
   return !Number.isNaN(into.consumptionKwh) && !Number.isNaN(into.timestampMs);
@@ -168,6 +186,7 @@ export function readValidated(fields: MessageFields, offset: number): ValidatedR
     flags: fields.texts("flags"),
     ...(status === "LATE" ? delayOf(fields) : { delayMs: 0 }),
     ...(fields.has("revises_kwh") ? { revisesKwh: fields.number("revises_kwh") } : {}),
+    ...(fields.has("received_at") ? { receivedMs: fields.timeMs("received_at") } : {}),
     ...(fields.has("quality") ? { quality: fields.text("quality") } : {}),
   };
 }

@@ -15,6 +15,7 @@ import type { Zone } from "../zone.ts";
 import { MONTH_MINUTES } from "./file_fields.ts";
 import { decimalEnd, parseDecimal, parseNumberText } from "./decimal.ts";
 import { preview } from "./preview.ts";
+import { readTags } from "./registration.ts";
 
 /**
  * A raw record in its place: `bytes[start..end)`. The core keeps none of it but copies, so that a
@@ -39,7 +40,7 @@ export function newRawRecord(): RawRecord {
 
 /** A raw record as read; one of these is filled again and again, so copy what must last. */
 export type ParsedRecord = LocalNote & {
-  kind: "reading" | "tick" | "retire" | "unusable";
+  kind: "reading" | "tick" | "retire" | "registration" | "unusable";
   /** The id as bytes of the record (`idEnd` > 0), or else as `meterId`. */
   idStart: number;
   idEnd: number;
@@ -59,6 +60,7 @@ export type ParsedRecord = LocalNote & {
   receivedMs: number;
   /** Of a tick: it ends a finite input. */
   final: boolean;
+  tags: Readonly<Record<string, string>>;
   /** Of an unusable record. */
   reason: RejectReason;
   detail: string;
@@ -70,19 +72,15 @@ export type ParsedRecord = LocalNote & {
 export function newParsedRecord(): ParsedRecord {
   return {
     kind: "unusable",
-    idStart: 0,
-    idEnd: 0,
-    meterId: null,
-    timestampMs: NaN,
-    consumptionKwh: NaN,
-    laterMs: NaN,
+    ...{ idStart: 0, idEnd: 0, meterId: null },
+    ...{ timestampMs: NaN, consumptionKwh: NaN, laterMs: NaN },
     isSkipped: false,
     saidIntervalMs: 0,
     skippedIntervals: 0,
-    quality: null,
-    source: null,
+    ...{ quality: null, source: null },
     receivedMs: NaN,
     final: false,
+    tags: {},
     reason: "MALFORMED",
     detail: "",
     valueMissing: false,
@@ -278,7 +276,7 @@ function parseAnyJson(
   }
   const fields = record as Record<string, unknown>;
   if (fields.type === "tick") return readTick(fields, zone, into);
-  if (fields.type === "retire") return readRetire(fields, zone, into);
+  if (fields.type === "retire" || fields.type === "meter") return readOfMeter(fields, zone, into);
   readFields(fields, zone, into);
 }
 
@@ -295,22 +293,24 @@ function readTick(fields: Record<string, unknown>, zone: Zone, into: ParsedRecor
   into.kind = "tick";
 }
 
-/** `{"type":"retire","timestamp":"…","meter_id":"…"}`: the meter has left. */
-function readRetire(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
+/** `{"type":"retire","timestamp":"…","meter_id":"…"}`: it has left; `"meter"`: what it is. */
+function readOfMeter(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {
+  const isLeaving = fields.type === "retire";
+  const what = isLeaving ? "a retirement" : "a registration";
   into.meterId = readMeterId(fields.meter_id);
   into.timestampMs = readTimestamp(fields.timestamp, zone);
-  for (const name of ["meter_id", "timestamp"]) {
-    if (Object.hasOwn(fields, name)) continue;
-    return unusable(into, "MISSING_FIELD", `a retirement without ${name}`);
-  }
+  const absent = ["meter_id", "timestamp"].find((name) => !Object.hasOwn(fields, name));
+  if (absent !== undefined) return unusable(into, "MISSING_FIELD", `${what} without ${absent}`);
   if (into.meterId === null) {
     return unusable(into, "BAD_METER_ID", `meter_id is ${preview(fields.meter_id)}`);
   }
   if (Number.isNaN(into.timestampMs)) {
-    const detail = `timestamp of a retirement is ${preview(fields.timestamp)}`;
-    return unusable(into, "BAD_TIMESTAMP", detail);
+    return unusable(into, "BAD_TIMESTAMP", `time of ${what} is ${preview(fields.timestamp)}`);
   }
-  into.kind = "retire";
+  const tags = isLeaving ? {} : readTags(fields);
+  if (tags === null) return unusable(into, "MALFORMED", "a registration without a version");
+  into.tags = tags;
+  into.kind = isLeaving ? "retire" : "registration";
 }
 
 function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRecord): void {

@@ -35,8 +35,42 @@ export type HeldPartition = {
   /** Since the last commit. */
   failures: number;
   retryAtMs: number;
+  /** When a figure last moved that never did before, or when there was nothing to do. */
   lastProgressAtMs: number;
+  /** How far a restore has come since the last commit. */
+  restoredMost: number;
+  /** Since it is held. */
+  commits: number;
+  restores: number;
+  failuresTotal: number;
+  lastCommitAtMs: number | null;
+  lastFailure: string | null;
 };
+
+/** How a partition stands, whoever holds it; counts since it is held. */
+export type Standing = {
+  readonly state: HoldingState;
+  readonly commits: number;
+  readonly restores: number;
+  readonly failures: number;
+  readonly lastFailure: string | null;
+  readonly lastCommitAtMs: number | null;
+  readonly lastProgressAtMs: number;
+};
+
+/** What is told of a partition held. */
+export function standingOf(held: HeldPartition): Standing {
+  const { state, commits, restores, lastFailure, lastCommitAtMs, lastProgressAtMs } = held;
+  const failures = held.failuresTotal;
+  return { state, commits, restores, failures, lastFailure, lastCommitAtMs, lastProgressAtMs };
+}
+
+/** Notes how far a restore is: that it came as far before, in vain, is no progress. */
+export function noteRestored(held: HeldPartition, offset: number, nowMs: number): void {
+  if (offset <= held.restoredMost) return;
+  held.restoredMost = offset;
+  held.lastProgressAtMs = nowMs;
+}
 
 export type HoldingsOptions<H extends HeldPartition> = {
   /** Adds what this owner keeps of a partition. */
@@ -161,7 +195,9 @@ export class Holdings<H extends HeldPartition> {
     held.pending = commit.then((result) => {
       held.pending = null;
       held.failures = 0;
-      held.lastProgressAtMs = this.#options.clock.nowMs();
+      held.restoredMost = -1;
+      held.commits++;
+      held.lastProgressAtMs = held.lastCommitAtMs = this.#options.clock.nowMs();
       onDone(result);
     }).catch((error) => {
       held.pending = null;
@@ -185,6 +221,12 @@ export class Holdings<H extends HeldPartition> {
       failures: 0,
       retryAtMs: nowMs,
       lastProgressAtMs: nowMs,
+      restoredMost: -1,
+      commits: 0,
+      restores: 0,
+      failuresTotal: 0,
+      lastCommitAtMs: null,
+      lastFailure: null,
     });
     this.#held.set(partition, held);
     this.#open(held);
@@ -197,12 +239,12 @@ export class Holdings<H extends HeldPartition> {
   }
 
   async #restore(held: H, { signal }: AbortController): Promise<void> {
-    const { clock, restore } = this.#options;
+    const { restore } = this.#options;
     await held.pending; // of the attempt before
     const start = await restore(held, AbortSignal.any([signal, this.#options.signal]));
     if (signal.aborted) return;
     moveTo(held, "running");
-    held.lastProgressAtMs = clock.nowMs();
+    held.restores++;
     start();
   }
 
@@ -246,6 +288,7 @@ export class Holdings<H extends HeldPartition> {
   #retry(held: H, error: unknown): void {
     const { clock, random, sayShared } = this.#options;
     this.#end(held, "failed");
+    noteFailure(held, error);
     const longestMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** held.failures++);
     const retryMs = Math.round(longestMs * (0.5 + random() / 2));
     held.retryAtMs = clock.nowMs() + retryMs;
@@ -256,6 +299,7 @@ export class Holdings<H extends HeldPartition> {
 
   #stop(held: H, error: unknown): void {
     this.#end(held, "stopped");
+    noteFailure(held, error);
     const stack = error instanceof Error ? error.stack ?? null : null;
     const fields = { partition: held.partition, why: "broken", ...troubleFields(error), stack };
     this.#say("error", "partition_stopped", fields);
@@ -264,6 +308,11 @@ export class Holdings<H extends HeldPartition> {
   #say(level: WorkerEvent["level"], event: string, fields: WorkerEvent["fields"]): void {
     this.#options.onEvent({ level, event, fields });
   }
+}
+
+function noteFailure(held: HeldPartition, error: unknown): void {
+  held.failuresTotal++;
+  held.lastFailure = error instanceof Error ? error.message : String(error);
 }
 
 function troubleFields(error: unknown): WorkerEvent["fields"] {

@@ -80,6 +80,16 @@ export function isOfTopics(mark: CommitMark, topics: Topics, ids: readonly strin
   throw topicsMadeAnew(anew);
 }
 
+/** The way on with another number of partitions. */
+export function repartitionHint(topic: string, partitions: number): string {
+  return "stop the producers, `gridwatch repartition --to " +
+    `${
+      topic.replace(/raw$/, "")
+    }${partitions}_ --partitions ${partitions}\`, and let processors, ` +
+    "producers and sinks (of an empty database) go on with that as kafka.topic_prefix: all is " +
+    "judged anew";
+}
+
 /** The refusal of a raw topic that has got other partitions than it was judged with. */
 export function otherPartitions(
   topic: string,
@@ -88,10 +98,7 @@ export function otherPartitions(
   return new LogRefusedError(
     `Cannot go on: "${topic}" has ${now} partitions, and was judged with ${before}: meters have ` +
       "moved to partitions where nobody knows them, and would have gaps that are none",
-    {
-      hint: `take another kafka.topic_prefix: \`gridwatch topics --create --partitions ${now}\`, ` +
-        "play the records of before into it, and send those that come there",
-    },
+    { hint: repartitionHint(topic, now) },
   );
 }
 

@@ -234,6 +234,8 @@ export type LogAdmin = {
   /** Resolves to the names created; what exists is left as it is. */
   createTopics(topics: readonly TopicSpec[]): Promise<string[]>;
   deleteTopics(names: readonly string[]): Promise<void>;
+  /** Changes settings of a topic, by Kafka's names; its others are left as they are. */
+  setTopic(name: string, configs: TopicSpec["configs"]): Promise<void>;
   /** `committedEnd` is the last stable offset, `end` that of the next record. */
   listOffsets(
     partitions: readonly PartitionRef[],

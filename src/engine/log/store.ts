@@ -8,6 +8,7 @@ import {
   readChangelog,
   stateRecordsOf,
 } from "./changelog.ts";
+import { findOtherSetting, type Judging } from "./judging.ts";
 import {
   type CommitMark,
   formatMark,
@@ -28,12 +29,6 @@ import {
 } from "./ports.ts";
 import { outputRecords, type Topics } from "./records.ts";
 
-/** What readings are judged by: a fingerprint to compare, and the values by name to show. */
-export type Judging = {
-  readonly hash: string;
-  readonly values: Readonly<Record<string, string>>;
-};
-
 /** What the store of one partition needs. */
 export type LogStoreOptions = {
   readonly partition: number;
@@ -47,7 +42,8 @@ export type LogStoreOptions = {
   readonly openReader: () => LogReader;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onRestore: () => void;
+  /** Hears how far the changelog is read. */
+  readonly onRestore: (nextOffset: number) => void;
 };
 
 /** The last commit of a partition, as the changelog has it. */
@@ -214,19 +210,16 @@ export class LogStore implements CommitStore {
     for await (const { kind, value } of this.#read(start, end)) {
       if (kind === "settings") before = JSON.parse(decoder.decode(value));
     }
-    for (const [name, value] of Object.entries(judging.values)) {
-      // A setting that the version before did not have is as it was then: the default.
-      if (before[name] === undefined || before[name] === value) continue;
-      throw new LogRefusedError(
-        `Cannot judge partition ${partition} on with ${name}=${value}: it was judged with ` +
-          before[name],
-        {
-          hint:
-            `set ${name} to ${before[name]}; or take topics of another kafka.topic_prefix and ` +
-            "an empty database, and play the raw records into them",
-        },
-      );
-    }
+    const other = findOtherSetting(judging, before);
+    if (other === null) return;
+    const { name, value, before: was } = other;
+    throw new LogRefusedError(
+      `Cannot judge partition ${partition} on with ${name}=${value}: it was judged with ${was}`,
+      {
+        hint: `set ${name} to ${was}; or \`gridwatch repartition --to PREFIX\`: all is ` +
+          "judged anew in topics of that kafka.topic_prefix, for an empty database",
+      },
+    );
   }
 
   /** The payloads of the state, counted. */
@@ -270,7 +263,7 @@ export class LogStore implements CommitStore {
         if (batch === null) continue;
         for (const record of readChangelog(batch)) if (record.offset < end) yield record;
         next = batch.nextOffset;
-        onRestore();
+        onRestore(next);
       }
     } finally {
       await reader.close();

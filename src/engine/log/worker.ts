@@ -6,7 +6,8 @@ import { newRawRecord } from "../../core/wire/raw_record.ts";
 import { Task } from "../task.ts";
 import type { ProcessorOptions } from "../../core/options.ts";
 import { type CommitLimits, commitWaitMs } from "./commit_wait.ts";
-import { type HeldPartition, Holdings, type HoldingState } from "./holdings.ts";
+import { Holdings, noteRestored } from "./holdings.ts";
+import type { Judging } from "./judging.ts";
 import { idleTickMs, TickSender } from "./idle.ts";
 import {
   type GroupHandlers,
@@ -23,8 +24,15 @@ import {
 } from "./ports.ts";
 import { placeRecord, type Topics } from "./records.ts";
 import { sharedMeterMetrics } from "./shared_meters.ts";
-import { type Judging, LogStore } from "./store.ts";
+import { LogStore } from "./store.ts";
 import { TopicWatch } from "./topic_watch.ts";
+import {
+  beginPartition,
+  type PartitionStatus,
+  statusOf,
+  uncommitted,
+  type WorkerPartition,
+} from "./worker_partition.ts";
 
 /** The log that a worker works on. */
 export type WorkerLog = {
@@ -56,42 +64,6 @@ export type WorkerOptions = CommitLimits & {
   readonly onEvent: (event: WorkerEvent) => void;
 };
 
-/** How a partition stands, for health and metrics. */
-export type PartitionStatus = {
-  readonly partition: number;
-  readonly state: HoldingState;
-  readonly nextOffset: number;
-  readonly lagRecords: number;
-  readonly watermarkMs: number | null;
-  readonly meters: number;
-  /** Meters that began here though another partition of this process has them, since it started. */
-  readonly sharedMeters: number;
-  readonly lastProgressAtMs: number;
-};
-
-/** What a worker keeps of a partition. */
-type WorkerPartition = HeldPartition & {
-  readonly committer: LogCommitter;
-  /** null while the partition does not run, and so its store. */
-  task: Task | null;
-  store: LogStore | null;
-  foldedRecords: number;
-  commitDueAtMs: number;
-  commitDurationMs: number | null;
-  lagRecords: number;
-  /** When the gauges were last told, and with what lag. */
-  gauged: { readonly atMs: number; readonly lagRecords: number } | null;
-  /** Everything up to here is read: records, and what stands between them. */
-  readOffset: number;
-  /** A batch of which record `next` is folded in part: the rest waits for a commit. */
-  rest: { readonly batch: LogBatch; readonly next: number } | null;
-  sharedMeters: number;
-  lastRecordAtMs: number;
-  lastRecordTimeMs: number;
-  /** No tick before this. */
-  tickDueAtMs: number;
-};
-
 const READ_WAIT_MS = 20;
 const GAUGE_MS_MIN = 10_000;
 /** Of meters that a line of the log names. */
@@ -119,7 +91,7 @@ export class Worker {
     this.#log = log;
     this.#options = options;
     this.#holdings = new Holdings<WorkerPartition>({
-      begin: (held) => this.#begin(held),
+      begin: (held) => beginPartition(held, log.committer(held.partition)),
       restore: (held, signal) => this.#restore(held, signal),
       finish: (held) => this.#finish(held),
       letGo: (held) => {
@@ -155,16 +127,9 @@ export class Worker {
 
   /** How each partition held stands. */
   status(): PartitionStatus[] {
-    return this.#holdings.all.map((held) => ({
-      partition: held.partition,
-      state: held.state,
-      nextOffset: held.task?.nextOffset ?? 0,
-      lagRecords: held.lagRecords,
-      watermarkMs: held.task?.processor.watermarkMs ?? null,
-      meters: held.task?.processor.meters.count ?? 0,
-      sharedMeters: held.sharedMeters,
-      lastProgressAtMs: held.lastProgressAtMs,
-    }));
+    return this.#holdings.all.map((held) =>
+      statusOf(held, this.#log.reader.ends(this.#rawOf(held)))
+    );
   }
 
   async #work(signal: AbortSignal): Promise<void> {
@@ -177,6 +142,7 @@ export class Worker {
       this.#holdings.turn((held, nowMs) => {
         this.#foldRest(held);
         this.#commitWhenDue(held, nowMs);
+        this.#noteQuiet(held, nowMs);
         this.#tickWhenIdle(held, nowMs);
       });
     }
@@ -194,24 +160,12 @@ export class Worker {
     }
   }
 
-  #begin(held: HeldPartition): WorkerPartition {
-    return {
-      ...held,
-      committer: this.#log.committer(held.partition),
-      task: null,
-      store: null,
-      foldedRecords: 0,
-      commitDueAtMs: Infinity,
-      commitDurationMs: null,
-      lagRecords: 0,
-      gauged: null,
-      readOffset: 0,
-      rest: null,
-      sharedMeters: 0,
-      lastRecordAtMs: held.lastProgressAtMs,
-      lastRecordTimeMs: NaN,
-      tickDueAtMs: -Infinity,
-    };
+  /** Nothing that waits is as good as progress. */
+  #noteQuiet(held: WorkerPartition, nowMs: number): void {
+    const isIdle = held.pending === null && held.foldedRecords === 0 && held.rest === null;
+    if (isIdle) held.committedOffset = held.readOffset;
+    const ends = this.#log.reader.ends(this.#rawOf(held));
+    if (ends !== null && uncommitted(held, ends) === 0) held.lastProgressAtMs = nowMs;
   }
 
   /** Restores a partition's task, to read on from there. */
@@ -231,7 +185,7 @@ export class Worker {
       openReader: () => this.#log.openChangelogReader(),
       clock,
       signal,
-      onRestore: () => held.lastProgressAtMs = clock.nowMs(),
+      onRestore: (nextOffset) => noteRestored(held, nextOffset, clock.nowMs()),
     });
     const task = await Task.open(processorOptions(partition), store, { changelogBytesMin });
     const raw = this.#rawOf(held);
@@ -249,7 +203,7 @@ export class Worker {
       held.store = store;
       held.foldedRecords = 0;
       held.rest = null;
-      held.readOffset = offset;
+      held.readOffset = held.committedOffset = offset;
       held.commitDueAtMs = Infinity;
       held.lastRecordAtMs = clock.nowMs();
       this.#log.reader.assign({ ...raw, offset });
@@ -300,8 +254,7 @@ export class Worker {
       held.lastRecordTimeMs = timesMs[count - 1];
     }
     held.readOffset = batch.nextOffset;
-    held.lagRecords = Math.max(0, batch.lastStableOffset - batch.nextOffset);
-    held.lastProgressAtMs = nowMs;
+    held.lagRecords = Math.max(0, batch.logEndOffset - batch.nextOffset);
     if (held.foldedRecords > 0 && held.commitDueAtMs === Infinity) {
       const load = { partitions: this.#holdings.count, lagRecords: held.lagRecords };
       held.commitDueAtMs = nowMs + commitWaitMs(load, this.#options);
@@ -325,7 +278,7 @@ export class Worker {
     if (commit === null || store === null) return;
     const { clock } = this.#options;
     const startedAtMs = clock.nowMs();
-    const { lagRecords, commitDurationMs: durationMs, gauged } = held;
+    const { lagRecords, commitDurationMs: durationMs, gauged, readOffset } = held;
     const isNews = gauged === null || (gauged.lagRecords === 0) !== (lagRecords === 0);
     if (isNews || startedAtMs - gauged.atMs >= GAUGE_MS_MIN) {
       addGauges(commit, { lagRecords, durationMs });
@@ -336,6 +289,7 @@ export class Worker {
     this.#warnShared(held, shared);
     this.#holdings.follow(held, store.commit(commit), () => {
       held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
+      held.committedOffset = readOffset;
       if (held.rest === null) this.#log.reader.resume(this.#rawOf(held));
     });
   }

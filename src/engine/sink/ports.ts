@@ -28,8 +28,23 @@ export type SinkCommit = {
   readonly account: TaskAccount | null;
 };
 
-/** Rows written, and messages that the tables refused and that are kept with their reason. */
-export type SinkCommitted = { readonly rows: number; readonly refused: number };
+/** Something that became of a shared outage, for the log. */
+export type SinkIncident = {
+  readonly change: string;
+  readonly incident_id: string;
+  readonly meters: number;
+  readonly expected: number;
+};
+
+/**
+ * Rows written, messages that the tables refused and that are kept with their reason, and what became
+ * of incidents.
+ */
+export type SinkCommitted = {
+  readonly rows: number;
+  readonly refused: number;
+  readonly incidents: readonly SinkIncident[];
+};
 
 /** Where a topic's partition begins, and which topic that is: one made anew has another id. */
 export type SinkStart = PartitionOffset & { readonly topicId: string };

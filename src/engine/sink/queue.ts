@@ -24,6 +24,8 @@ type TopicQueue = {
   /** Messages that the store has. */
   messages: number;
   /** Where the store stands. */
+  /** Up to here the store is known to have it. */
+  storedOffset: number;
   writtenOffset: number;
   /** Where the log is read to. */
   readOffset: number;
@@ -92,6 +94,7 @@ export class SinkQueue {
       kind,
       waiting: [],
       messages,
+      storedOffset: offset,
       writtenOffset: offset,
       readOffset: offset,
       records: 0,
@@ -112,11 +115,21 @@ export class SinkQueue {
     return this.#accounts.length > 0 || this.#topics.some((t) => t.readOffset > t.writtenOffset);
   }
 
-  /** Records that the store lacks, all topics together. */
+  /** Records that the store lacks, all topics together: up to the ends, open transactions too. */
   get lagRecords(): number {
-    return this.#topics.reduce((sum, { ends, writtenOffset }) => {
-      return sum + Math.max(0, (ends?.lastStableOffset ?? writtenOffset) - writtenOffset);
+    return this.#topics.reduce((sum, { ends, storedOffset }) => {
+      return sum + Math.max(0, (ends?.logEndOffset ?? storedOffset) - storedOffset);
     }, 0);
+  }
+
+  /** Whether the log has said of every topic how far it goes. */
+  get isKnown(): boolean {
+    return this.#topics.every(({ ends }) => ends !== null);
+  }
+
+  /** What a commit took out is stored. */
+  confirm({ moves }: SinkCommit): void {
+    for (const { topic, to } of moves) this.#of(topic).storedOffset = to;
   }
 
   /**

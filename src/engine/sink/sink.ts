@@ -1,7 +1,8 @@
+import type { Ledger } from "../../core/ledger.ts";
 import type { TaskAccount } from "../../core/task_state.ts";
 import type { WorkerEvent } from "../event.ts";
 import { readAccounts } from "../log/changelog.ts";
-import { type HeldPartition, Holdings, type HoldingState } from "../log/holdings.ts";
+import { type HeldPartition, Holdings, type Standing, standingOf } from "../log/holdings.ts";
 import {
   type GroupHandlers,
   isTransient,
@@ -41,14 +42,15 @@ export type SinkOptions = {
 };
 
 /** How a partition stands, for health and metrics. */
-export type SinkStatus = {
+export type SinkStatus = Standing & {
   readonly partition: number;
-  readonly state: HoldingState;
   /** Of the raw partition: how far the account in the store goes. */
   readonly nextOffset: number;
+  /** Of all topics, from what is stored to the ends. */
   readonly lagRecords: number;
   readonly watermarkMs: number | null;
-  readonly lastProgressAtMs: number;
+  readonly commitDurationMs: number | null;
+  readonly ledger: Readonly<Ledger> | null;
   readonly rowsWritten: number;
   readonly rowsRefused: number;
 };
@@ -61,6 +63,9 @@ type SinkPartition = HeldPartition & {
   waitingSinceMs: number;
   fullSinceMs: number;
   account: TaskAccount | null;
+  /** As last known: of a store that is away nothing is known. */
+  lagRecords: number;
+  commitDurationMs: number | null;
   rowsWritten: number;
   rowsRefused: number;
 };
@@ -119,6 +124,7 @@ export class Sink {
       restore: (held) => this.#load(held),
       letGo: (held) => {
         const { partition } = held;
+        held.lagRecords = held.queue?.lagRecords ?? held.lagRecords;
         held.queue = null;
         for (const topic of this.#kinds.keys()) log.reader.unassign({ topic, partition });
       },
@@ -152,12 +158,13 @@ export class Sink {
   /** How each partition held stands. */
   status(): SinkStatus[] {
     return this.#holdings.all.map((held) => ({
+      ...standingOf(held),
       partition: held.partition,
-      state: held.state,
       nextOffset: held.account?.nextOffset ?? 0,
-      lagRecords: held.queue?.lagRecords ?? 0,
+      lagRecords: held.queue?.lagRecords ?? held.lagRecords,
       watermarkMs: held.account?.watermarkMs ?? null,
-      lastProgressAtMs: held.lastProgressAtMs,
+      commitDurationMs: held.commitDurationMs,
+      ledger: held.account?.ledger ?? null,
       rowsWritten: held.rowsWritten,
       rowsRefused: held.rowsRefused,
     }));
@@ -200,6 +207,8 @@ export class Sink {
       waitingSinceMs: Infinity,
       fullSinceMs: Infinity,
       account: null,
+      lagRecords: 0,
+      commitDurationMs: null,
       rowsWritten: 0,
       rowsRefused: 0,
     };
@@ -209,7 +218,6 @@ export class Sink {
   async #load(held: SinkPartition): Promise<() => void> {
     const { partition } = held;
     const { clock } = this.#options;
-    held.lastProgressAtMs = clock.nowMs();
     const { admin } = this.#log;
     const topics = await admin.identify([...this.#kinds.keys()]);
     const refs = topics.map(({ name }) => ({ topic: name, partition }));
@@ -246,7 +254,6 @@ export class Sink {
     const nowMs = this.#options.clock.nowMs();
     if (this.#kinds.get(batch.topic) === null) queue.pushAccounts(batch, readAccounts(batch));
     else queue.push(batch);
-    held.lastProgressAtMs = nowMs;
     if (held.waitingSinceMs === Infinity) held.waitingSinceMs = nowMs;
     if (!queue.isFull(batch.topic, this.#options.commitRecordsMax)) return;
     this.#log.reader.pause(batch);
@@ -258,6 +265,8 @@ export class Sink {
     if (queue === null) return;
     const { partition } = held;
     queue.observe((topic) => this.#log.reader.ends({ topic, partition }));
+    // Nothing that waits is as good as progress.
+    if (queue.isKnown && queue.lagRecords === 0) held.lastProgressAtMs = nowMs;
     if (held.pending !== null || this.#commits >= this.#options.commitsMax) return;
     if (held.waitingSinceMs === Infinity) return;
     const waitedMs = nowMs - held.waitingSinceMs;
@@ -280,14 +289,20 @@ export class Sink {
       if (queue.isFull(topic, this.#options.commitRecordsMax)) continue;
       this.#log.reader.resume({ topic, partition });
     }
+    const startedAtMs = clock.nowMs();
     const committed = this.#store.commit(commit).finally(() => this.#commits--);
     this.#commits++;
-    this.#holdings.follow(held, committed, ({ rows, refused }) => {
+    this.#holdings.follow(held, committed, ({ rows, refused, incidents }) => {
+      queue.confirm(commit);
+      held.commitDurationMs = Math.round(clock.nowMs() - startedAtMs);
       held.account = commit.account ?? held.account;
       held.rowsWritten += rows;
       held.rowsRefused += refused;
       this.#settleDueAtMs = clock.nowMs() + SETTLE_MS_MIN;
       if (refused > 0) this.#say("error", "rows_refused", { partition, refused });
+      for (const { change, ...incident } of incidents) {
+        this.#say("info", `incident_${change}`, incident);
+      }
       this.#hear(null);
     });
   }

@@ -1,4 +1,5 @@
 import type { ProcessorOptions } from "../../core/options.ts";
+import type { Judging } from "../log/judging.ts";
 import type { LogAdmin, LogBatch, LogReader, LogRecords } from "../log/ports.ts";
 import type { Topics } from "../log/records.ts";
 
@@ -6,6 +7,8 @@ export type VerifyOptions = {
   readonly partition: number;
   readonly topics: Topics;
   readonly processorOptions: ProcessorOptions;
+  /** What those options are made of, to hold against what the partition was judged by. */
+  readonly judging: Judging;
   readonly admin: LogAdmin;
   /** A reader of committed records with their keys and origins. */
   readonly openReader: () => LogReader;
@@ -21,7 +24,7 @@ export type LogDifference = {
   readonly topic: string;
   /** The raw record it is about; null: the sum of all. */
   readonly inputOffset: number | null;
-  readonly problem: "missing" | "extra" | "different" | "ledger" | "unreadable";
+  readonly problem: "missing" | "extra" | "different" | "ledger";
   readonly expected: string | null;
   readonly found: string | null;
 };

@@ -2,10 +2,13 @@ import { DISPOSITIONS, type Ledger } from "../../core/ledger.ts";
 import { findingKey, type GapState, type Metric, type Outputs } from "../../core/outputs.ts";
 import { Processor } from "../../core/processor.ts";
 import { newRawRecord } from "../../core/wire/raw_record.ts";
+import { decodeAccount } from "../../core/codec.ts";
 import type { TaskAccount } from "../../core/task_state.ts";
 import { gapId } from "../../core/wire/output_json.ts";
 import { MessageError, parseMessage, readMetric } from "../../core/wire/output_message.ts";
-import { readAccounts } from "../log/changelog.ts";
+import { readChangelog } from "../log/changelog.ts";
+import { findOtherSetting } from "../log/judging.ts";
+import { LogRefusedError } from "../log/ports.ts";
 import { outputRecords, placeRecord } from "../log/records.ts";
 import { MetricSums } from "./metric_sums.ts";
 import {
@@ -29,6 +32,11 @@ export type PartitionVerified = {
   readonly ledger: Ledger | null;
   /** Recomputed at `accountAt`; null where none was asked for, or it was not reached. */
   readonly account: PartitionAccount | null;
+  /**
+   * Raw records before this offset are deleted: what was judged from them cannot be recomputed, and
+   * nothing of the partition is compared. 0: all are there.
+   */
+  readonly deletedBefore: number;
   readonly differences: readonly LogDifference[];
   /** Differences beyond those kept. */
   readonly moreDifferences: number;
@@ -36,6 +44,7 @@ export type PartitionVerified = {
 };
 
 const FOLD_RECORDS = 20_000;
+const decoder = new TextDecoder();
 
 /**
  * Recomputes one partition from its raw log, up to where its owner has committed. Every output is
@@ -47,18 +56,13 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   const differences = new Differences(partition);
   const committed = await readCommitted(options);
   const meterIds = new Set<string>();
-  const none = { partition, rawRecords: 0, ledger: null, account: null, meterIds };
+  const none = {
+    ...{ partition, rawRecords: 0, ledger: null, account: null, deletedBefore: 0, meterIds },
+  };
   if (committed === null) return { ...none, ...differences.all() };
   const [{ offset: start }] = await admin.listOffsets([{ topic: topics.raw, partition }], "start");
   if (start > 0) {
-    differences.add({
-      topic: topics.raw,
-      inputOffset: 0,
-      problem: "unreadable",
-      expected: "offset 0",
-      found: `offset ${start}: older records are deleted`,
-    });
-    return { ...none, ledger: committed.ledger, ...differences.all() };
+    return { ...none, ledger: committed.ledger, deletedBefore: start, ...differences.all() };
   }
   const processor = new Processor(options.processorOptions);
   const { validated, gapAlerts, lateEvents, rejected, validation } = topics;
@@ -100,7 +104,10 @@ export async function verifyPartition(options: VerifyOptions): Promise<Partition
   }
   compareLedgers(processor.state.ledger, committed.ledger, topics.raw, differences);
   const { ledger } = processor.state;
-  return { partition, rawRecords: ledger.raw, ledger, account, ...differences.all(), meterIds };
+  return {
+    ...{ partition, rawRecords: ledger.raw, ledger, account, deletedBefore: 0, meterIds },
+    ...differences.all(),
+  };
 }
 
 function accountOf(
@@ -113,15 +120,29 @@ function accountOf(
   return { ledger: { ...ledger }, gaps, findings };
 }
 
-/** What the partition's owner committed last; null: nothing yet. */
+/**
+ * What the partition's owner committed last; null: nothing yet.
+ *
+ * @throws {LogRefusedError} when it judged by other settings: every output would seem to be wrong
+ */
 async function readCommitted(options: VerifyOptions): Promise<TaskAccount | null> {
-  const { topics, partition } = options;
+  const { topics, partition, judging } = options;
   let account: TaskAccount | null = null;
+  let settings: Record<string, string> = {};
   const ref = { topic: topics.changelog, partition };
   for await (const batch of readCommittedRecords(ref, options)) {
-    account = readAccounts(batch).at(-1)?.account ?? account;
+    for (const { kind, value } of readChangelog(batch)) {
+      if (kind === "task") account = decodeAccount(value);
+      else if (kind === "settings") settings = JSON.parse(decoder.decode(value));
+    }
   }
-  return account;
+  const other = findOtherSetting(judging, settings);
+  if (other === null) return account;
+  throw new LogRefusedError(
+    `Cannot verify partition ${partition} with ${other.name}=${other.value}: it was judged with ` +
+      other.before,
+    { hint: `set ${other.name} to ${other.before}, as the processors have it` },
+  );
 }
 
 /** The outputs of the raw records before `nextOffset` that are in no earlier portion. */

@@ -7,7 +7,7 @@ import { createRandom, randomInteger } from "../../../src/generate/random.ts";
 import { readBalance } from "../../../src/tables/balance.ts";
 import { queryOf } from "../../../src/tables/query.ts";
 import { commitOf } from "../commits.ts";
-import { answersOf, playFleet, SessionStore, undisturbed } from "./fleet.ts";
+import { answersOf, incidentsOf, playFleet, SessionStore, undisturbed } from "./fleet.ts";
 import { killAfter } from "./kill.ts";
 
 const KILLS = Number(Deno.env.get("GRIDWATCH_KILLS") ?? 6);
@@ -41,6 +41,7 @@ Deno.test(`a store killed ${KILLS} times ends at the tables of a run that nobody
     await playFleet(store);
     store.session.close();
     assert.ok(answersOf(path) === expected, "another answer");
+    assert.equal(incidentsOf(path), incidentsOf(`${folder}/undisturbed.db`));
   });
 });
 

@@ -76,11 +76,23 @@ const ANSWERS = [
   ...["inputs", "settings", "gap_status", "missing_daily", "completeness_daily", "gap_recovery"],
 ];
 
+/** What is made of the gaps in the same transaction. */
+const INCIDENTS = ["gap_starts", "incidents", "incident_meters", "meters_failing_together"];
+
 /** All that a store says. */
 export function answersOf(path: string): string {
+  return rowsOf(path, ANSWERS);
+}
+
+/** What a store says of shared outages. */
+export function incidentsOf(path: string): string {
+  return rowsOf(path, INCIDENTS);
+}
+
+function rowsOf(path: string, tables: readonly string[]): string {
   const database = openFile(path, { readOnly: true, busyMs: 0 });
   try {
-    return ANSWERS.map((table) => {
+    return tables.map((table) => {
       const rows = database.prepare(`SELECT * FROM ${table}`).all();
       return `${table}\n${rows.map((row) => JSON.stringify(row)).sort().join("\n")}`;
     }).join("\n\n");

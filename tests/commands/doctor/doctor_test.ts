@@ -22,7 +22,7 @@ function fakeKafka(
       missing?: readonly string[];
       partitions?: number;
       end?: number;
-      committed?: () => number;
+      committed?: (partition: number) => number;
       newestMs?: number;
       /** Records that a reader near the end finds; the rest are markers. */
       tail?: number;
@@ -46,12 +46,13 @@ function fakeKafka(
     identify: () => Promise.resolve([]),
     createTopics: () => Promise.resolve([]),
     deleteTopics: () => Promise.resolve(),
+    setTopic: () => Promise.resolve(),
     listOffsets: (refs, at) =>
       Promise.resolve(refs.map((ref) => ({ ...ref, offset: at === "start" ? 0 : end }))),
-    groupOffsets: (_, refs) => {
-      const nextOffset = committed();
-      return Promise.resolve(refs.map((ref) => ({ ...ref, nextOffset, metadata: "" })));
-    },
+    groupOffsets: (_, refs) =>
+      Promise.resolve(
+        refs.map((ref) => ({ ...ref, nextOffset: committed(ref.partition), metadata: "" })),
+      ),
     close: () => Promise.resolve(),
   };
   const batch: LogBatch = {
@@ -149,7 +150,7 @@ Deno.test("kafkaChecks() tells a processor that is behind from one that stands",
   const [, , moving] = await runChecks([kafkaChecks(fakeKafka({ committed: () => next++ }))]);
   assert.deepEqual([moving.state, moving.found], [
     "ok",
-    "1,980 records behind (group gridwatch), and moving",
+    "1,979 records behind (group gridwatch), and moving",
   ]);
   const [, , standing] = await runChecks([kafkaChecks(fakeKafka({ committed: () => 500 }))]);
   assert.deepEqual([standing.state, standing.found], [
@@ -158,6 +159,14 @@ Deno.test("kafkaChecks() tells a processor that is behind from one that stands",
   ]);
   const [, , never] = await runChecks([kafkaChecks(fakeKafka({ committed: () => -1 }))]);
   assert.match(never.found, /nothing was ever processed$/);
+});
+
+Deno.test("kafkaChecks() finds the partition that stands among others that move", async () => {
+  let next = 10;
+  const committed = (partition: number) => partition === 0 ? 500 : next++;
+  const [, , lag] = await runChecks([kafkaChecks(fakeKafka({ committed }))]);
+  assert.equal(lag.state, "failed");
+  assert.match(lag.found, /partition 0 does not move$/);
 });
 
 Deno.test("kafkaChecks() counts no markers of transactions as records", async () => {
@@ -198,6 +207,7 @@ async function checkPglite(
     open: () => Promise.resolve(client),
     readMigrations: () => Promise.resolve(migrations),
     processed: () => Promise.resolve(processed),
+    stalledSeconds: 45,
     clock: {
       nowMs: () => Date.now() + skewMs + sleptMs,
       sleep: async (ms) => {
@@ -243,7 +253,7 @@ Deno.test("databaseChecks() hold the ledger's rows and the clock against it", as
   );
   assert.deepEqual(
     good.map(({ state }) => state),
-    ["ok", "ok", "ok", "ok", "ok", "skipped"],
+    ["ok", "ok", "ok", "ok", "ok", "skipped", "skipped"],
   );
   assert.doesNotMatch(JSON.stringify(good), /secret/);
   const bad = await checkPglite(
@@ -315,6 +325,7 @@ async function checkAnswers(
     open: () => Promise.resolve({ query, close: () => Promise.resolve() }),
     readMigrations: () => Promise.resolve(migrations),
     processed: () => Promise.resolve(null),
+    stalledSeconds: 45,
     clock: { ...systemNow, nowMs: () => NOW_MS },
   });
   return await runChecks([chain]);

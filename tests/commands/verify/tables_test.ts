@@ -24,9 +24,10 @@ function tablesOf(ledger: Ledger, refused = 0): Tables {
 }
 
 Deno.test("compareTables() finds nothing where ledger and gaps are those of the topics", () => {
-  const topics = [{ partition: 0, account: null }, {
+  const topics = [{ partition: 0, account: null, deletedBefore: 0 }, {
     partition: 1,
     account: { ledger: LEDGER, ...FOUND },
+    deletedBefore: 0,
   }];
   assert.deepEqual(compareTables(tablesOf(LEDGER), topics), []);
 });
@@ -34,7 +35,7 @@ Deno.test("compareTables() finds nothing where ledger and gaps are those of the 
 Deno.test("compareTables() names each figure that differs", () => {
   const account = { ledger: LEDGER, gaps: { ...GAPS, OPEN: 0, CLOSED: 3 }, findings: 4 };
   const tables = tablesOf({ ...LEDGER, raw: 6, ok: 5 });
-  assert.deepEqual(compareTables(tables, [{ partition: 1, account }]), [
+  assert.deepEqual(compareTables(tables, [{ partition: 1, account, deletedBefore: 0 }]), [
     { partition: 1, what: "raw, by the topics", ledger: 5, found: 6 },
     { partition: 1, what: "ok, by the topics", ledger: 4, found: 5 },
     { partition: 1, what: "OPEN gaps, by the topics", ledger: 0, found: 1 },
@@ -44,13 +45,18 @@ Deno.test("compareTables() names each figure that differs", () => {
 });
 
 Deno.test("compareTables() says of tables beyond the topics that they are", () => {
-  for (const topics of [[], [{ partition: 1, account: null }]]) {
+  for (const topics of [[], [{ partition: 1, account: null, deletedBefore: 0 }]]) {
     const [difference, ...others] = compareTables(tablesOf(LEDGER), topics);
     assert.deepEqual(difference, {
       ...{ partition: 1, what: "raw records, which the topics do not have", ledger: 0, found: 6 },
     });
     assert.deepEqual(others, []);
   }
+});
+
+Deno.test("compareTables() compares nothing with a log whose older records are deleted", () => {
+  const topics = [{ partition: 1, account: null, deletedBefore: 7 }];
+  assert.deepEqual(compareTables(tablesOf(LEDGER), topics), []);
 });
 
 Deno.test("describeTables() says what was refused, and how it came out", () => {

@@ -5,7 +5,8 @@ import type { TaskState } from "../../../src/core/task_state.ts";
 import type { LogRecords } from "../../../src/engine/log/ports.ts";
 import { outputRecords, topicNames } from "../../../src/engine/log/records.ts";
 import { verifyPartition } from "../../../src/engine/verify/partition.ts";
-import { type Judging, LogStore } from "../../../src/engine/log/store.ts";
+import type { Judging } from "../../../src/engine/log/judging.ts";
+import { LogStore } from "../../../src/engine/log/store.ts";
 import { Task } from "../../../src/engine/task.ts";
 import type { WorkerEvent } from "../../../src/engine/event.ts";
 import { Worker } from "../../../src/engine/log/worker.ts";
@@ -294,6 +295,7 @@ export async function verifyFleet(fleet: Fleet, accountAt: number | null = null)
         partition,
         topics: TOPICS,
         processorOptions: fleet.options(partition),
+        judging: fleet.judging,
         admin: client.admin(),
         openReader: () => client.reader(),
         accountAt,

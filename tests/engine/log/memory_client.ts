@@ -117,6 +117,7 @@ export class MemoryClient {
       describeTopics: refuse,
       createTopics: refuse,
       deleteTopics: refuse,
+      setTopic: refuse,
       identify: (names) =>
         this.step("list", () =>
           names.map((name) => {

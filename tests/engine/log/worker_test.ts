@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isStuck } from "../../../src/setup/health.ts";
 import { encodeTask } from "../../../src/core/codec.ts";
 import { DISPOSITIONS } from "../../../src/core/ledger.ts";
 import { Processor } from "../../../src/core/processor.ts";
@@ -265,6 +266,52 @@ Deno.test("run() says each try of a partition whose log does not answer, and goe
   }
   await stopAll([process]);
   await assertAsExpected(fleet, "opened at the fourth try");
+});
+
+const STALLED_MS = 45_000;
+
+/** Lets time go on in steps of ten seconds, each with turns for the process, and looks after each. */
+async function pass({ clock }: Fleet, ms: number, look: () => void): Promise<void> {
+  for (const endMs = clock.nowMs() + ms; clock.nowMs() < endMs;) {
+    clock.advance(10_000);
+    const turnMs = clock.nowMs() + 100; // time goes on as the process reads, and finds nothing
+    await untilTrue("it has read", () => clock.nowMs() >= turnMs);
+    look();
+  }
+}
+
+const stuckOf = ({ worker }: Process, { clock }: Fleet) =>
+  worker.status().filter((one) => isStuck(one, STALLED_MS, clock.nowMs()));
+
+Deno.test("Worker.status() is never stuck in an hour of quiet, nor with the record after it", async () => {
+  const fleet = filledFleet(SHAPE);
+  const process = startProcess(fleet);
+  await untilTrue("all is judged", () => isDone(fleet));
+  await pass(fleet, 3_600_000, () => assert.deepEqual(stuckOf(process, fleet), []));
+  appendRaw(fleet, 0, [{ text: "{}", timeMs: fleet.clock.nowMs() }]);
+  assert.deepEqual(stuckOf(process, fleet), []);
+  await untilTrue("it is judged", () => isDone(fleet));
+  await stopAll([process]);
+});
+
+Deno.test("Worker.status() is stuck while restores come no further, however often they begin", async () => {
+  const fleet = filledFleet(SHAPE);
+  const first = startProcess(fleet);
+  await untilTrue("all is judged", () => isDone(fleet));
+  await stopAll([first]);
+  let lists = 0;
+  // Both partitions read their changelog through once, and no restore comes as far again.
+  const faultAt = (_: number, operation: string) =>
+    operation === "list" && lists++ >= 4 ? "before" as const : null;
+  const process = startProcess(fleet, { faultAt });
+  await untilTrue("it has failed", () => process.worker.status().some((p) => p.failures > 0));
+  await pass(fleet, 120_000, () => {});
+  for (const { state, failures, lastFailure, commits } of process.worker.status()) {
+    assert.notEqual(state, "running");
+    assert.ok(failures > 3 && commits === 0 && lastFailure !== null, `${failures} failures`);
+  }
+  assert.equal(stuckOf(process, fleet).length, 2);
+  await stopAll([process]);
 });
 
 /** What breaks an invariant of partition 1 alone. */

@@ -96,7 +96,7 @@ class MemorySinkStore implements SinkStore {
       }
     }
     if (account !== null) this.accounts.set(partition, account);
-    return { rows: this.rows.length - before, refused: 0 };
+    return { rows: this.rows.length - before, refused: 0, incidents: [] };
   }
 }
 

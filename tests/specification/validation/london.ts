@@ -1,4 +1,4 @@
-/** A year of 81 London meters, as a folder beside the project holds it. */
+/** The London meters of the shared data as slots, as their labels are written. */
 import assert from "node:assert/strict";
 import { type Slots, toMwh } from "./rules.ts";
 
@@ -6,7 +6,7 @@ const LONDON = new URL("../../../../shared/data/london/", import.meta.url);
 const ARCHIVE = new URL("london_2013_81meters.tar.xz", LONDON);
 export const INTERVAL_MS = 1_800_000;
 
-/** Whether the year is there. */
+/** Whether the shared data are at hand. */
 export function isPresent(): boolean {
   try {
     return Deno.statSync(ARCHIVE).isFile;

@@ -72,14 +72,15 @@ export function judgeSeries(slots: Slots, options: RuleOptions = DOMESTIC): Vali
   const say = (rule: RuleName, from: number, to: number) =>
     records.push({ rule, fromMs: atMs(from), toMs: atMs(to), slots: to - from });
 
-  // NEGATIVE and CAPACITY: such readings are no valid ones, and break every run.
+  // NEGATIVE and CAPACITY. What no reading can be (below 0, a sentinel) is missing for the others.
+  // CHOICE: what is only too much is a value for them: else no day × 1000 could be UNIT_SCALE.
   const valid = slots.mwh.map((mwh, i) => {
     if (mwh === null) return null;
     const isNegative = mwh < 0 && options.direction === "import";
     const isTooMuch = mwh > energyOf(options.maxKw) || mwh >= SENTINEL_MWH;
     if (isNegative) say("NEGATIVE", i, i + 1);
     else if (isTooMuch) say("CAPACITY", i, i + 1);
-    return isNegative || isTooMuch ? null : mwh;
+    return isNegative || mwh >= SENTINEL_MWH ? null : mwh;
   });
   const validAt = (i: number) => valid[i] ?? null;
 
@@ -132,7 +133,8 @@ export function judgeSeries(slots: Slots, options: RuleOptions = DOMESTIC): Vali
       readings++;
       sum += mwh;
       if (mwh === 0) zeros++;
-      highest = Math.max(highest, Math.floor(Math.min(mwh, limit ?? mwh) + 0.5));
+      const most = Math.min(mwh, limit ?? mwh, energyOf(options.maxKw));
+      highest = Math.max(highest, Math.floor(most + 0.5));
     }
     const isComplete = readings === perDay;
     const sums = before.map((day) => day.sum).filter((sum) => sum !== null);

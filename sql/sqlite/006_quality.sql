@@ -1,8 +1,6 @@
--- The quality code that a reading was delivered with, as it came: the seventh of what `slots` holds of it.
-DROP VIEW readings_current;
+-- The quality code that a reading was delivered with, as it came: the eighth of what `slots` holds of it.
 DROP VIEW validated_readings;
 DROP VIEW readings_by_day;
-
 CREATE VIEW readings_by_day AS
 SELECT d.day AS day,
        CASE typeof(s.value ->> 0) WHEN 'integer'
@@ -17,17 +15,17 @@ SELECT d.day AS day,
        d.source_partition                                     AS source_partition,
        s.value ->> 2                                          AS source_offset,
        CAST(s.value ->> 5 AS REAL)                            AS revises_kwh,
-       CAST(s.value ->> 6 AS TEXT)                            AS quality,
+       CASE typeof(s.value ->> 6)
+         WHEN 'integer'
+         THEN strftime('%Y-%m-%dT%H:%M:%SZ', d.day * 86400 + (s.value ->> 6), 'unixepoch')
+         WHEN 'real'
+         THEN strftime('%Y-%m-%dT%H:%M:%fZ', d.day * 86400 + (s.value ->> 6), 'unixepoch')
+       END                                                    AS received_at,
+       CAST(s.value ->> 7 AS TEXT)                            AS quality,
        d.channel                                              AS channel
 FROM reading_days AS d, json_each(d.slots) AS s;
 
 CREATE VIEW validated_readings AS
 SELECT time, meter_id, consumption_kwh, status, flags, delay_seconds, source_partition,
-       source_offset, revises_kwh, quality, channel
+       source_offset, revises_kwh, received_at, quality, channel
 FROM readings_by_day;
-
-CREATE VIEW readings_current AS
-SELECT * FROM validated_readings
-WHERE (source_partition, source_offset) NOT IN (
-  SELECT source_partition, revised_offset FROM revisions WHERE revised_offset IS NOT NULL
-);
