@@ -9,7 +9,7 @@ export function accept(
   processor: Pick<Processor, "state" | "meters" | "rules" | "options">,
   step: Step,
   i: number,
-  { reading: { timestampMs, consumptionKwh, receivedMs }, delayMs, revisesKwh }: {
+  { reading: { timestampMs, consumptionKwh, receivedMs, quality }, delayMs, revisesKwh }: {
     readonly reading: Reading;
     readonly delayMs: number;
     /** The value that it replaces; null: it takes a free slot. */
@@ -34,6 +34,7 @@ export function accept(
     accepted.revisesKwh = revisesKwh;
   }
   if (!Number.isNaN(receivedMs)) accepted.receivedMs = receivedMs;
+  if (quality !== null) accepted.quality = quality;
   step.outputs.validated.push(accepted);
   if (timestampMs > state.readingMaxMs) state.readingMaxMs = timestampMs;
 }

@@ -89,6 +89,9 @@ export function pruneMeter(step: Step, i: number): void {
     if (kept.length === 0) meters.marks.delete(i);
     else if (kept.length < marks.length) meters.keep(meters.marks, i, kept);
   }
+  const estimates = meters.estimates.get(i)?.filter((ordinal) => ordinal >= oldest);
+  if (estimates?.length === 0) meters.estimates.delete(i);
+  else if (estimates !== undefined) meters.estimates.set(i, estimates);
   prunePast(meters, i, options);
   if ((meters.rememberedFrom.get(i) ?? Infinity) <= oldest) meters.rememberedFrom.delete(i);
   if ((meters.skips.get(i)?.ordinal ?? Infinity) <= oldest) meters.skips.delete(i);

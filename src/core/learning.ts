@@ -101,11 +101,8 @@ export function settleInterval(step: Step, i: number, intervalMs: number): void 
   const [timestampMs, consumptionKwh] = readings;
   startPiece(step, i, { intervalMs, timestampMs, consumptionKwh });
   const reading = {
-    timestampMs,
-    consumptionKwh,
-    saidIntervalMs: 0,
-    skippedIntervals: 0,
-    receivedMs: NaN,
+    ...{ timestampMs, consumptionKwh, saidIntervalMs: 0, skippedIntervals: 0 },
+    ...{ receivedMs: NaN, quality: null },
   };
   for (let r = 2; r < readings.length; r += 2) {
     reading.timestampMs = readings[r];

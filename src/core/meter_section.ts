@@ -7,9 +7,10 @@ import type { MeterTable, PastPiece } from "./meters.ts";
 
 /**
  * The section `meter` of the state: a meter's clocks, and either what is being learned or its grid,
- * ring, holes and marks. What few meters have is written only where a bit of `flags` says so.
+ * ring, holes and marks. What few meters have is written only where a bit of `flags` says so. Version 3
+ * added the slots of delivered estimates.
  */
-export const METER_SECTION_VERSION = 2;
+export const METER_SECTION_VERSION = 3;
 
 const HAS_OTHER_MAX = 1 << 0;
 const HAS_OTHER_FORWARD = 1 << 1;
@@ -22,6 +23,7 @@ const HAS_PAST = 1 << 7;
 const HAS_RUN = 1 << 8;
 const HAS_SKIP = 1 << 9;
 const HAS_REMEMBERED_FROM = 1 << 10;
+const HAS_ESTIMATES = 1 << 11;
 
 /** Packs a meter's own section. */
 export function writeMeter(writer: ByteWriter, meters: MeterTable, i: number): void {
@@ -54,7 +56,8 @@ function flagsOf(meters: MeterTable, i: number): number {
     (meters.past.has(i) ? HAS_PAST : 0) |
     (meters.runs.has(i) ? HAS_RUN : 0) |
     (meters.skips.has(i) ? HAS_SKIP : 0) |
-    (meters.rememberedFrom.has(i) ? HAS_REMEMBERED_FROM : 0);
+    (meters.rememberedFrom.has(i) ? HAS_REMEMBERED_FROM : 0) |
+    (meters.estimates.has(i) ? HAS_ESTIMATES : 0);
 }
 
 function writeLearning(writer: ByteWriter, meters: MeterTable, i: number): void {
@@ -103,6 +106,7 @@ function writeSparse(writer: ByteWriter, meters: MeterTable, i: number, flags: n
     writer.f64(skip.skippedMs);
   }
   if (flags & HAS_REMEMBERED_FROM) writer.i32(meters.rememberedFrom.get(i) ?? 0);
+  if (flags & HAS_ESTIMATES) writeMarks(writer, meters.estimates.get(i) ?? []);
 }
 
 function writePast(writer: ByteWriter, piece: PastPiece): void {
@@ -230,6 +234,7 @@ function readSparse(reader: ByteReader, meters: MeterTable, i: number, flags: nu
     const from = Math.max(reader.i32(), meters.rememberedFrom.get(i) ?? -Infinity);
     meters.keep(meters.rememberedFrom, i, from);
   }
+  if (flags & HAS_ESTIMATES) meters.keep(meters.estimates, i, readMarks(reader));
 }
 
 function readHoles(reader: ByteReader): Hole[] {

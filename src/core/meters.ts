@@ -24,7 +24,7 @@ export type Clocks = {
   readonly forwardMs: number;
 };
 
-/** Steps in a row between readings that came forward are equal, and not the interval. */
+/** Equal steps in a row between readings that came forward, which are not the interval. */
 export type ContraryRun = {
   /** The time of the reading before the first of them. */
   fromMs: number;
@@ -71,12 +71,19 @@ export class MeterTable {
   readonly past: Map<number, PastPiece[]> = new Map();
   readonly runs: Map<number, ContraryRun> = new Map();
   readonly skips: Map<number, Skip> = new Map();
+  /** Ordinals of slots whose values were delivered as estimates, ascending. */
+  readonly estimates: Map<number, number[]> = new Map();
   readonly openGaps: Map<number, OpenGap> = new Map();
   readonly clocks: Map<number, Clocks> = new Map();
   /** The ordinal below which only holes are remembered, where the ring alone does not say it. */
   readonly rememberedFrom: Map<number, number> = new Map();
   /** Follows the slots of each meter for the rules; null: there are none. */
   follower: SlotFollower | null = null;
+  /** Those that make `hasAside`. */
+  readonly #asides: readonly Map<number, unknown>[] = [
+    ...[this.holes, this.marks, this.past, this.runs, this.skips, this.estimates],
+    ...[this.openGaps, this.clocks, this.rememberedFrom],
+  ];
   /** What rules remember of a meter, each at its place among the rules. */
   readonly memories: Map<number, unknown[]> = new Map();
 
@@ -217,16 +224,9 @@ export class MeterTable {
     const id = this.#ids[i];
     this.#unplace(i);
     this.timers.clear(i);
-    this.holes.delete(i);
-    this.marks.delete(i);
+    for (const asides of this.#asides) asides.delete(i);
     this.heldMany.delete(i);
     this.unusable.delete(i);
-    this.past.delete(i);
-    this.runs.delete(i);
-    this.skips.delete(i);
-    this.openGaps.delete(i);
-    this.clocks.delete(i);
-    this.rememberedFrom.delete(i);
     this.memories.delete(i);
     this.dropRing(i);
     this.#removed.add(id);
@@ -251,9 +251,7 @@ export class MeterTable {
 
   /** Looks anew whether anything is kept of a meter in the maps for what few have. */
   settleAside(i: number): void {
-    const { holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks } = this;
-    const maps = [holes, marks, past, runs, skips, rememberedFrom, openGaps, clocks];
-    if (!maps.some((asides) => asides.has(i))) this.hasAside[i] = 0;
+    if (!this.#asides.some((asides) => asides.has(i))) this.hasAside[i] = 0;
   }
 
   hasRing(i: number): boolean {

@@ -39,6 +39,8 @@ export type ValidatedReading = {
   readonly revisesKwh?: number;
   /** When it arrived at the head end, where it says so. */
   readonly receivedMs?: number;
+  /** The quality code that it was delivered with, if any. */
+  readonly quality?: string;
 };
 
 /** A gap as it stands now. `idMs` is its first `missing_from` and never changes. */

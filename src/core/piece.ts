@@ -45,6 +45,7 @@ export function endPiece(step: Step, i: number): void {
   meters.holes.delete(i);
   meters.marks.delete(i);
   meters.skips.delete(i);
+  meters.estimates.delete(i);
   meters.runs.delete(i);
   meters.keep(meters.rememberedFrom, i, 0);
   meters.dropRing(i);

@@ -144,7 +144,7 @@ export class Processor {
     parsed.consumptionKwh = consumptionKwh;
     parsed.saidIntervalMs = parsed.skippedIntervals = 0;
     parsed.receivedMs = NaN;
-    parsed.source = null;
+    parsed.source = parsed.quality = null;
     this.#fold(this.meters.find(meterId), meterId, parsed);
   }
 

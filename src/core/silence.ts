@@ -81,6 +81,7 @@ function fallSilent(
     meters.keep(meters.openGaps, i, { idMs, most, frozenRejected });
   }
   meters.marks.delete(i);
+  meters.estimates.delete(i);
   meters.rememberedFrom.delete(i);
   meters.dropRing(i);
   const holes = keepUnjudged(meters.holes.get(i) ?? [], runFromMs(step, i));

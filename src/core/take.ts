@@ -14,8 +14,9 @@ import {
   slotAfterLatest,
   tailIdMs,
 } from "./tail.ts";
-import { notePlacing, takePastSlot } from "./take_past.ts";
+import { noteEstimate, notePlacing, takePastSlot } from "./take_past.ts";
 import { ACCEPTED, type Reading, type Taking } from "./taking.ts";
+import { isEstimate } from "./wire/delivered_quality.ts";
 
 /** Takes a reading into the slot where it belongs, of a meter whose interval is known. */
 export function takeSlot(step: Step, i: number, reading: Reading, watermarkMs: number): Taking {
@@ -35,11 +36,11 @@ export function takeSlot(step: Step, i: number, reading: Reading, watermarkMs: n
 export function isUndisturbed(
   { grids, openSent }: MeterTable,
   i: number,
-  { saidIntervalMs, skippedIntervals }: Reading,
+  { saidIntervalMs, skippedIntervals, quality }: Reading,
 ): boolean {
   const intervalMs = grids.intervalMs[i];
   return openSent[i] === 0 && saidIntervalMs === 0 && skippedIntervals === 0 &&
-    !isCalendar(intervalMs) && Math.abs(grids.prevMs(i)) <= intervalMs / 2;
+    !isEstimate(quality) && !isCalendar(intervalMs) && Math.abs(grids.prevMs(i)) <= intervalMs / 2;
 }
 
 /** Takes such a reading: what `takeSlot` does, in few steps. */
@@ -78,7 +79,7 @@ function takeNewSlot(
   i: number,
   steps: number,
   slotMs: number,
-  { timestampMs, consumptionKwh }: Reading,
+  { timestampMs, consumptionKwh, quality }: Reading,
   watermarkMs: number,
 ): void {
   const { meters } = step;
@@ -100,6 +101,7 @@ function takeNewSlot(
     if (steps === 1) shrinkTail(step, i, gap, watermarkMs);
   }
   meters.markChanged(i);
+  if (isEstimate(quality)) noteEstimate(meters, i, meters.ordinal[i]);
   if (meters.hasAside[i] === 0) return;
   removeMark(meters.marks.get(i) ?? [], meters.ordinal[i]);
   pruneMeter(step, i);

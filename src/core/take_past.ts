@@ -6,6 +6,7 @@ import type { MeterTable, PastPiece } from "./meters.ts";
 import type { Step } from "./step.ts";
 import { slotAfterLatest } from "./tail.ts";
 import { ACCEPTED, FORGOTTEN, type Reading, type Taking } from "./taking.ts";
+import { isEstimate } from "./wire/delivered_quality.ts";
 
 /**
  * Notes for the rules how a reading lies on the slots of its series: its own begins at `slotMs`, and
@@ -44,12 +45,16 @@ export function takePastSlot(
   const { meters } = step;
   const { grids } = meters;
   const { timestampMs, consumptionKwh } = reading;
+  const isEstimated = isEstimate(reading.quality);
   const { ordinal, slotMs } = placeBefore(step, i, steps, timestampMs);
   const heldKwh = meters.remembers(i, ordinal) ? meters.valueAt(i, ordinal) : NaN;
   let taking = ACCEPTED;
   if (!Number.isNaN(heldKwh)) {
-    taking = repeatOf(step, { heldKwh, slotMs, consumptionKwh });
+    const isHeldEstimated = meters.estimates.get(i)?.includes(ordinal) ?? false;
+    const both = { isEstimated, isHeldEstimated };
+    taking = repeatOf(step, { heldKwh, slotMs, consumptionKwh, ...both });
     if (taking.disposition === "duplicate") return taking;
+    if (isHeldEstimated && !isEstimated) removeMark(meters.estimates.get(i) ?? [], ordinal);
     meters.setValueAt(i, ordinal, consumptionKwh);
   } else if (canExtend(meters, i, ordinal)) {
     extendBackward(step, i, ordinal);
@@ -59,20 +64,35 @@ export function takePastSlot(
   } else {
     return takeOlderSlot(step, i, timestampMs, watermarkMs);
   }
+  if (isEstimated && meters.remembers(i, ordinal)) noteEstimate(meters, i, ordinal);
   notePlacing(step, grids.intervalMs[i], slotMs, grids.prevMs(i), timestampMs);
   meters.markChanged(i);
   return taking;
 }
 
-/** Of two values for a slot, the first or the last stands; the same value again is a duplicate. */
+/** Notes that the value of a slot was delivered as an estimate. */
+export function noteEstimate(meters: MeterTable, i: number, ordinal: number): void {
+  let estimates = meters.estimates.get(i);
+  if (estimates === undefined) meters.keep(meters.estimates, i, estimates = []);
+  addMark(estimates, ordinal);
+}
+
+/**
+ * Of two values for a slot, the first or the last stands; the same value again is a duplicate. But an
+ * actual reading replaces what was delivered as an estimate, and never the other way round.
+ */
 function repeatOf(
   { options }: Step,
-  { heldKwh, slotMs, consumptionKwh }: {
+  { heldKwh, slotMs, consumptionKwh, isEstimated, isHeldEstimated }: {
     readonly heldKwh: number;
     readonly slotMs: number;
     readonly consumptionKwh: number;
+    readonly isEstimated: boolean;
+    readonly isHeldEstimated: boolean;
   },
 ): Taking {
+  if (isHeldEstimated && !isEstimated) return { disposition: "revised", heldKwh };
+  if (isEstimated && !isHeldEstimated) return { disposition: "duplicate", heldKwh, slotMs };
   if (heldKwh === consumptionKwh || options.revisions === "first") {
     return { disposition: "duplicate", heldKwh, slotMs };
   }

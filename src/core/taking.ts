@@ -8,6 +8,8 @@ export type Reading = {
   readonly receivedMs: number;
   /** How many slots right before it its source's clock never had. */
   readonly skippedIntervals: number;
+  /** The quality code that it was delivered with; null: none. */
+  readonly quality: string | null;
 };
 
 /** What became of a reading that is in time. */

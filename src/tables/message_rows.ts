@@ -172,9 +172,10 @@ export class MessageRows {
     writer.fields(OK_WITHOUT_FLAGS);
     writer.int32(this.#partition);
     writer.int64(offset);
-    writer.null();
+    writer.null(); // it revises none
     if (Number.isNaN(receivedMs)) writer.null();
     else writer.timestamp(receivedMs);
+    writer.null(); // and has no quality
     const reading = {
       ...{ timestampMs, kwh, offset },
       revisesKwh: null,

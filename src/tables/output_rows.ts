@@ -39,7 +39,7 @@ export const COLUMNS: Readonly<Record<OutputTable, readonly string[]>> = {
   validated_readings: [
     ...["time", "meter_id", "consumption_kwh", "status", "flags", "delay_seconds"],
     ...SOURCE,
-    ...["revises_kwh", "received_at"],
+    ...["revises_kwh", "received_at", "quality"],
   ],
   readings_meter_daily: METER_DAY_COLUMNS,
   gap_alerts: [
@@ -248,6 +248,8 @@ export function validatedRow(
   else writer.float64(reading.revisesKwh);
   if (reading.receivedMs === undefined) writer.null();
   else writer.timestamp(reading.receivedMs);
+  if (reading.quality === undefined) writer.null();
+  else writer.text(withoutNul(reading.quality));
 }
 
 /** Writes a too-late reading as a row. */

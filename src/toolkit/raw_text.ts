@@ -8,6 +8,8 @@ export type JudgeReading = {
   readonly receivedAt?: string | number | Date;
   /** The interval that the meter says it has from this reading on. */
   readonly intervalMinutes?: number;
+  /** The quality code that it was delivered with; an actual reading replaces an estimate. */
+  readonly quality?: string;
   /** Where it came from, for people; kept where it is rejected. */
   readonly source?: string;
 };
@@ -16,13 +18,14 @@ export type JudgeReading = {
 export function readingText(reading: JudgeReading): string {
   if (typeof reading !== "object" || reading === null) return jsonText(() => reading);
   return jsonText(() => {
-    const { meterId, at, kwh, receivedAt, intervalMinutes, source } = reading;
+    const { meterId, at, kwh, receivedAt, intervalMinutes, quality, source } = reading;
     return {
       meter_id: sayable(meterId),
       timestamp: sayable(at),
       consumption_kwh: sayable(kwh),
       received_at: receivedAt,
       interval_minutes: intervalMinutes,
+      quality,
       source,
     };
   });

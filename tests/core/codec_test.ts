@@ -44,7 +44,7 @@ function restore(
 }
 
 /** What every payload of meters begins with, where no rule remembers anything. */
-const HEAD = Uint8Array.from([CODEC_VERSION, 1, 5, 0, ...new TextEncoder().encode("meter"), 2]);
+const HEAD = Uint8Array.from([CODEC_VERSION, 1, 5, 0, ...new TextEncoder().encode("meter"), 3]);
 
 /** What a store keeps of a partition, and how a commit adds to it. */
 type Kept = { task: Uint8Array; changelog: Uint8Array[] };

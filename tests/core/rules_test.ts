@@ -224,7 +224,7 @@ Deno.test("The codec refuses a section of its own that is newer, missing, or of 
   const apply = (bytes: Uint8Array) => applyChanges(bytes, new Processor(DEFAULTS));
   const newer = 'section "task" of the state has version 6, and is read here up to 5';
   assert.throws(() => decodeTask(damaged(task, 8, 6)), { name: "CodecError", message: newer });
-  assert.throws(() => apply(damaged(meters, 9, 3)), /section "meter" of the state has version 3/);
+  assert.throws(() => apply(damaged(meters, 9, 4)), /section "meter" of the state has version 4/);
   assert.throws(() => apply(damaged(meters, 9, 0)), /section "meter" of the state has version 0/);
   assert.throws(() => decodeTask(damaged(task, 1, 0)), /does not begin with "task"/);
   assert.throws(() => decodeTask(meters), /does not begin with "task"/);

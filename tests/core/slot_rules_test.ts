@@ -187,3 +187,35 @@ Deno.test("A rule that is turned off says nothing more, and judges anew when it 
   assert.deepEqual(zeroRuns([[off, none], [22 * DAY_SLOTS, OPTIONS]]), [second]);
   assert.deepEqual(zeroRuns([[off, none], [27 * DAY_SLOTS, OPTIONS]]), []);
 });
+
+Deno.test("A day is counted once, also where another interval places its slots on the day before", () => {
+  // An hourly reading of 23:40 lies on midnight; one of 23:50 by quarter hours lies on 23:45.
+  const options = { ...OPTIONS, expectedIntervalMs: "auto" as const };
+  const at = (minutes: number) =>
+    new Date(START_MS + 10 * 86_400_000 + minutes * 60_000).toISOString();
+  const hourly = Array.from({ length: 24 }, (_, h) => ({ timestamp: at(h * 60 + 40) }));
+  const said = { timestamp: at(23 * 60 + 50), interval_minutes: 15 };
+  const quarterly = Array.from(
+    { length: 40 },
+    (_, q) => ({ timestamp: at(23 * 60 + 50 + 15 * (q + 1)) }),
+  );
+  const fold = (restores: boolean): string[] => {
+    let processor = new Processor(options);
+    const changelog: Uint8Array[] = [];
+    for (const [offset, reading] of [...hourly, said, ...quarterly].entries()) {
+      const text = { meter_id: "M1", consumption_kwh: 0.1 + offset % 7 / 10, ...reading };
+      const bytes = encoder.encode(JSON.stringify(text));
+      const times = { timeMs: NaN, replayStartMs: NaN };
+      processor.record({ bytes, start: 0, end: bytes.length, offset, ...times });
+      if (!restores) continue;
+      processor.takeOutputs();
+      changelog.push(encodeChanges(processor).slice());
+      const next = new Processor(options, structuredClone(processor.state));
+      for (const payload of changelog) applyChanges(payload, next);
+      finishRestore(next);
+      processor = next;
+    }
+    return [...encodeAll(processor, 1 << 20)].map((bytes) => bytes.toHex());
+  };
+  assert.deepEqual(fold(true), fold(false));
+});

@@ -55,6 +55,7 @@ export async function readOutputs(store: Tables, partition: number): Promise<Out
       delayMs: Math.round(Number(row.delay_seconds) * 1000),
       ...(row.revises_kwh === null ? {} : { revisesKwh: Number(row.revises_kwh) }),
       ...(row.received_at === null ? {} : { receivedMs: ms(row.received_at) }),
+      ...(row.quality === null ? {} : { quality: String(row.quality) }),
     })),
     gaps: byId(await select("gap_alerts", "gap_id")).map((row) => ({
       offset: Number(row.source_offset),

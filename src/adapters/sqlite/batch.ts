@@ -20,11 +20,13 @@ import { type StageInput, stageInput } from "../../tables/incident_stage.ts";
 /** Accepted readings in columns, which go to another thread without being copied. */
 export type ReadingColumns = {
   readonly count: number;
-  /** The texts that `meters` and `flags` count in; `flagSets[0]` is the empty one. */
+  /** The texts that `meters`, `flags` and `quality` count in; the first of the latter two says nothing. */
   readonly meterIds: readonly string[];
   readonly flagSets: readonly (readonly string[])[];
+  readonly qualities: readonly string[];
   readonly meters: Int32Array<ArrayBuffer>;
   readonly flags: Int32Array<ArrayBuffer>;
+  readonly quality: Int32Array<ArrayBuffer>;
   readonly timesMs: Float64Array<ArrayBuffer>;
   readonly kwh: Float64Array<ArrayBuffer>;
   readonly offsets: Float64Array<ArrayBuffer>;
@@ -108,8 +110,11 @@ export function batchOf(
     ledger: commit.ledger,
     stage: stageInput(outputs, { partition, silentAfterMs: commit.stateTtlMs }),
   };
-  const { meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs } = readings;
-  const columns = [meters, flags, timesMs, kwh, offsets, delaysMs, revisesKwh, receivedMs];
+  const { meters, flags, quality, timesMs, kwh, offsets, delaysMs, revisesKwh } = readings;
+  const columns = [
+    ...[meters, flags, quality],
+    ...[timesMs, kwh, offsets, delaysMs, revisesKwh, readings.receivedMs],
+  ];
   return { batch, transfer: columns.map(({ buffer }) => buffer) };
 }
 
@@ -122,6 +127,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
   const columns = {
     meters: new Int32Array(count),
     flags: new Int32Array(count),
+    quality: new Int32Array(count),
     timesMs: new Float64Array(count),
     kwh: new Float64Array(count),
     offsets: new Float64Array(count),
@@ -131,6 +137,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
   };
   const meterIds: string[] = [];
   const places = new Map<string, number>();
+  const qualities = [""];
   const flagSets: (readonly string[])[] = [[]];
   const flagPlaces = new Map<string, number>();
   for (let r = 0; r < count; r++) {
@@ -147,6 +154,10 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
     columns.delaysMs[r] = reading.status === "LATE" ? reading.delayMs : NaN;
     columns.revisesKwh[r] = reading.revisesKwh ?? NaN;
     columns.receivedMs[r] = reading.receivedMs ?? NaN;
+    if (reading.quality !== undefined) {
+      const known = qualities.indexOf(reading.quality);
+      columns.quality[r] = known >= 0 ? known : qualities.push(reading.quality) - 1;
+    }
     if (reading.flags.length > 0) {
       const key = JSON.stringify(reading.flags);
       let set = flagPlaces.get(key);
@@ -157,7 +168,7 @@ function readingColumns(validated: readonly ValidatedReading[]): ReadingColumns 
       columns.flags[r] = set;
     }
   }
-  return { count, meterIds, flagSets, ...columns };
+  return { count, meterIds, flagSets, qualities, ...columns };
 }
 
 function plainRows(outputs: Outputs, partition: number): CommitBatch["rows"] {

@@ -183,12 +183,13 @@ class Check {
     const claims = this.#claimsOf(partition);
     const sum = emptySum();
     for (const slot of slots) {
-      const [seconds, kwh, offset, delay = null, flags = [], revisesKwh = null, received] = slot;
+      const [seconds, kwh, offset, delay = null, flags = []] = slot;
+      const [, , , , , revisesKwh = null, received = null, quality = ""] = slot;
       const ms = Math.round(seconds * 1000);
       const delaySeconds = delay ?? null;
       const value = { kwh, revisesKwh, offset, delaySeconds };
-      const receivedMs = received === undefined ? null : day * DAY_MS + Math.round(received * 1000);
-      const values = { ...value, timeMs: day * DAY_MS + ms, receivedMs, partition };
+      const receivedMs = received === null ? null : day * DAY_MS + Math.round(received * 1000);
+      const values = { ...value, quality, timeMs: day * DAY_MS + ms, receivedMs, partition };
       const flagsHash = flags.length === 0 ? null : hashOfText(flags.join(","));
       hashReading(this.#hash, meter, values, flagsHash).addTo(digest);
       const isLate = delaySeconds !== null;

@@ -13,9 +13,13 @@ const CHANNEL_HASH = hashOfText(NO_CHANNEL);
 
 /**
  * A reading as `slots` has it: second of the day, kWh, offset, and where there are any delay, flags,
- * the value that it replaces, and when it arrived, in seconds since the day began.
+ * the value that it replaces, when it arrived, in seconds since the day began, and the quality that it
+ * was delivered with.
  */
-export type Slot = [number, number, number, (number | null)?, string[]?, (number | null)?, number?];
+export type Slot = [
+  ...[number, number, number, (number | null)?, string[]?],
+  ...[(number | null)?, (number | null)?, string?],
+];
 
 /** What a meter's day adds up to. */
 export type DaySum = {
@@ -74,7 +78,7 @@ type MeterDay = {
 export function hashReading(
   hash: RowHash,
   meter: { readonly id: Hashed; readonly channel: Hashed },
-  { timeMs, kwh, revisesKwh, receivedMs, offset, delaySeconds, partition }: {
+  { timeMs, kwh, revisesKwh, receivedMs, offset, delaySeconds, partition, quality }: {
     readonly timeMs: number;
     readonly kwh: number;
     readonly revisesKwh: number | null;
@@ -82,6 +86,8 @@ export function hashReading(
     readonly offset: number;
     readonly delaySeconds: number | null;
     readonly partition: number;
+    /** Empty: none, and the hash is that of a version which knew of none. */
+    readonly quality: string;
   },
   flags: Hashed | null,
 ): RowHash {
@@ -93,6 +99,7 @@ export function hashReading(
   else hash.hashedText(flags.low, flags.high);
   if (revisesKwh !== null) hash.number(revisesKwh);
   if (receivedMs !== null) hash.number(receivedMs);
+  if (quality !== "") hash.text(quality);
   return hash.number(partition).number(offset);
 }
 
@@ -158,7 +165,7 @@ export class ReadingDays {
   /** Adds the readings up by meter and day; `places` says which of the days each belongs to. */
   #count(readings: ReadingColumns, partition: number) {
     const { count, meterIds, flagSets, meters, flags, timesMs, kwh, offsets } = readings;
-    const { delaysMs, revisesKwh: revised, receivedMs: received } = readings;
+    const { delaysMs, revisesKwh: revised, receivedMs: received, qualities } = readings;
     const meterHashes = meterIds.map((id) => ({ id: hashOfText(id), channel: CHANNEL_HASH }));
     const flagHashes = flagSets.map((set) => set.length === 0 ? null : hashOfText(set.join(",")));
     const days: MeterDay[] = [];
@@ -188,7 +195,8 @@ export class ReadingDays {
       const ms = timeMs - day * DAY_MS;
       const isFlagged = flags[r] > 0;
       addToSum(days[place].sum, { ms, kwh: kwh[r], revisesKwh, offset, isLate, isFlagged });
-      const value = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition };
+      const quality = qualities[readings.quality[r]];
+      const value = { timeMs, kwh: kwh[r], revisesKwh, offset, delaySeconds, partition, quality };
       const values = { ...value, receivedMs: numberOrNull(received[r]) };
       hashReading(this.#hash, meterHashes[meter], values, flagHashes[flags[r]]).addTo(digest);
     }
@@ -210,7 +218,8 @@ export class ReadingDays {
       const delaySeconds = numberOrNull(delaysMs[r] / 1000);
       const revisesKwh = numberOrNull(revised[r]);
       const receivedSeconds = numberOrNull((received[r] - day * DAY_MS) / 1000);
-      const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh };
+      const quality = readings.qualities[readings.quality[r]];
+      const value = { seconds, kwh: kwh[r], offset: offsets[r], delaySeconds, revisesKwh, quality };
       text.add({ ...value, receivedSeconds }, flagSets[flags[r]]);
     }
     return text.finish();

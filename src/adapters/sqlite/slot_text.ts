@@ -18,7 +18,7 @@ export class SlotText {
   }
 
   add(
-    { seconds, kwh, offset, delaySeconds, revisesKwh, receivedSeconds }: {
+    { seconds, kwh, offset, delaySeconds, revisesKwh, receivedSeconds, quality }: {
       readonly seconds: number;
       readonly kwh: number;
       readonly offset: number;
@@ -26,12 +26,15 @@ export class SlotText {
       /** Where it is not null, there are flags. */
       readonly revisesKwh: number | null;
       readonly receivedSeconds: number | null;
+      /** Empty: none. */
+      readonly quality: string;
     },
     flags: readonly string[],
   ): void {
-    const hasArrival = receivedSeconds !== null;
-    const more = flags.length === 0 && !hasArrival ? "" : JSON.stringify(flags);
-    this.#reserve(SLOT_BYTES_MAX + more.length * 3);
+    const last = quality === "" ? "" : JSON.stringify(quality);
+    const hasMore = receivedSeconds !== null || last !== "";
+    const more = flags.length === 0 && !hasMore ? "" : JSON.stringify(flags);
+    this.#reserve(SLOT_BYTES_MAX + (more.length + last.length) * 3);
     const bytes = this.#bytes;
     let at = this.#length;
     if (at > 1) bytes[at++] = COMMA;
@@ -52,10 +55,14 @@ export class SlotText {
     if (revisesKwh !== null) {
       bytes[at++] = COMMA;
       at = writeDecimal(revisesKwh, bytes, at);
-    } else if (hasArrival) at += encoder.encodeInto(",null", bytes.subarray(at)).written;
-    if (hasArrival) {
+    } else if (hasMore) at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (receivedSeconds !== null) {
       bytes[at++] = COMMA;
       at = writeDecimal(receivedSeconds, bytes, at);
+    } else if (last !== "") at += encoder.encodeInto(",null", bytes.subarray(at)).written;
+    if (last !== "") {
+      bytes[at++] = COMMA;
+      at += encoder.encodeInto(last, bytes.subarray(at)).written;
     }
     bytes[at++] = CLOSING;
     this.#length = at;

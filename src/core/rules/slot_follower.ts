@@ -239,6 +239,13 @@ export class SlotFollower {
     return intervalMs > 0 && intervalMs < DAY_MS && !isCalendar(intervalMs);
   }
 
+  /** The day of a slot: never one before the open one, which slots of an older interval may be in. */
+  #dayAt(i: number, atMs: number, intervalMs: number): number {
+    const day = dayOf(atMs, intervalMs);
+    const open = this.#day[i];
+    return open !== 0 && day < open ? open : day;
+  }
+
   /** Passes the slots up to `last`; those after the latest reading are missing. */
   #passTo(step: Step, i: number, last: number): void {
     const { meters, meters: { grids } } = step;
@@ -248,7 +255,7 @@ export class SlotFollower {
     while (this.#next[i] <= last) {
       const ordinal = this.#next[i];
       const atMs = grids.slotMs[i] + (ordinal - latest) * intervalMs;
-      const day = dayOf(atMs, intervalMs);
+      const day = this.#dayAt(i, atMs, intervalMs);
       if (day !== this.#day[i]) this.#openDay(step, i, day);
       const isAfterLatest = ordinal > latest;
       const mwh = isAfterLatest ? NaN : valueOf(meters.valueAt(i, ordinal));
@@ -256,7 +263,7 @@ export class SlotFollower {
       this.#next[i] = isAfterLatest ? last + 1 : ordinal + 1;
       if (!Number.isNaN(mwh)) this.#judge(step, i, atMs, mwh, valueOf(after));
       else if (!Number.isNaN(this.#before[i])) this.#judge(step, i, atMs, mwh, NaN);
-      if (dayOf(atMs + intervalMs, intervalMs) !== day) this.#closeDay(step, i);
+      if (this.#dayAt(i, atMs + intervalMs, intervalMs) !== day) this.#closeDay(step, i);
     }
   }
 

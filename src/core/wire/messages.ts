@@ -19,6 +19,8 @@ export type ValidatedMessage = {
   readonly revises_kwh?: number;
   /** When it arrived at the head end, where its record said so. */
   readonly received_at?: string;
+  /** The quality code that it was delivered with. */
+  readonly quality?: string;
 };
 
 /** A gap as it stands now: a message of the topic `gap_alerts`. */

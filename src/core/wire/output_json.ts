@@ -31,7 +31,7 @@ export class JsonWriter {
   }
 
   validated(reading: ValidatedReading): void {
-    this.#reserve(reading.meterId.length * 6 + 320);
+    this.#reserve(reading.meterId.length * 6 + 320 + (reading.quality?.length ?? 0) * 6);
     this.#head(METER, reading.meterId);
     this.#ascii(TIMESTAMP);
     this.length = writeTimestamp(reading.timestampMs, this.bytes, this.length);
@@ -55,6 +55,10 @@ export class JsonWriter {
       this.#ascii(RECEIVED);
       this.length = writeTimestamp(reading.receivedMs, this.bytes, this.length);
       this.bytes[this.length++] = 0x22;
+    }
+    if (reading.quality !== undefined) {
+      this.#ascii(QUALITY);
+      this.#string(reading.quality);
     }
     this.#close();
   }
@@ -222,5 +226,6 @@ const STATUS_LATE = encoder.encode(',"status":"LATE","flags":[');
 const DELAY = encoder.encode(',"delay_seconds":');
 const REVISES = encoder.encode(',"revises_kwh":');
 const RECEIVED = encoder.encode(',"received_at":"');
+const QUALITY = encoder.encode(',"quality":');
 const GAP_ID = encoder.encode('{"gap_id":');
 const NEXT_METER = encoder.encode(',"meter_id":');

@@ -187,6 +187,7 @@ export function readValidated(fields: MessageFields, offset: number): ValidatedR
     ...(status === "LATE" ? delayOf(fields) : { delayMs: 0 }),
     ...(fields.has("revises_kwh") ? { revisesKwh: fields.number("revises_kwh") } : {}),
     ...(fields.has("received_at") ? { receivedMs: fields.timeMs("received_at") } : {}),
+    ...(fields.has("quality") ? { quality: fields.text("quality") } : {}),
   };
 }
 

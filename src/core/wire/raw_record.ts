@@ -1,3 +1,4 @@
+import { readQuality } from "./delivered_quality.ts";
 import type { RejectReason } from "../outputs.ts";
 import { asciiBytes, utf8Text, writeBytes } from "../text.ts";
 import {
@@ -51,6 +52,8 @@ export type ParsedRecord = LocalNote & {
   saidIntervalMs: number;
   /** How many slots right before the reading its source's clock never had. */
   skippedIntervals: number;
+  /** The quality code that it was delivered with, as it came; null: none. */
+  quality: string | null;
   /** Where its row came from; null: not said. */
   source: string | null;
   /** When it arrived at the head end; NaN: not said. */
@@ -69,16 +72,12 @@ export type ParsedRecord = LocalNote & {
 export function newParsedRecord(): ParsedRecord {
   return {
     kind: "unusable",
-    idStart: 0,
-    idEnd: 0,
-    meterId: null,
-    timestampMs: NaN,
-    consumptionKwh: NaN,
-    laterMs: NaN,
+    ...{ idStart: 0, idEnd: 0, meterId: null },
+    ...{ timestampMs: NaN, consumptionKwh: NaN, laterMs: NaN },
     isSkipped: false,
     saidIntervalMs: 0,
     skippedIntervals: 0,
-    source: null,
+    ...{ quality: null, source: null },
     receivedMs: NaN,
     final: false,
     tags: {},
@@ -184,7 +183,7 @@ export function parseRecord(
   into.laterMs = NaN;
   into.isSkipped = false;
   into.saidIntervalMs = into.skippedIntervals = 0;
-  into.source = null;
+  into.source = into.quality = null;
   if (parseOwnReading(bytes, start, end, zone, into)) return;
   if (parseOwnTick(bytes, start, end, zone, into)) return;
   parseAnyJson(bytes, start, end, zone, into);
@@ -322,6 +321,7 @@ function readFields(fields: Record<string, unknown>, zone: Zone, into: ParsedRec
   into.receivedMs = readTimestamp(fields.received_at, zone);
   into.saidIntervalMs = readInterval(fields.interval_minutes);
   into.skippedIntervals = wholeNumber(fields.skipped_intervals, SKIPPED_INTERVALS_MAX);
+  into.quality = readQuality(fields.quality);
   into.source = readSource(fields.source);
   for (const name of ["meter_id", "timestamp", "consumption_kwh"]) {
     if (Object.hasOwn(fields, name)) continue;
