@@ -76,6 +76,7 @@ export function followRun(
   const fromMs = meters.intervalMs[i];
   if (fixedIntervalMs(options, meters.idOf(i)) !== 0) {
     meters.keep(meters.runs, i, { fromMs: NaN, stepMs, steps: RUN_STEPS, isTold: true });
+    meters.markChanged(i); // a reading that is not taken may be the one that completes the run
     tellInterval(step, i, {
       metricType: "interval_contradicted",
       fromMs,

@@ -154,6 +154,27 @@ Deno.test("encodeChanges() packs what changed since the last call, and nothing t
   assert.equal(one.length - HEAD.length, (both.length - HEAD.length) / 2);
 });
 
+Deno.test("An interval that readings contradict is told once, though the last of them is not taken", () => {
+  const options = { expectedIntervalMs: 10 * MINUTE_MS };
+  const core = startHarness(options);
+  core.reading("M1", "0:00");
+  for (let minute = 5; minute <= 60; minute += 5) {
+    const timestamp = new Date(ms("0:00") + minute * MINUTE_MS).toISOString();
+    core.record(`{"meter_id":"M1","timestamp":"${timestamp}","consumption_kwh":null}`);
+  }
+  core.reading("M1", "0:55", 1);
+  const before = encodeChanges(core.processor).slice();
+  assert.equal(core.reading("M1", "1:00", 2), "CONFLICT");
+  const toldBy = ({ metrics }: Outputs) =>
+    metrics.filter(({ metricType }) => metricType === "interval_contradicted").length;
+  assert.equal(toldBy(core.readOutputs()), 1);
+  const changes = [before, encodeChanges(core.processor).slice()];
+  const restored = restore({ ...DEFAULTS, ...options }, encodeTask(core.processor), changes);
+  const next = startHarness(options, restored);
+  assert.equal(next.reading("M1", "1:00", 2), "CONFLICT");
+  assert.equal(toldBy(next.readOutputs()), 0);
+});
+
 /** A processor with a meter of every kind, and what is kept of it. */
 function everyKind() {
   const core = startHarness({
