@@ -4,8 +4,11 @@ const encoder = new TextEncoder();
 
 /** Who listens to `/api/events`. */
 export type EventHub = {
-  /** A stream of server-sent events, or null when there are as many clients as there may be. */
-  readonly subscribe: () => ReadableStream<Uint8Array> | null;
+  /**
+   * A stream of server-sent events, or null when there are as many as there may be, of all or of this
+   * client: an address, empty where it is not known or is that of many.
+   */
+  readonly subscribe: (client?: string) => ReadableStream<Uint8Array> | null;
   readonly clients: () => number;
 };
 
@@ -14,15 +17,22 @@ export type EventHubOptions = {
   /** The event's data, one line of JSON. Must not reject. */
   readonly readStatus: () => Promise<string>;
   readonly clientsMax: number;
+  /** Of one client. */
+  readonly streamsMax: number;
   readonly beatMs: number;
   readonly closing?: AbortSignal;
 };
 
 type Client = {
+  readonly address: string;
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   lastSent: string;
   quietBeats: number;
 };
+
+function streamsOf(clients: ReadonlySet<Client>, address: string): number {
+  return [...clients].filter((client) => client.address === address).length;
+}
 
 /** What a client is to be sent at a beat: a status that is news, now and then a sign of life. */
 function newsOf(client: Client, status: string): string | null {
@@ -41,7 +51,7 @@ function newsOf(client: Client, status: string): string | null {
  * nobody does. A client that does not read what it is sent is let go; its browser comes again.
  */
 export function createEventHub(
-  { readStatus, clientsMax, beatMs, closing }: EventHubOptions,
+  { readStatus, clientsMax, streamsMax, beatMs, closing }: EventHubOptions,
 ): EventHub {
   const clients = new Set<Client>();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -91,12 +101,13 @@ export function createEventHub(
 
   return {
     clients: () => clients.size,
-    subscribe() {
+    subscribe(address = "") {
       if (clients.size >= clientsMax || closing?.aborted) return null;
+      if (address !== "" && streamsOf(clients, address) >= streamsMax) return null;
       let client: Client;
       return new ReadableStream<Uint8Array>({
         start(controller) {
-          client = { controller, lastSent: "", quietBeats: 0 };
+          client = { address, controller, lastSent: "", quietBeats: 0 };
           clients.add(client);
           send(client, "retry: 2000\n\n");
           if (lastStatus === null) beat();

@@ -57,6 +57,8 @@ type Walk = SeriesWalk & {
   readonly heldKwhs: Float64Array;
   readonly placing: Placing;
   readonly memories: unknown[];
+  /** One reading after another, as rules are asked of it. */
+  readonly asked: { -readonly [Field in keyof ValidatedReading]: ValidatedReading[Field] };
 };
 
 /**
@@ -69,7 +71,9 @@ export function walkSeries(readings: SeriesReadings, options: WalkOptions): Seri
   const { grids } = walk;
   const nextPiece = () => options.pieces[walk.piece + 1]?.fromMs ?? Infinity;
   const nextSkip = () => options.skipped[walk.nextSkip]?.fromMs ?? Infinity;
-  const countsRuns = options.rules.every((rule) => rule.looksAtPlaceOnly === true);
+  const countsRuns = options.rules.every(({ looksAtPlaceOnly, memory }) =>
+    looksAtPlaceOnly === true || memory === undefined
+  );
   let stopMs = Math.min(nextPiece(), nextSkip());
   for (let n = 1; n < timesMs.length; n++) {
     const atMs = timesMs[n];
@@ -110,6 +114,15 @@ function startWalk(options: WalkOptions, atMs: number, kwh: number): Walk {
     heldKwhs: new Float64Array(HELD_SLOTS),
     placing: { offSlotMs: 0, offBeforeMs: 0, intervalMs: 0 },
     memories: options.rules.map((rule) => rule.memory?.begin()),
+    asked: {
+      offset: 0,
+      meterId: options.meterId,
+      timestampMs: atMs,
+      consumptionKwh: kwh,
+      status: "OK",
+      flags: [],
+      delayMs: 0,
+    },
   };
   startPiece(walk, atMs, kwh);
   walk.firstSlotMs = walk.grids.slotMs[0];
@@ -144,7 +157,12 @@ function runEnd(timesMs: Float64Array, n: number, intervalMs: number, stopMs: nu
 }
 
 function takeRun(walk: Walk, { timesMs, kwhs }: SeriesReadings, n: number, end: number): void {
-  const { grids } = walk;
+  const { grids, options: { rules } } = walk;
+  // Each lies as the one before: only rules of values may still find something.
+  for (let r = 0; r < rules.length; r++) {
+    if (rules[r].looksAtPlaceOnly === true) continue;
+    for (let one = n; one < end; one++) ask(walk, r, timesMs[one], kwhs[one]);
+  }
   goForwardEvenly(grids, 0, end - n);
   walk.accepted += end - n;
   walk.lastMs = timesMs[end - 1];
@@ -281,20 +299,15 @@ function place(walk: Walk, slotMs: number, prevMs: number, atMs: number): void {
 
 function accept(walk: Walk, timestampMs: number, consumptionKwh: number): void {
   walk.accepted++;
-  const { options: { rules, judging, meterId }, placing, flags, memories } = walk;
-  if (rules.length === 0) return;
-  const reading: ValidatedReading = {
-    offset: 0,
-    meterId,
-    timestampMs,
-    consumptionKwh,
-    status: "OK",
-    flags: [],
-    delayMs: 0,
-  };
-  for (let r = 0; r < rules.length; r++) {
-    const { name } = rules[r];
-    if (!rules[r].fails(reading, placing, judging, memories[r])) continue;
-    flags.set(name, (flags.get(name) ?? 0) + 1);
-  }
+  for (let r = 0; r < walk.options.rules.length; r++) ask(walk, r, timestampMs, consumptionKwh);
+}
+
+/** Asks a rule whether an accepted reading fails. */
+function ask(walk: Walk, r: number, timestampMs: number, consumptionKwh: number): void {
+  const { options: { rules, judging }, placing, flags, memories, asked } = walk;
+  asked.timestampMs = timestampMs;
+  asked.consumptionKwh = consumptionKwh;
+  const { name } = rules[r];
+  if (!rules[r].fails(asked, placing, judging, memories[r])) return;
+  flags.set(name, (flags.get(name) ?? 0) + 1);
 }

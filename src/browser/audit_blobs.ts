@@ -82,6 +82,7 @@ export async function auditBlobs(
 
 function defaultConfig(): Config {
   const defaults = Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]);
-  const config = { ...Object.fromEntries(defaults), meters: new Map(), given: new Set() };
-  return config as unknown as Config;
+  // Rules of a user's own are files of theirs.
+  const lists = { meters: new Map(), given: new Set(), ruleFiles: [], ownRules: [] };
+  return { ...Object.fromEntries(defaults), ...lists } as unknown as Config;
 }

@@ -167,7 +167,11 @@ async function readFiles(
   );
   if (!values.quiet) foundLines(found).forEach(say);
   const isSilent = values.quiet || values.json;
-  const progress = shellProgress({ verb: "auditing", rowsTotal: null, isSilent });
+  let done = { bytes: 0, rows: 0 };
+  // What is read says how many rows there are in the rest.
+  const rowsTotal = () =>
+    done.bytes === 0 ? null : Math.round(done.rows / done.bytes * found.sizeBytes);
+  const progress = shellProgress({ verb: "auditing", rowsTotal, isSilent });
   try {
     const decided = {
       ...found.decided,
@@ -184,7 +188,10 @@ async function readFiles(
       nowMs,
       decided,
       target,
-      onBlock: (_, rows) => progress.update(rows),
+      onBlock: (bytes, rows) => {
+        done = { bytes, rows };
+        progress.update(rows);
+      },
       visit: notes === null
         ? undefined
         : (audited, readings) => noteSeries(notes, audited, readings, judging.zone),

@@ -1,6 +1,9 @@
 import overview from "../../grafana/dashboards/data-quality-overview.json" with { type: "json" };
 import meter from "../../grafana/dashboards/meter-drill-down.json" with { type: "json" };
 import system from "../../grafana/dashboards/system-health.json" with { type: "json" };
+import validation from "../../grafana/dashboards/validation-and-incidents.json" with {
+  type: "json",
+};
 import type { Clock } from "../engine/ports.ts";
 import { readArguments, readNumber, verbOf } from "../console/arguments.ts";
 import {
@@ -14,7 +17,7 @@ import { loadConfig, print, say, stopSignal, systemClock } from "../console/shel
 
 export const usage = `Usage: gridwatch dashboards --output DIR [options]
 
-Writes the three Grafana dashboards, and opens them on the data: the last week where data is coming
+Writes the four Grafana dashboards, and opens them on the data: the last week where data is coming
 in, the last four weeks that have any where it is an archive.
 
   --output DIR    what Grafana's provisioning reads (grafana/provisioning/dashboards/)
@@ -34,6 +37,7 @@ export const DASHBOARDS: Readonly<Record<string, { readonly time: DashboardTime 
   "data-quality-overview.json": overview,
   "meter-drill-down.json": meter,
   "system-health.json": system,
+  "validation-and-incidents.json": validation,
 };
 
 /** A dashboard's range as Grafana keeps it: relative to now, or ISO 8601. */

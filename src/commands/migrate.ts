@@ -1,3 +1,4 @@
+import { buildZone } from "../core/zone.ts";
 import { MigrationError } from "../tables/migrations.ts";
 import {
   migrateDatabase,
@@ -45,7 +46,10 @@ export async function migrate(args: string[]): Promise<number> {
   const database = openForSchema(databaseUrl("migrate", config, values.database));
   try {
     if (values.status) return report(await readSchema(database), values.json);
-    const done = await migrateDatabase(database, timescaleOptions(config));
+    const done = await migrateDatabase(database, {
+      ...timescaleOptions(config),
+      zone: buildZone(config.timezone),
+    });
     if (values.json) print(JSON.stringify({ applied: done }));
     for (const name of done) say(`applied ${name}`);
     if (done.length === 0) say("the database is up to date");

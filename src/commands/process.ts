@@ -17,7 +17,9 @@ export const usage = `Usage: gridwatch process [options]
 Shares the partitions of the raw topic with the other processors of its group, judges every reading,
 and writes the outputs exactly once. Start as many as there are partitions, on any servers.
 
-  --workers N     threads in this process, each a member of the group (default: 1)
+  --workers N     threads in this process, each a member of the group (default: 1, which judges
+                  hundreds of thousands of readings a second; each more costs CPU and memory, and
+                  pays where one is behind and there are cores left)
   --group NAME    (default: kafka.group)
   --health-port N /healthz, /readyz and /metrics (default: none)
   --brokers LIST  host:port,… (default: kafka.brokers)

@@ -1,5 +1,6 @@
 import { formatSeconds } from "../core/duration.js";
 import { playIntoLog } from "../engine/log/player.ts";
+import { isTransient, LogError } from "../engine/log/ports.ts";
 import { FencedError } from "../engine/ports.ts";
 import { RunError } from "../console/errors.ts";
 import { behindLines, readHeldTo } from "../setup/behind.ts";
@@ -49,7 +50,10 @@ export async function replayIntoKafka(play: Play, isJson: boolean): Promise<numb
   const startedAtMs = performance.now();
   try {
     await reachKafka(setup, { deadlineMs: DEADLINE_MS, signal: stop.signal });
-    const played = await playIntoTopic(setup, play, { temporaryDirectory, signal: stop.signal });
+    const played = await playThroughOutages(setup, play, {
+      temporaryDirectory,
+      signal: stop.signal,
+    });
     const seconds = Math.round(performance.now() - startedAtMs) / 1000;
     const topic = setup.topics.raw;
     if (isJson) print(JSON.stringify({ topic, ...played, seconds }));
@@ -72,6 +76,35 @@ export async function replayIntoKafka(play: Play, isJson: boolean): Promise<numb
     await setup.log.close();
     await Deno.remove(temporaryDirectory, { recursive: true });
     stop.release();
+  }
+}
+
+/**
+ * Plays, and waits for Kafka for as long as it is away: each attempt goes on behind what was committed.
+ * Whoever is away is asked for `DEADLINE_MS` before that is an error: what fails sooner is another.
+ */
+async function playThroughOutages(
+  setup: KafkaSetup,
+  play: Play,
+  { temporaryDirectory, signal }: { temporaryDirectory: string; signal: AbortSignal },
+) {
+  for (let attempt = 0;; attempt++) {
+    const startedAtMs = performance.now();
+    const folder = `${temporaryDirectory}/${attempt}`;
+    await Deno.mkdir(folder);
+    const isSilent = play.isSilent || attempt > 0;
+    try {
+      return await playIntoTopic(setup, { ...play, isSilent }, {
+        temporaryDirectory: folder,
+        signal,
+      });
+    } catch (error) {
+      const isOutage = error instanceof LogError && isTransient(error) &&
+        performance.now() - startedAtMs >= DEADLINE_MS;
+      if (signal.aborted || !isOutage) throw error;
+      say(`${error.message}: waiting for Kafka; what was sent is kept`);
+      await reachKafka(setup, { deadlineMs: Infinity, signal });
+    }
   }
 }
 

@@ -63,6 +63,7 @@ export async function up(args: string[], ports: StackPorts = processPorts()): Pr
   }
   const profile = values.replay ? ["--profile", "replay"] : [];
   const found = await findCompose(ports);
+  await refuseOpenDefaults(ports, found);
   await compose(ports, found, [...profile, "up", "--detach", "--remove-orphans"]);
   if (!values.quiet) await sayAddresses(ports, found);
   return 0;
@@ -128,6 +129,48 @@ async function compose(
   throw new RunError(
     `Cannot ${verbOf(command ?? "up")}: compose ended with ${ran?.code}`,
     "its own words stand above; `gridwatch logs` shows those of the services",
+  );
+}
+
+/** Passwords that everybody knows, by where they stand and by the name that sets them. */
+const DEFAULT_PASSWORDS = [
+  { service: "timescaledb", name: "POSTGRES_PASSWORD", sets: "POSTGRES_PASSWORD", is: "gridwatch" },
+  {
+    service: "timescaledb",
+    name: "GRAFANA_DB_PASSWORD",
+    sets: "GRAFANA_DB_PASSWORD",
+    is: "grafana",
+  },
+  { service: "grafana", name: "GF_SECURITY_ADMIN_PASSWORD", sets: "GRAFANA_PASSWORD", is: "admin" },
+] as const;
+
+/** What `compose config` says of a service, as far as it is asked. */
+type Service = {
+  readonly environment?: Readonly<Record<string, string | null>>;
+  readonly ports?: readonly { readonly host_ip?: string }[];
+};
+
+/**
+ * Asks compose what the environment and .env come to.
+ *
+ * @throws {UsageError} when ports are open to other machines, under passwords that all know
+ */
+async function refuseOpenDefaults(ports: StackPorts, found: Compose): Promise<void> {
+  const ran = await ports.run([...onStack(ports, found), "config", "--format", "json"], false);
+  if (ran?.code !== 0 || !ran.output.startsWith("{")) return; // compose itself says what is wrong
+  const { services } = JSON.parse(ran.output) as { services: Readonly<Record<string, Service>> };
+  const addresses = Object.values(services)
+    .flatMap(({ ports = [] }) => ports.map(({ host_ip: host = "0.0.0.0" }) => host));
+  const open = addresses.find((host) => !/^(?:127\.|\[?::1\]?$)/.test(host));
+  if (open === undefined) return;
+  const known = DEFAULT_PASSWORDS
+    .filter(({ service, name, is }) => services[service]?.environment?.[name] === is)
+    .map(({ sets }) => sets);
+  if (known.length === 0) return;
+  throw new UsageError(
+    `Cannot start the stack on BIND=${open}: other machines reach it, and its passwords are the ` +
+      "ones that everybody knows",
+    `set ${known.join(", ")} in .env, or leave BIND out`,
   );
 }
 

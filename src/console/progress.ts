@@ -5,8 +5,8 @@ import { formatTimestamp } from "../core/time.ts";
 export type ProgressOptions = {
   /** What is being done: `replaying`. */
   readonly verb: string;
-  /** Null: not known, so no share and no time left. */
-  readonly rowsTotal: number | null;
+  /** Null: not known, so no share and no time left. Asked at each redraw, where it is a function. */
+  readonly rowsTotal: number | null | (() => number | null);
   /** Rows done before this process began: they count as done, not in the rate. */
   readonly rowsAtStart?: number;
   /** A monotonic clock, such as `performance.now`. */
@@ -52,7 +52,9 @@ export function createProgress(options: ProgressOptions): Progress {
   const line = (since: Sample, atMs: number): string => {
     const seconds = (atMs - since.atMs) / 1000;
     const rate = seconds > 0 ? (rows - since.rows) / seconds : null;
-    return formatProgress({ ...options, rows, rate, eventTimeMs });
+    const { verb, rowsTotal: total } = options;
+    const rowsTotal = typeof total === "function" ? total() : total;
+    return formatProgress({ verb, rowsTotal, rows, rate, eventTimeMs });
   };
   const draw = (text: string): void => {
     if (!isTerminal) return write(text + "\n");

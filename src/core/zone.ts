@@ -158,6 +158,16 @@ export function nextTransitionMs(zone: Zone, utcMs: number): number {
   return index < zone.localBoundsMs.length ? transitionMs(zone, index) : Infinity;
 }
 
+/** A zone's offsets in order, local minus UTC; the first holds from -Infinity on. */
+export function offsetsOf(
+  zone: Zone,
+): { readonly fromMs: number; readonly offsetMs: number }[] {
+  return Array.from(zone.offsetsMs, (offsetMs, i) => ({
+    fromMs: i === 0 ? -Infinity : transitionMs(zone, i - 1),
+    offsetMs,
+  }));
+}
+
 /** Which of the zone's offsets holds at an instant. */
 function offsetIndex(zone: Zone, utcMs: number): number {
   let low = 0;

@@ -17,7 +17,7 @@ export type QuoteWord = (word: string) => string;
 /** Why a file is no plain CSV, and what to do; null: it is. */
 export function unreadError(
   path: string,
-  head: FileHead,
+  head: Pick<FileHead, "head" | "isWhole">,
   { columns, quote }: { readonly columns: CsvColumns; readonly quote: QuoteWord },
 ): ReadError | null {
   const made = (ending: string) => madeOf(path, ending);
@@ -44,7 +44,12 @@ function madeOf(path: string, ending: string): string {
 }
 
 /** The first bytes of a file. */
-export type FileHead = { readonly head: Uint8Array; readonly isWhole: boolean };
+export type FileHead = {
+  readonly head: Uint8Array;
+  readonly isWhole: boolean;
+  /** Of the file. */
+  readonly sizeBytes: number;
+};
 
 /** The first lines of a file, the last of them perhaps cut. */
 export function readHeadLines(files: Pick<ReplayFiles, "open">, path: string): string[] {
@@ -60,10 +65,13 @@ export function readHead(files: Pick<ReplayFiles, "open">, path: string): FileHe
     for (;;) {
       const isEnough = length >= HEAD_BYTES && head.subarray(0, length).includes(LF);
       if (isEnough || length === head.length) {
-        return { head: head.subarray(0, length), isWhole: length === file.sizeBytes };
+        const isWhole = length === file.sizeBytes;
+        return { head: head.subarray(0, length), isWhole, sizeBytes: file.sizeBytes };
       }
       const count = file.read(head.subarray(length, Math.min(length + HEAD_BYTES, head.length)));
-      if (count === null) return { head: head.subarray(0, length), isWhole: true };
+      if (count === null) {
+        return { head: head.subarray(0, length), isWhole: true, sizeBytes: file.sizeBytes };
+      }
       length += count;
     }
   } finally {

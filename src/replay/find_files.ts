@@ -21,6 +21,8 @@ export type FoundFiles = {
   readonly unverified: readonly string[];
   /** What of the files is not read, in a line each. */
   readonly notes: readonly string[];
+  /** Of all of them, unpacked. */
+  readonly sizeBytes: number;
   /** Differs wherever files are read otherwise; absent: all are plain CSV. */
   readonly said?: string;
 };
@@ -43,6 +45,7 @@ export async function findFiles(
   const found = new Map<string, Found | null>();
   const decided: Decided[] = [];
   const notes: string[] = [];
+  let sizeBytes = 0;
   for (const name of named) {
     const packed = name.endsWith(".jsonl") ? [name] : await files.expand(name);
     const errors: ReadError[] = [];
@@ -52,6 +55,7 @@ export async function findFiles(
         try {
           const one = await findFile(path, head, { ...where, options });
           found.set(path, one);
+          sizeBytes += head.sizeBytes;
           decided.push(
             packedDecided(
               files.packingOf(path),
@@ -87,6 +91,7 @@ export async function findFiles(
     said: all.length === 0 ? undefined : JSON.stringify([...found.values()]),
     unverified: [...new Set(all.flatMap((one) => one.isUnverified ? [one.format] : []))],
     notes,
+    sizeBytes,
   };
 }
 

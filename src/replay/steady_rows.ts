@@ -26,9 +26,16 @@ const MINUTE_MS = 60_000;
  * otherwise in any way ends the stretch, and is read by the reader that reads all.
  */
 export type SteadyRows = {
-  /** The date of the row before, as it is written, and its midnight. */
-  readonly date: Uint8Array;
+  /** The date of the row before, as it is written: its bytes as three numbers; and its midnight. */
+  dateStart: number;
+  dateMiddle: number;
+  dateEnd: number;
   dayMs: number;
+  /** What was looked at last, and the same four bytes at a time. */
+  bytes: Uint8Array;
+  view: DataView;
+  ids: Uint8Array;
+  idsView: DataView;
   /** Only rows whose times say that they are in UTC: one that does not is to be told of. */
   saysOffset: boolean;
   /** Of each series: whether its id may be compared as it stands; 0: that is not known. */
@@ -48,9 +55,16 @@ export function mayBeSteady({ layout }: CsvReader, zone: Zone): boolean {
 
 /** Before the first row. */
 export function newSteadyRows(): SteadyRows {
+  const none = new Uint8Array(0);
   return {
-    date: new Uint8Array(DATE_BYTES),
+    dateStart: 0,
+    dateMiddle: 0,
+    dateEnd: 0,
     dayMs: NaN,
+    bytes: none,
+    view: new DataView(none.buffer),
+    ids: none,
+    idsView: new DataView(none.buffer),
     saysOffset: true,
     isBare: new Uint8Array(256),
   };
@@ -67,6 +81,14 @@ export function takeSteadyRow(
   { series: table, zone, nowMs, judging }: RowReading,
 ): boolean {
   const { bytes, start, end } = reader;
+  if (steady.bytes !== bytes) {
+    steady.bytes = bytes;
+    steady.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  if (steady.ids !== table.ids) {
+    steady.ids = table.ids;
+    steady.idsView = new DataView(table.ids.buffer, table.ids.byteOffset, table.ids.length);
+  }
   // Room for the shortest rest of a row behind an id: no more is looked at before that is known.
   const { delimiter } = reader.layout!;
   const series = seriesAt(steady, table, reader);
@@ -127,12 +149,17 @@ function isAt(
   { bytes, start, end, kinds, layout }: CsvReader,
 ): boolean {
   const { ids, ends } = table;
+  const { view, idsView } = steady;
   const from = series === 0 ? 0 : ends[series - 1];
   const length = ends[series] - from;
   const idEnd = start + length;
   if (idEnd >= end || bytes[idEnd] !== layout!.delimiter) return false;
   // Ids of a fleet begin alike and end apart.
-  for (let p = length - 1; p >= 0; p--) if (ids[from + p] !== bytes[start + p]) return false;
+  let p = length;
+  for (; p >= 4; p -= 4) {
+    if (idsView.getUint32(from + p - 4) !== view.getUint32(start + p - 4)) return false;
+  }
+  for (p--; p >= 0; p--) if (ids[from + p] !== bytes[start + p]) return false;
   if (series < steady.isBare.length && steady.isBare[series] !== 0) {
     return steady.isBare[series] === IS_BARE;
   }
@@ -151,16 +178,18 @@ function noteBare(steady: SteadyRows, series: number, isBare: boolean): boolean 
 
 /** Whether a day is written at `at`; `steady.dayMs` is its midnight then. */
 function isSameDate(steady: SteadyRows, bytes: Uint8Array, at: number): boolean {
-  const { date } = steady;
-  for (let p = DATE_BYTES - 1; p >= 0; p--) {
-    if (date[p] === bytes[at + p]) continue;
-    if (bytes[at + 4] !== DASH) return false;
-    const dayMs = parseTimestampBytes(bytes, at, at + DATE_BYTES, UTC_ZONE);
-    if (dayMs !== dayMs) return false;
-    for (let byte = 0; byte < DATE_BYTES; byte++) date[byte] = bytes[at + byte];
-    steady.dayMs = dayMs;
-    return true;
-  }
+  const { view } = steady;
+  const start = view.getUint32(at);
+  const middle = view.getUint32(at + 4);
+  const end = view.getUint16(at + 8);
+  const isSame = end === steady.dateEnd && middle === steady.dateMiddle &&
+    start === steady.dateStart;
+  if (isSame) return true;
+  if (bytes[at + 4] !== DASH) return false;
+  const dayMs = parseTimestampBytes(bytes, at, at + DATE_BYTES, UTC_ZONE);
+  if (dayMs !== dayMs) return false;
+  [steady.dateStart, steady.dateMiddle, steady.dateEnd] = [start, middle, end];
+  steady.dayMs = dayMs;
   return true;
 }
 

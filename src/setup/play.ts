@@ -1,3 +1,4 @@
+import { buildZone } from "../core/zone.ts";
 import { type readArguments, readNumber, readRate, withScope } from "../console/arguments.ts";
 import { UsageError } from "../console/errors.ts";
 import { formatCount } from "../console/progress.ts";
@@ -116,7 +117,11 @@ export async function openEmbedded(
   },
 ): Promise<OpenStore> {
   if (!makes) await (await openStoreReader(directory)).close();
-  const store = await openStore(directory, { retentionDays: config.retention_days, isFresh });
+  const store = await openStore(directory, {
+    retentionDays: config.retention_days,
+    zone: buildZone(config.timezone),
+    isFresh,
+  });
   return {
     writer: store,
     reader: store.reader,

@@ -1,3 +1,4 @@
+import { buildZone } from "../core/zone.ts";
 import { PostgresDatabase } from "../adapters/postgres/database.ts";
 import { migrateDatabase, openForSchema } from "../adapters/postgres/migrate.ts";
 import { PostgresStore, refuseSinks } from "../adapters/postgres/store.ts";
@@ -69,7 +70,11 @@ async function prepare(url: string, config: Config): Promise<string[]> {
   const database = openForSchema(url);
   try {
     await refuseSinks(database);
-    return await migrateDatabase(database, { ...timescaleOptions(config), embedded: true });
+    return await migrateDatabase(database, {
+      ...timescaleOptions(config),
+      zone: buildZone(config.timezone),
+      embedded: true,
+    });
   } finally {
     await database.close();
   }

@@ -3,6 +3,7 @@ import { StoreError } from "../adapters/sqlite/errors.ts";
 import type { StoreReader } from "../adapters/sqlite/reader.ts";
 import { isStoreFile, openReader, SqliteStore, STORE_FILE } from "../adapters/sqlite/store.ts";
 import { RunError } from "../console/errors.ts";
+import type { Zone } from "../core/zone.ts";
 import { attempt } from "../console/output_file.ts";
 
 /**
@@ -14,8 +15,10 @@ import { attempt } from "../console/output_file.ts";
  */
 export async function openStore(
   directory: string,
-  { retentionDays, isFresh = false }: {
+  { retentionDays, zone, isFresh = false }: {
     readonly retentionDays: number;
+    /** Of local days; not given: the one of before. */
+    readonly zone?: Zone;
     readonly isFresh?: boolean;
   },
 ): Promise<SqliteStore> {
@@ -35,7 +38,7 @@ export async function openStore(
   };
   try {
     await removeFiles(forgotten);
-    return await SqliteStore.open(directory, { retentionDays, lock });
+    return await SqliteStore.open(directory, { retentionDays, lock, zone });
   } catch (error) {
     lock.release();
     throw runError(error);

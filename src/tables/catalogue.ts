@@ -9,6 +9,7 @@ export const CATALOGUE: readonly Listed[] = [
   { name: "incidents", about: "shared outages: gaps that start together" },
   { name: "silences", about: "silent meters: since when, how many slots by now" },
   { name: "completeness_daily", about: "a meter's day: readings, missing, percent" },
+  { name: "completeness_local_daily", about: "a meter's day of the configured zone" },
   { name: "completeness_fleet_daily", about: "the same of the whole fleet" },
   { name: "validated_readings", about: "accepted readings, with status and flags" },
   { name: "rejected_readings", about: "unusable and repeated ones: reason, raw record" },

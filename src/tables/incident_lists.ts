@@ -35,7 +35,7 @@ export type IncidentFilter = {
   readonly toMs: number | null;
 };
 
-/** Incidents, the latest first; those of the whole fleet before its groups'. */
+/** Incidents, the latest first and the withdrawn last; those of the whole fleet before its groups'. */
 export async function listIncidents(
   query: Query,
   filter: IncidentFilter & ListPage,
@@ -49,7 +49,7 @@ export async function listIncidents(
   ]);
   const rows = await query(
     `SELECT * FROM incidents ${where.sql}
-     ORDER BY slot_ms DESC, part_of IS NOT NULL, meters DESC, incident_id
+     ORDER BY CASE state WHEN 'WITHDRAWN' THEN 1 ELSE 0 END, slot_ms DESC, part_of IS NOT NULL, meters DESC, incident_id
      LIMIT ${filter.limit + 1} OFFSET ${filter.offset}`,
     where.params,
   );

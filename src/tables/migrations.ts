@@ -8,7 +8,8 @@ import health from "../../sql/007_health.sql" with { type: "text" };
 import validation from "../../sql/009_validation.sql" with { type: "text" };
 import incidents from "../../sql/010_incidents.sql" with { type: "text" };
 import estimates from "../../sql/011_estimates.sql" with { type: "text" };
-import quality from "../../sql/012_quality.sql" with { type: "text" };
+import localDays from "../../sql/012_local_days.sql" with { type: "text" };
+import quality from "../../sql/013_quality.sql" with { type: "text" };
 import hypertables from "../../sql/timescale/001_hypertables.sql" with { type: "text" };
 import aggregates from "../../sql/timescale/002_aggregates.sql" with { type: "text" };
 import columnstore from "../../sql/timescale/003_columnstore.sql" with { type: "text" };
@@ -29,7 +30,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "009_validation", sql: validation, embedded: false },
   { name: "010_incidents", sql: incidents, embedded: false },
   { name: "011_estimates", sql: estimates, embedded: false },
-  { name: "012_quality", sql: quality, embedded: false },
+  { name: "012_local_days", sql: localDays, embedded: false },
+  { name: "013_quality", sql: quality, embedded: false },
 ];
 
 /** What TimescaleDB adds; `licensed`: its Apache edition lacks what this needs. */

@@ -61,7 +61,7 @@ Deno.test("/api/kpi gives the key figures of all, of days, and of a span", async
   assert.equal(without.error_budget_used, null);
 });
 
-Deno.test("/api/incidents gives shared outages, the latest first, and those that are asked for", async () => {
+Deno.test("/api/incidents gives shared outages, those that stand first, the latest first, and those that are asked for", async () => {
   const db = await openEmpty();
   try {
     const slot = (hour: number) => Date.UTC(2013, 0, 3, hour);
@@ -80,13 +80,13 @@ Deno.test("/api/incidents gives shared outages, the latest first, and those that
     const { body } = await get("/api/incidents");
     const idsOf = (list: { incident_id: string }[]) => list.map(({ incident_id }) => incident_id);
     assert.deepEqual(idsOf(body.incidents), [
-      "B@2013-01-03T05:00:00Z",
       "fleet@2013-01-03T03:00:00Z",
       "A@2013-01-03T03:00:00Z",
       "A@2013-01-03T01:00:00Z",
+      "B@2013-01-03T05:00:00Z",
     ]);
     assert.deepEqual(body.states, { OPEN: 2, CLOSED: 1, WITHDRAWN: 1 });
-    assert.deepEqual(body.incidents[2], {
+    assert.deepEqual(body.incidents[1], {
       incident_id: "A@2013-01-03T03:00:00Z",
       group_id: "A",
       from: "2013-01-03T03:00:00Z",

@@ -58,6 +58,22 @@ Deno.test("/api/events refuses the client after the hundredth, and takes one whe
   await Promise.all([...bodies.slice(1), taken.body!].map((body) => body.cancel()));
 });
 
+Deno.test("/api/events refuses an address after thirty streams, and no other address", async () => {
+  const bench = createBench(filled);
+  const ask = (hostname: string) =>
+    bench.app.request("/api/events", undefined, { remoteAddr: { hostname } });
+  const responses = await Promise.all(Array.from({ length: 30 }, () => ask("10.0.0.1")));
+  assert.ok(responses.every(({ status }) => status === 200));
+  const refused = await ask("10.0.0.1");
+  assert.equal(refused.status, 503);
+  assert.match((await refused.json()).error, /30 of this address/);
+  const others = await Promise.all(
+    ["10.0.0.2", ...Array.from({ length: 31 }, () => "127.0.0.1"), "::1"].map(ask),
+  );
+  assert.ok(others.every(({ status }) => status === 200), "a proxy's address is that of many");
+  await Promise.all([...responses, ...others].map(({ body }) => body!.cancel()));
+});
+
 Deno.test("/api/events takes no place for a HEAD", async () => {
   const bench = createBench(filled);
   await bench.app.request("/api/events", { method: "HEAD" });
@@ -79,6 +95,7 @@ function createHub() {
   const state = { status: "a", reads: 0 };
   const hub = createEventHub({
     clientsMax: 3,
+    streamsMax: 2,
     beatMs: 0,
     readStatus: () => {
       state.reads++;

@@ -60,6 +60,16 @@ Deno.test("auditFiles() tells repeats from conflicts, and accounts for every row
   assert.equal(answer.rows, answer.accepted + 1 + 1 + 5);
 });
 
+Deno.test("auditFiles() flags values that no connection carries, within steady readings too", async () => {
+  const rows = halfHours("A", "2013-05-01T00:00:00Z", 96).split("\n");
+  rows[0] = rows[0].replace("0.5", "30");
+  rows[40] = rows[40].replace("0.5", "30");
+  const { answer } = await auditTexts([HEADER + rows.join("\n")]);
+  assert.deepEqual(answer.flags, { CAPACITY: 2 });
+  assert.deepEqual(answer.series[0].flags, { CAPACITY: 2 });
+  assert.equal(answer.accepted, 96);
+});
+
 Deno.test("auditFiles() says what ended early and began late beside what is missing", async () => {
   const { answer } = await auditTexts([
     HEADER + halfHours("A", "2013-05-01T00:00:00Z", 96) +

@@ -54,6 +54,42 @@ Deno.test("up() starts the stack and says where its pages are", async () => {
   assert.match(said(), /Kafka UI +http:\/\/localhost:8080/);
 });
 
+/** What compose says of the stack, as far as it is asked. */
+const configOf = (host: string, password: string): Ran => ({
+  code: 0,
+  output: JSON.stringify({
+    services: {
+      kafka: { ports: [{ host_ip: host, target: 9092 }] },
+      sink: {},
+      timescaledb: {
+        environment: { POSTGRES_PASSWORD: password, GRAFANA_DB_PASSWORD: "x", TOKEN: null },
+      },
+      grafana: { environment: { GF_SECURITY_ADMIN_PASSWORD: "admin" } },
+    },
+  }),
+});
+
+Deno.test("up() refuses passwords that all know where other machines reach the stack", async () => {
+  const upWith = async (config: Ran) => {
+    const { ports, ran } = fakePorts((line) => line.includes(" config ") ? config : good);
+    const ended = await up(["--quiet"], ports).catch((error) => error);
+    return { ended, isStarted: ran.some((line) => line.includes("up --detach")) };
+  };
+  for (const host of ["0.0.0.0", "192.168.1.4", "::", "[::]"]) {
+    const { ended, isStarted } = await upWith(configOf(host, "gridwatch"));
+    assert.ok(ended instanceof UsageError, host);
+    assert.equal(isStarted, false);
+    assert.match(ended.message, /^Cannot start the stack on BIND=.*: other machines reach it/);
+    assert.match(ended.hint ?? "", /^set POSTGRES_PASSWORD, GRAFANA_PASSWORD in \.env/);
+  }
+  for (const host of ["127.0.0.1", "127.8.0.1", "::1"]) {
+    assert.equal((await upWith(configOf(host, "gridwatch"))).ended, 0, host);
+  }
+  const { ended } = await upWith(configOf("0.0.0.0", "own"));
+  assert.match(ended.hint, /^set GRAFANA_PASSWORD in/);
+  assert.equal((await upWith({ code: 15, output: "no such file" })).ended, 0, "compose says it");
+});
+
 Deno.test("down() and logs() take docker-compose where it stands alone", async () => {
   const { ports, ran } = fakePorts((line) => line.startsWith("docker compose") ? null : good);
   assert.equal(await down(["--volumes"], ports), 0);

@@ -148,3 +148,22 @@ Deno.test("createProgress() writes nothing when silent", () => {
 Deno.test("formatCount() groups thousands", () => {
   assert.deepEqual([0, 999, 1000, 1234567].map(formatCount), ["0", "999", "1,000", "1,234,567"]);
 });
+
+Deno.test("createProgress() asks for the total at each redraw, where it is a function", () => {
+  const written: string[] = [];
+  let nowMs = 0;
+  let total: number | null = null;
+  const progress = createProgress({
+    verb: "auditing",
+    rowsTotal: () => total,
+    nowMs: () => nowMs,
+    write: (text) => written.push(text),
+    isTerminal: true,
+  });
+  progress.update(10);
+  nowMs = 1000;
+  total = 200;
+  progress.update(100);
+  assert.match(written[0], /auditing 10 rows/);
+  assert.match(written[1], /auditing 100 of 200 rows {2}50 % .* left/);
+});

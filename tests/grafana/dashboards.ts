@@ -58,7 +58,9 @@ export type Dashboard = {
   };
 };
 
-export const NAMES = ["data-quality-overview", "meter-drill-down", "system-health"] as const;
+export const NAMES = [
+  ...["data-quality-overview", "meter-drill-down", "system-health", "validation-and-incidents"],
+] as const;
 
 /** By the name of the file. */
 export const DASHBOARDS: ReadonlyMap<string, Dashboard> = new Map(

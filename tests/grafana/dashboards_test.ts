@@ -22,7 +22,12 @@ function* objectsIn(value: unknown): Generator<Record<string, unknown>> {
 Deno.test("Every dashboard is a bare object under an identity and title of its own", () => {
   assert.equal(new Set(uids).size, DASHBOARDS.size);
   const titles = [...DASHBOARDS.values()].map(({ title }) => title);
-  assert.deepEqual(titles, ["Data Quality Overview", "Meter Drill-Down", "System Health"]);
+  assert.deepEqual(titles, [
+    "Data Quality Overview",
+    "Meter Drill-Down",
+    "System Health",
+    "Validation and Incidents",
+  ]);
 });
 
 Deno.test("Every panel has an id of its own and a place that no other has", () => {
@@ -130,6 +135,7 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
   assert.deepEqual(rules.map(({ uid }) => uid), [
     "gridwatch-completeness",
     "gridwatch-open-gaps",
+    "gridwatch-shared-outage",
     "gridwatch-consumer-lag",
     "gridwatch-stalled",
     "gridwatch-sink-errors",
@@ -159,6 +165,7 @@ Deno.test("Alert rules end in a threshold over their query, and name a panel to 
   assert.deepEqual(shown, [
     "Completeness under the target: Completeness",
     "Many open gaps: Open gaps",
+    "Shared outage: Open outages",
     "Consumer lag: Consumer lag by partition",
     "Readings do not get into the tables: Way into the tables by partition",
     "Messages became no row: Messages that the database refused",

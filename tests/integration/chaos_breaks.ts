@@ -1,3 +1,4 @@
+import { markTopics, readMark } from "../../src/engine/log/mark.ts";
 import { createRandom, randomInteger } from "../../src/generate/random.ts";
 import type { ProxiedBrokers } from "./chaos_broker.ts";
 import { until } from "./kafka_broker.ts";
@@ -57,15 +58,7 @@ export async function breakAndMend(kind: Break, breaking: Breaking): Promise<str
   if (!mayGoOn && await endsOf(pipeline) !== before) problems.push(`${kind}: it says more`);
   const mended = refusal === null ? pipeline : await mend(kind, breaking, refusal);
   const processor = mended.process();
-  try {
-    await until(
-      "the outputs are right",
-      async () => await mended.difference() === null,
-      JUDGED_MS_MAX,
-    );
-  } catch (error) {
-    problems.push(`${kind}: ${error instanceof Error ? error.message : error}`);
-  }
+  await untilJudgedNow(mended);
   const { code } = await terminate(processor);
   if (code !== 0) problems.push(`${kind}: the processor ended with ${code}: ${processor.stderr}`);
   const difference = await mended.difference();
@@ -156,6 +149,19 @@ async function refusalOf(
   const refusal = code !== null && code !== 0 ? processor.stderr : refusals()[0] ?? null;
   await terminate(processor);
   return refusal;
+}
+
+/** Waits until all is judged into the topics that are there now: older ones left their positions. */
+async function untilJudgedNow(pipeline: Pipeline): Promise<void> {
+  const { admin, topics, group, partitionNumbers } = pipeline;
+  const identities = await admin.identify(Object.values(topics));
+  const now = markTopics(identities.map(({ id }) => id)).join();
+  const refs = partitionNumbers.map((partition) => ({ topic: topics.raw, partition }));
+  await until("all is judged by the topics of now", async () => {
+    const stored = await admin.groupOffsets(group, refs);
+    return stored.every(({ metadata }) => readMark(metadata)?.topics.join() === now);
+  }, JUDGED_MS_MAX);
+  await pipeline.untilJudged(JUDGED_MS_MAX);
 }
 
 /** Goes the way out that the refusal names. */

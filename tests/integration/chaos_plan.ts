@@ -22,12 +22,17 @@ export type Action =
 
 export const SESSION_TIMEOUT_MS = 2000;
 const HOUR_MS = 3_600_000;
+const CLOCKS = 1_000_000;
+/** About so many other actions to each clock that is ahead. */
+const CLOCK_EVERY = 6;
 /** A broker needs its time to come back. */
 const BROKER_EVERY_MS = 14_000;
 
 /** What a seed does in so much time: always the same. */
 export function chaosPlan(seed: number, durationMs: number): Action[] {
   const random = createRandom(seed);
+  /** Of their own, so that what a seed kept did before is what it does. */
+  const clocks = createRandom(seed + CLOCKS);
   const plan: Action[] = [];
   let brokerAtMs = randomInteger(random, 4000, 9000);
   for (let atMs = 0;;) {
@@ -40,6 +45,9 @@ export function chaosPlan(seed: number, durationMs: number): Action[] {
       plan.push({ afterMs, kind: "kill broker", target: plan.length, againMs });
       brokerAtMs = atMs + BROKER_EVERY_MS;
     }
+    if (randomInteger(clocks, 0, CLOCK_EVERY) > 0) continue;
+    const aheadMs = randomInteger(clocks, 2, 5000) * HOUR_MS;
+    plan.push({ afterMs: 0, kind: "clock", partition: plan.length, aheadMs });
   }
 }
 
@@ -48,7 +56,7 @@ type Drawn = Action extends infer A ? A extends Action ? Omit<A, "afterMs"> : ne
 
 function drawAction(random: Random): Drawn {
   const target = randomInteger(random, 0, 9);
-  switch (randomInteger(random, 0, 15)) {
+  switch (randomInteger(random, 0, 14)) {
     case 0:
     case 1:
     case 2:
@@ -71,11 +79,6 @@ function drawAction(random: Random): Drawn {
     case 11:
     case 12:
       return { kind: "cut" };
-    case 13:
-      return {
-        ...{ kind: "clock", partition: target },
-        aheadMs: randomInteger(random, 2, 5000) * HOUR_MS,
-      };
     default:
       return {
         kind: "delay",

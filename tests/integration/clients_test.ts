@@ -49,7 +49,7 @@ function readingOf(
   };
 }
 
-/** What has something for every output topic: gaps, late and too late ones, repeats, bad values. */
+/** What has something for every output topic: gaps, lateness, repeats, bad values, too much power. */
 function readingsOf(meters: readonly string[]): SentRecord[] {
   return meters.flatMap((meter) => [
     ...[0, 1, 2, 3, 6, 7, 8, 9, 9].map((slot) => readingOf(meter, slot)),
@@ -57,7 +57,7 @@ function readingsOf(meters: readonly string[]): SentRecord[] {
     readingOf(meter, 5),
     readingOf(meter, 10, -1),
     readingOf(meter, 10, "много"),
-    ...[20, 21, 22].map((slot) => readingOf(meter, slot)),
+    ...[20, 21, 22].map((slot) => readingOf(meter, slot, slot === 21 ? 60 : slot)),
     readingOf(meter, 12),
     { key: meter, value: "not json" },
   ]);
@@ -70,8 +70,8 @@ function ticksAt(slot: number): SentRecord[] {
   return Array.from({ length: PARTITIONS }, (_, partition) => ({ key: null, value, partition }));
 }
 
-function outputsOf({ validated, gapAlerts, lateEvents, rejected, metrics }: Topics): string[] {
-  return [validated, gapAlerts, lateEvents, rejected, metrics];
+function outputsOf({ raw: _, changelog: __, ...outputs }: Topics): string[] {
+  return Object.values(outputs);
 }
 
 /** A record as `Pipeline.lines` says it. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { partitionOf } from "../../src/replay/partitioner.ts";
 import { recordsOf, StepTransaction } from "./kafka_fixture.ts";
 import { until } from "./kafka_broker.ts";
 import { type Kafka, startKafka } from "./kafka_harness.ts";
@@ -30,6 +31,7 @@ async function fill(pipeline: Pipeline): Promise<void> {
   const nowMs = Date.now();
   const reading = (meter: string, atMs: number) =>
     JSON.stringify({ meter_id: meter, timestamp: new Date(atMs), consumption_kwh: 1 });
+  const registration = { type: "meter", timestamp: new Date(nowMs), version: "1", group_id: "T1" };
   const producer = pipeline.log.producer(WRITER);
   for (const partition of pipeline.partitionNumbers) {
     const values = [
@@ -37,6 +39,7 @@ async function fill(pipeline: Pipeline): Promise<void> {
       reading(`AHEAD-${partition}`, nowMs + 2 * HOUR_MS),
       "not json",
       null,
+      JSON.stringify({ ...registration, meter_id: `LIVE-${partition}` }),
       JSON.stringify({ type: "tick", timestamp: new Date(nowMs) }),
     ];
     await producer.send([recordsOf(pipeline.topics.raw, values, { partition })]);
@@ -95,6 +98,7 @@ serverTest("partitions added: repartition, as the refusal names it, loses nothin
         assert.deepEqual(after[key].slice(0, 5), before[key].slice(0, 5), key);
         assert.equal(after[key].join("\n") === before[key].join("\n"), true, key);
       }
+      await assertPlaces(anew);
       await assertGoesOn(anew);
       assert.equal((await terminate(judging)).code, 0);
     });
@@ -103,6 +107,21 @@ serverTest("partitions added: repartition, as the refusal names it, loses nothin
     assert.match(again.stderr, /Cannot repartition into topics that are there: /);
   });
 });
+
+/** Whatever names a meter stands where its id belongs, with a key or without. */
+async function assertPlaces(pipeline: Pipeline): Promise<void> {
+  const kinds = new Set<string>();
+  for (const line of await pipeline.lines(pipeline.topics.raw)) {
+    const [place, , , ...value] = line.split(" ");
+    if (!value.join(" ").startsWith("{")) continue;
+    const { type = "reading", meter_id } = JSON.parse(value.join(" "));
+    if (meter_id === undefined) continue;
+    const belongs = partitionOf(new TextEncoder().encode(meter_id), pipeline.partitions);
+    assert.equal(Number(place), belongs, line);
+    kinds.add(type);
+  }
+  assert.deepEqual(kinds, new Set(["reading", "meter"]));
+}
 
 /** From here on the brokers' clock counts, and it is judged. */
 async function assertGoesOn(pipeline: Pipeline): Promise<void> {

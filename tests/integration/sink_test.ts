@@ -446,7 +446,7 @@ serverTest(
       assert.deepEqual(applied, [
         ...["001_init", "003_summaries", "004_digests", "005_completeness"],
         ...["006_identity", "007_health", "009_validation", "010_incidents", "011_estimates"],
-        "012_quality",
+        ...["012_local_days", "013_quality"],
       ]);
       assert.equal((await status()).code, 0);
       await rowsOf(url, "UPDATE schema_migrations SET sha256 = 'x' WHERE name = '001_init'");

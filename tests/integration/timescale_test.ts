@@ -105,8 +105,9 @@ timescaleTest("gridwatch migrate makes hypertables, aggregates and jobs, once", 
   const url = await server.createDatabase({ extension: true });
   assert.deepEqual(await migrate(url), [
     ...["001_init", "003_summaries", "004_digests", "005_completeness", "006_identity"],
-    ...["007_health", "timescale_001_hypertables", "timescale_002_aggregates"],
-    ...["timescale_003_columnstore", "timescale_004_dropped"],
+    ...["007_health", "009_validation", "010_incidents", "011_estimates", "012_local_days"],
+    ...["timescale_001_hypertables", "timescale_002_aggregates", "timescale_003_columnstore"],
+    "timescale_004_dropped",
   ]);
   assert.deepEqual(await hypertablesOf(url), HYPERTABLES);
   assert.deepEqual(await aggregatesOf(url), AGGREGATES.map((view) => ({ view, open: true })));
@@ -381,6 +382,10 @@ timescaleTest(
         "005_completeness",
         "006_identity",
         "007_health",
+        "009_validation",
+        "010_incidents",
+        "011_estimates",
+        "012_local_days",
         "timescale_001_hypertables",
         "timescale_004_dropped",
       ]);

@@ -18,6 +18,8 @@ type Service = {
   readonly volumes?: readonly string[];
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
+  readonly cap_add?: readonly string[];
+  readonly user?: string;
   readonly security_opt?: readonly string[];
 };
 type Compose = {
@@ -140,6 +142,9 @@ Deno.test("Our containers write nothing but their volumes, have no capability, a
     if (!service.image.startsWith("denoland/deno")) continue;
     assert.equal(service.read_only, true, name);
     assert.deepEqual(service.cap_drop, ["ALL"], name);
+    const writesVolume = (service.volumes ?? []).includes("dashboards:/dashboards");
+    assert.equal(service.user, writesVolume ? "root" : "deno", name);
+    assert.deepEqual(service.cap_add ?? [], writesVolume ? ["DAC_OVERRIDE"] : [], name);
     for (const volume of service.volumes ?? []) {
       const [from, to] = volume.split(":");
       assert.ok(to === "/deno-dir" || to === "/dashboards" || volume.endsWith(":ro"), volume);

@@ -6,6 +6,7 @@ import { gridwatch, inFolder } from "../commands/command_line.ts";
 const INNER = [
   ...["task_state", "state_changelog", "inputs", "settings", "sink_positions"],
   ...["database_identity", "digests", "undigested", "dropped", "dropped_days", "gap_starts"],
+  "zone_offsets",
 ];
 /** Only the sink writes it, never the embedded store. */
 const SINK_ONLY = ["sink_errors", "raw_ends", "pipeline_health"];

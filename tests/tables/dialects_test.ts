@@ -31,6 +31,8 @@ import { readIntervalNews, readRepeats } from "../../src/tables/repeats.ts";
 import { readSummary } from "../../src/tables/summary.ts";
 import { readTimeline } from "../../src/tables/timeline.ts";
 import { playFleet, SessionStore } from "../adapters/sqlite/fleet.ts";
+import { buildZone } from "../../src/core/zone.ts";
+import { zoneRows } from "../../src/tables/local_days.ts";
 import { commitOf, outputsOf, validatedOf } from "../adapters/commits.ts";
 import { SILENT_AFTER_MS, TestPostgres } from "../pglite.ts";
 import { coreOptions, rawOf } from "../simulation/fold.ts";
@@ -115,7 +117,7 @@ const VIEWS = [
   ...["ledger", "positions", "meter_status", "completeness", "silences", "duplicates"],
   ...["late_revisions", "revisions", "readings_current", "gap_starts", "incidents"],
   ...["incident_meters", "meters_failing_together", "kpi_slots", "kpi_gaps", "meter_intervals"],
-  "kpi_arrivals",
+  ...["kpi_arrivals", "completeness_local_daily"],
 ];
 
 /** A cell as both write it: numbers to a millionth, times as text, lists and objects as JSON. */
@@ -157,7 +159,8 @@ const LIVES = 25;
 
 Deno.test("every question has one answer on the embedded store and on PostgreSQL", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "gridwatch-dialects-" });
-  const writer = new SessionStore(`${folder}/${STORE_FILE}`);
+  const zone = zoneRows(buildZone("Europe/London"));
+  const writer = new SessionStore(`${folder}/${STORE_FILE}`, { zone });
   await playFleet(writer);
   // Times with fractions, and two within a second: text would put them in another order.
   const startMs = Date.UTC(2031, 0, 1, 23, 59, 59);
@@ -180,6 +183,11 @@ Deno.test("every question has one answer on the embedded store and on PostgreSQL
   const postgres = await TestPostgres.open();
   try {
     await postgres.copyFrom(reader);
+    for (const { starts_at, offset_seconds, zone: name } of zone) {
+      await postgres.query("INSERT INTO zone_offsets VALUES ($1, $2, $3)", [
+        ...[starts_at, offset_seconds, name],
+      ]);
+    }
     const { rows } = await reader.query("SELECT DISTINCT meter_id FROM meter_days");
     const meterIds = rows.map((row) => String(row.meter_id));
     const { rows: [span] } = await reader.query(

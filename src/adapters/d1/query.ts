@@ -35,6 +35,7 @@ export type D1 = {
  *       startedAtMs: nowMs,
  *       lastProgressAtMs: nowMs,
  *       openGaps: null,
+ *       problems: [],
  *     }),
  *   });
  *   return app.fetch(request);

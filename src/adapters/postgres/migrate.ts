@@ -7,6 +7,8 @@ import {
   readMigrations,
   TIMESCALE_MIGRATIONS,
 } from "../../tables/migrations.ts";
+import type { Zone } from "../../core/zone.ts";
+import { zoneRows } from "../../tables/local_days.ts";
 import { PostgresDatabase } from "./database.ts";
 import { holdLock } from "./lock.ts";
 import {
@@ -43,7 +45,11 @@ export function openForSchema(url: string): PostgresDatabase {
  */
 export async function migrateDatabase(
   database: PostgresDatabase,
-  { embedded = false, ...options }: TimescaleOptions & { readonly embedded?: boolean },
+  { embedded = false, zone, ...options }: TimescaleOptions & {
+    readonly embedded?: boolean;
+    /** Of local days; not given: the one of before, or UTC. */
+    readonly zone?: Zone;
+  },
 ): Promise<string[]> {
   const release = await holdLock(database, LOCK, { waitMsMax: 0 });
   try {
@@ -54,11 +60,23 @@ export async function migrateDatabase(
     const done = await migrate(database, migrations, {
       chunk_interval: `${options.chunkDays} days`,
     });
+    if (zone !== undefined) await saveZone(database, zone);
     if (timescale !== null) await applyTimescaleOptions(database, options, timescale);
     return done;
   } finally {
     await release();
   }
+}
+
+async function saveZone(database: PostgresDatabase, zone: Zone): Promise<void> {
+  await database.transaction(async (tx) => {
+    await tx.query("DELETE FROM zone_offsets");
+    await tx.query(
+      `INSERT INTO zone_offsets SELECT * FROM jsonb_to_recordset($1::text::jsonb)
+         AS z (starts_at timestamptz, offset_seconds integer, zone text)`,
+      [JSON.stringify(zoneRows(zone))],
+    );
+  });
 }
 
 /** How the migrations that belong into this database stand; changes nothing. */

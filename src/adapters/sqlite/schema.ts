@@ -4,7 +4,8 @@ import views from "../../../sql/sqlite/002_views.sql" with { type: "text" };
 import validation from "../../../sql/sqlite/003_validation.sql" with { type: "text" };
 import incidents from "../../../sql/sqlite/004_incidents.sql" with { type: "text" };
 import estimates from "../../../sql/sqlite/005_estimates.sql" with { type: "text" };
-import quality from "../../../sql/sqlite/006_quality.sql" with { type: "text" };
+import localDays from "../../../sql/sqlite/006_local_days.sql" with { type: "text" };
+import quality from "../../../sql/sqlite/007_quality.sql" with { type: "text" };
 import { DAMAGE_HINT, StoreError } from "./errors.ts";
 import { type Database, prepareCells } from "./library.ts";
 
@@ -15,7 +16,8 @@ export const SQLITE_MIGRATIONS: readonly { readonly name: string; readonly sql: 
   { name: "003_validation", sql: validation },
   { name: "004_incidents", sql: incidents },
   { name: "005_estimates", sql: estimates },
-  { name: "006_quality", sql: quality },
+  { name: "006_local_days", sql: localDays },
+  { name: "007_quality", sql: quality },
 ];
 
 /** "GrdW" in ASCII, in the file's header: `file` and SQLite's tools show whose file it is. */

@@ -8,6 +8,7 @@ import { type Cells, readCells } from "./cells.ts";
 import { type Database, openFile } from "./library.ts";
 import { dropOldDays } from "./retention.ts";
 import { checkMigrations, type Identity, identityOf, migrateFile, pragma } from "./schema.ts";
+import type { ZoneOffset } from "../../tables/local_days.ts";
 import { Writer } from "./writer.ts";
 
 /** What a session of the writer is told. */
@@ -24,6 +25,8 @@ export type SessionOptions = {
   readonly nowIso: string;
   /** Days before the watermark that readings are kept; 0: all. */
   readonly retentionDays: number;
+  /** The zone of local days; not given: as it is. */
+  readonly zone?: readonly ZoneOffset[];
 };
 
 /** A replayed input as it is begun. */
@@ -89,6 +92,7 @@ export class Session {
       else migrateFile(database, options.nowIso);
       this.#digests = new DigestBook(database);
       this.#enter(identity === "empty");
+      if (options.zone !== undefined) saveZone(database, options.zone);
       this.#writer = new Writer(database);
       if (identity !== "empty") this.#dropAll();
     } catch (error) {
@@ -289,4 +293,12 @@ function refuseDamage(database: Database, path: string): void {
     `${path} was not closed before the machine stopped, and is damaged: ${what}${more}`,
     { hint: DAMAGE_HINT, cause: new SqlError(what) },
   );
+}
+
+function saveZone(database: Database, offsets: readonly ZoneOffset[]): void {
+  database.exec("DELETE FROM zone_offsets");
+  const insert = database.prepare("INSERT INTO zone_offsets VALUES (?, ?, ?)");
+  for (const { starts_at, offset_seconds, zone } of offsets) {
+    insert.run(starts_at, offset_seconds, zone);
+  }
 }

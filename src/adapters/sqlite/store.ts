@@ -1,3 +1,5 @@
+import type { Zone } from "../../core/zone.ts";
+import { zoneRows } from "../../tables/local_days.ts";
 import type { Estimates } from "../../tables/estimate_gaps.ts";
 import { formatTimestamp } from "../../core/time.ts";
 import {
@@ -99,10 +101,12 @@ export class SqliteStore implements InputStore {
    */
   static async open(
     directory: string,
-    { boot = bootName(), lock = NO_LOCK, retentionDays = 0 }: {
+    { boot = bootName(), lock = NO_LOCK, retentionDays = 0, zone }: {
       readonly boot?: string | null;
       readonly lock?: Lock;
       readonly retentionDays?: number;
+      /** Of local days; not given: the one of before, or UTC. */
+      readonly zone?: Zone;
     } = {},
   ): Promise<SqliteStore> {
     const thread: Thread<WriterRequest> = new Thread(
@@ -119,6 +123,7 @@ export class SqliteStore implements InputStore {
         id: crypto.randomUUID(),
         nowIso: formatTimestamp(Date.now()),
         retentionDays,
+        zone: zone && zoneRows(zone),
       };
       await thread.ask({ kind: "open", options });
       const reader = new StoreReader(path, { statementMsMax: STATEMENT_MS_MAX });

@@ -13,19 +13,20 @@ export function incidentSeconds({ from, to }) {
   return to === null ? null : (Date.parse(to) - Date.parse(from)) / 1000;
 }
 
-/** The incidents, the latest first. */
+/** The incidents, the latest first; those that were withdrawn come last. */
 export function createIncidentsPanel() {
   const pager = createPager("incidents", { rows: ROWS, onPage: () => quietly(refresh) });
 
   function showIncidents({ incidents, more, states }) {
-    const all = states.OPEN + states.CLOSED + states.WITHDRAWN;
-    byId("incidents-panel").hidden = all === 0;
-    setText(
-      byId("incidents-count"),
+    const stand = states.OPEN + states.CLOSED;
+    byId("incidents-panel").hidden = stand + states.WITHDRAWN === 0;
+    const counts = [
       states.OPEN === 0
-        ? formatCount(all)
-        : `${formatCount(states.OPEN)} open of ${formatCount(all)}`,
-    );
+        ? formatCount(stand)
+        : `${formatCount(states.OPEN)} open of ${formatCount(stand)}`,
+      ...(states.WITHDRAWN === 0 ? [] : [`${formatCount(states.WITHDRAWN)} withdrawn`]),
+    ];
+    setText(byId("incidents-count"), counts.join(", "));
     pager.show(incidents.length, more);
     reconcile(byId("incidents"), incidents, {
       key: ({ incident_id: id }) => id,
@@ -46,7 +47,8 @@ export function createIncidentsPanel() {
           silence: state === "WITHDRAWN" ? "withdrawn" : null,
         });
         const seconds = incidentSeconds(incident);
-        setText(row.children[3], seconds === null ? "goes on" : formatSeconds(seconds));
+        const lasted = seconds === null ? "goes on" : formatSeconds(seconds);
+        setText(row.children[3], state === "WITHDRAWN" ? "–" : lasted);
         setText(row.children[4], `${formatCount(meters)} of ${formatCount(expected)}`);
         const part = whole === null ? "" : `, part of ${whole}`;
         setAttribute(row, "title", `${formatCount(needed)} would be more than chance${part}`);

@@ -59,7 +59,13 @@ export function createPager(id, { rows, onPage }) {
     view.offset = Math.max(0, view.offset + by);
     onPage();
   };
-  const of = { rejected: "records", late: "readings", incidents: "incidents" }[id] ?? "gaps";
+  const names = {
+    late: "readings",
+    incidents: "outages",
+    rejected: "records",
+    validation: "records",
+  };
+  const of = names[id] ?? "gaps";
   const before = h("button", { type: "button", click: () => turn(-rows) }, "Back");
   const after = h("button", { type: "button", click: () => turn(rows) }, `More ${of}`);
   const place = h("span", { class: "caption" });

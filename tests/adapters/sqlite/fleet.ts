@@ -1,4 +1,5 @@
 /** The fleet's log played into a store by its writer in this thread: no other thread, no lock file. */
+import type { ZoneOffset } from "../../../src/tables/local_days.ts";
 import type { Commit, CommitStore, Snapshot } from "../../../src/engine/ports.ts";
 import { Task } from "../../../src/engine/task.ts";
 import { batchOf } from "../../../src/adapters/sqlite/batch.ts";
@@ -16,10 +17,17 @@ const COMMIT_RECORDS = 100;
 export class SessionStore implements CommitStore {
   readonly session: Session;
 
-  constructor(path: string, { boot = BOOT, retentionDays = 0 } = {}) {
+  constructor(
+    path: string,
+    { boot = BOOT, retentionDays = 0, zone }: {
+      readonly boot?: string;
+      readonly retentionDays?: number;
+      readonly zone?: readonly ZoneOffset[];
+    } = {},
+  ) {
     const names = { writer: crypto.randomUUID(), id: crypto.randomUUID(), process: 1 };
     const nowIso = "2024-01-01T00:00:00Z";
-    this.session = new Session({ path, ...names, boot, nowIso, retentionDays });
+    this.session = new Session({ path, ...names, boot, nowIso, retentionDays, zone });
   }
 
   load(partition: number): Promise<Snapshot | null> {
