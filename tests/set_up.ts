@@ -1,9 +1,10 @@
 /**
  * `deno task test:setup`: makes a machine ready for the tests that start servers and other runtimes.
  * Java, Maven and Chromium come by apt-get where this may install; PostgreSQL, workerd, kafkajs,
- * Kafka and librdkafka by npm, Maven and pip, kept for the next time.
+ * Kafka, librdkafka and nemreader by npm, Maven and pip, kept for the next time.
  * What cannot be had is said, and its tests are skipped by name; where CI is set that is a failure.
  */
+import { lackOfPackage, NEMREADER } from "./integration/python_package.ts";
 import { CLIENTS } from "./integration/clients/clients.ts";
 import { lackOf, lackOfProgram, SERVERS, SYSTEM_PACKAGES } from "./integration/servers.ts";
 import { chromiumProgram, lackOfRuntime, RUNTIMES } from "./runtimes/runtimes.ts";
@@ -50,4 +51,5 @@ const look = async <Needed extends string>(
 await look(SERVERS, lackOf);
 await look(RUNTIMES, lackOfRuntime);
 for (const client of CLIENTS) await look([client.name], () => client.lack());
+await look([NEMREADER.name], () => lackOfPackage(NEMREADER));
 if (lacking.length > 0 && Deno.env.get("CI")) Deno.exit(1);

@@ -1,28 +1,25 @@
 import { parseTimestamp } from "../core/time.ts";
 import { UTC_ZONE } from "../core/zone.ts";
 import { readArguments } from "../console/arguments.ts";
-import { UsageError } from "../console/errors.ts";
+import { RunError, UsageError } from "../console/errors.ts";
 import { openOutputFile, openOutputStream, type Output, writeAll } from "../console/output_file.ts";
 import { formatCount } from "../console/progress.ts";
 import { loadConfig, print, say, STOPPED_EXIT_CODE, stopSignal } from "../console/shell.ts";
 import { formatCsv } from "../console/table.ts";
 import { openStoreReader } from "../setup/store.ts";
-import {
-  exportDays,
-  exportedDays,
-  type ExportFilter,
-  type ExportRow,
-} from "../tables/export_days.ts";
-import { queryOf } from "../tables/query.ts";
+import { exportDays, exportedDays, type ExportRow } from "../tables/export_days.ts";
+import { Nem12IntervalError, nem12Text } from "../tables/nem12_text.ts";
+import { type Query, queryOf } from "../tables/query.ts";
+import { toNumber } from "../tables/values.ts";
 
 export const usage = `Usage: gridwatch export FILE [options]
 
-Writes the readings of the embedded store as CSV, by day, meter and time: what a billing system would
-take, each value with its quality code (CIM, IEC 61968-9) and the rules that it fails.
+Writes the readings of the embedded store, by day, meter and time: what a billing system would take, each
+value with its quality: in CSV CIM's code (IEC 61968-9) and the rules that it fails, in NEM12 its own.
 
   FILE              where to write; "-" is stdout
   --with-estimates  missing readings, too, as \`gridwatch estimate\` has made them
-  --format csv      the only one so far
+  --format FORMAT   csv (default), or nem12: whole days of the market's time, UTC+10
   --meter ID        of one meter
   --from TIME       from this day on (UTC)
   --to TIME         up to the day before this one
@@ -61,8 +58,9 @@ export async function exportReadings(args: string[]): Promise<number> {
   if (positionals.length !== 1) {
     throw new UsageError("Cannot export: exactly one file is needed", "gridwatch export FILE");
   }
-  if (values.format !== "csv") {
-    throw new UsageError(`Cannot export with --format="${values.format}": must be csv`);
+  const { format } = values;
+  if (format !== "csv" && format !== "nem12") {
+    throw new UsageError(`Cannot export with --format="${format}": must be csv or nem12`);
   }
   const fromDay = dayOf("from", values.from);
   const toDay = dayOf("to", values.to);
@@ -83,7 +81,15 @@ export async function exportReadings(args: string[]): Promise<number> {
     const output = path === "-"
       ? openOutputStream((bytes) => writeAll(Deno.stdout, bytes))
       : await openOutputFile(path, { replaces: values.force });
-    return await writeRows(output, exportDays(query, filter), { path, filter });
+    const counts = { measured: 0, estimated: 0 };
+    const pages = counted(exportDays(query, filter), counts);
+    const text = format === "csv" ? csvText(pages) : await nem12Of(query, pages);
+    const isWhole = await writeText(output, text);
+    if (!isWhole) return STOPPED_EXIT_CODE;
+    const estimated = filter.withEstimates ? `, ${formatCount(counts.estimated)} estimated` : "";
+    const where = path === "-" ? "stdout" : path;
+    say(`${where}: ${formatCount(counts.measured)} readings measured${estimated}`);
+    return 0;
   } finally {
     await reader.close();
   }
@@ -98,40 +104,65 @@ function dayOf(name: "from" | "to", text: string | undefined): number | null {
   );
 }
 
-async function writeRows(
-  output: Output,
+type Counts = { measured: number; estimated: number };
+
+async function* counted(
   pages: AsyncIterable<readonly ExportRow[]>,
-  { path, filter }: { readonly path: string; readonly filter: ExportFilter },
-): Promise<number> {
+  counts: Counts,
+): AsyncGenerator<readonly ExportRow[]> {
+  for await (const page of pages) {
+    for (const { kind } of page) counts[kind]++;
+    yield page;
+  }
+}
+
+async function* csvText(pages: AsyncIterable<readonly ExportRow[]>): AsyncGenerator<string> {
+  yield formatCsv(COLUMNS, []);
+  for await (const page of pages) {
+    const rows = page.map((row) => {
+      const flags = row.flags.length === 0 ? null : row.flags.join(" ");
+      const channel = row.channel === "" ? null : row.channel;
+      return [row.meterId, channel, row.time, row.kwh, row.kind, row.code, row.method, flags];
+    });
+    yield formatCsv(COLUMNS, rows, { hasHeader: false });
+  }
+}
+
+/** The same as NEM12; a meter's interval is what its gaps and days show. */
+async function nem12Of(
+  query: Query,
+  pages: AsyncIterable<readonly ExportRow[]>,
+): Promise<AsyncIterable<string>> {
+  const rows = await query("SELECT meter_id, interval_seconds FROM meter_intervals");
+  const minutes = new Map(
+    rows.map((row) => [String(row.meter_id), Math.round(toNumber(row.interval_seconds) / 60)]),
+  );
+  return nem12Text(pages, {
+    minutesOf: (meterId) => minutes.get(meterId) ?? 0,
+    writtenMs: Date.now(),
+  });
+}
+
+/** Writes it all; false: it was stopped, and nothing is there. */
+async function writeText(output: Output, text: AsyncIterable<string>): Promise<boolean> {
   const encoder = new TextEncoder();
-  const counts = { measured: 0, estimated: 0 };
   const stop = stopSignal(() => {});
   try {
-    await output.write(encoder.encode(formatCsv(COLUMNS, [])));
-    for await (const page of pages) {
-      const rows = page.map((row) => {
-        counts[row.kind]++;
-        const flags = row.flags.length === 0 ? null : row.flags.join(" ");
-        const channel = row.channel === "" ? null : row.channel;
-        return [row.meterId, channel, row.time, row.kwh, row.kind, row.code, row.method, flags];
-      });
-      await output.write(encoder.encode(formatCsv(COLUMNS, rows, { hasHeader: false })));
+    for await (const part of text) {
+      await output.write(encoder.encode(part));
       if (!stop.signal.aborted) continue;
       await output.abort();
-      return STOPPED_EXIT_CODE;
+      return false;
     }
     await output.commit();
+    return true;
   } catch (error) {
     await output.abort();
-    throw error;
+    if (!(error instanceof Nem12IntervalError)) throw error;
+    throw new RunError(`Cannot export as NEM12: ${error.message}`, "export it as csv", {
+      cause: error,
+    });
   } finally {
     stop.release();
   }
-  const estimated = filter.withEstimates ? `, ${formatCount(counts.estimated)} estimated` : "";
-  say(
-    `${path === "-" ? "stdout" : path}: ${
-      formatCount(counts.measured)
-    } readings measured${estimated}`,
-  );
-  return 0;
 }
