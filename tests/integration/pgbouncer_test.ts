@@ -147,7 +147,7 @@ serverTest(
           runs: [{ kind: "gap", batch, first: 0, end: 1 }],
           account: null,
         });
-        assert.deepEqual(written, { rows: 1, refused: 0 });
+        assert.deepEqual(written, { rows: 1, refused: 0, incidents: [] });
       }
       const found = await rowsOf(site.direct, "SELECT source_offset::int AS at FROM gap_alerts");
       assert.deepEqual(found, [{ at: 5 }]);
